@@ -1,0 +1,2 @@
+//! Automation for Retrograde.
+fn main() {}
