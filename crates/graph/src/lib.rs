@@ -1,1 +1,20 @@
-//! See the package description.
+//! Recording, the instruction list, derivative rules, passes, programs and replay.
+//!
+//! A computation is recorded once as a flat [`list`] of instructions whose operands point only backwards; derivatives
+//! are further instructions of the same list; passes turn it into a planned program that is replayed without allocation.
+
+mod error;
+mod list;
+mod op;
+mod params;
+mod passes;
+mod recorder;
+mod rules;
+mod tape;
+mod var;
+
+pub use error::{Error, ErrorKind, Result};
+pub use list::Value;
+pub use params::{Param, Params};
+pub use recorder::Recorder;
+pub use var::{Float, Operand, Rec, Var};

@@ -1,0 +1,1 @@
+//! Passes (filled in next).
