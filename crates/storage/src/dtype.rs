@@ -52,17 +52,44 @@ impl fmt::Display for DType {
 }
 
 mod sealed {
-    pub trait Sealed {}
-    impl Sealed for f32 {}
-    impl Sealed for f64 {}
-    impl Sealed for u32 {}
-    impl Sealed for i64 {}
-    impl Sealed for bool {}
+    use super::Element;
+    use crate::{AnyArray, Array};
+
+    /// Closes [`Element`] and ties each type to its variant of [`AnyArray`].
+    pub trait Sealed: Sized {
+        fn erase(array: Array<Self>) -> AnyArray
+        where
+            Self: Element;
+        fn peek(array: &AnyArray) -> Option<&Array<Self>>
+        where
+            Self: Element;
+        fn peek_mut(array: &mut AnyArray) -> Option<&mut Array<Self>>
+        where
+            Self: Element;
+    }
+
+    macro_rules! variants {
+        ($($t:ty => $tag:ident),*) => {$(
+            impl Sealed for $t {
+                fn erase(array: Array<Self>) -> AnyArray { AnyArray::$tag(array) }
+                fn peek(array: &AnyArray) -> Option<&Array<Self>> {
+                    if let AnyArray::$tag(array) = array { Some(array) } else { None }
+                }
+                fn peek_mut(array: &mut AnyArray) -> Option<&mut Array<Self>> {
+                    if let AnyArray::$tag(array) = array { Some(array) } else { None }
+                }
+            }
+        )*};
+    }
+    variants!(f32 => F32, f64 => F64, u32 => U32, i64 => I64, bool => Bool);
 }
 
 /// A Rust type that can be an element: `f32`, `f64`, `u32`, `i64`, `bool`. Sealed.
 pub trait Element:
     sealed::Sealed
+    + bytemuck::NoUninit
+    + bytemuck::Zeroable
+    + bytemuck::CheckedBitPattern
     + Copy
     + Default
     + PartialEq

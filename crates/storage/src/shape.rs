@@ -32,6 +32,13 @@ impl Shape {
         rank: 0,
     };
 
+    /// Rank 1, no element.
+    pub const EMPTY: Self = {
+        let mut dims = [1; MAX_RANK];
+        dims[0] = 0;
+        Self { dims, rank: 1 }
+    };
+
     /// The shape with these extents.
     pub fn new(dims: &[usize]) -> Result<Self, ShapeError> {
         if dims.len() > MAX_RANK {
@@ -50,6 +57,49 @@ impl Shape {
         };
         shape.dims[..dims.len()].copy_from_slice(dims);
         Ok(shape)
+    }
+
+    /// Rank 1, `len` elements that exist in memory, so that they cannot be too many.
+    pub(crate) fn line(len: usize) -> Self {
+        let mut shape = Self::EMPTY;
+        shape.dims[0] = len;
+        shape
+    }
+
+    /// The innermost `rank` extents.
+    pub(crate) fn tail(&self, rank: usize) -> Self {
+        let mut shape = Self::SCALAR;
+        let skip = self.rank().saturating_sub(rank);
+        let tail = &self.dims()[skip..];
+        shape.dims[..tail.len()].copy_from_slice(tail);
+        shape.rank = tail.len() as u8;
+        shape
+    }
+
+    /// The row-major position of the element at `index`, `None` out of bounds or at another rank.
+    pub fn position(&self, index: &[usize]) -> Option<usize> {
+        if index.len() != self.rank() {
+            return None;
+        }
+        let mut position = 0;
+        for (&d, &i) in self.dims().iter().zip(index) {
+            if i >= d {
+                return None;
+            }
+            position = position * d + i;
+        }
+        Some(position)
+    }
+
+    /// The index of the element at a row-major `position`; entries past the rank are 0.
+    pub fn index_of(&self, mut position: usize) -> [usize; MAX_RANK] {
+        let mut index = [0; MAX_RANK];
+        for axis in (0..self.rank()).rev() {
+            let d = self.dims[axis].max(1);
+            index[axis] = position % d;
+            position /= d;
+        }
+        index
     }
 
     /// The extents, outermost first.
