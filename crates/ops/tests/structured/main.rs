@@ -1,0 +1,5 @@
+//! The structured kernels against naive oracles on random strided views.
+
+mod common;
+mod gather;
+mod moves;
