@@ -126,6 +126,26 @@ impl List {
         self.location.truncate(len);
     }
 
+    /// Replaces operand `i` of `v` (a pass found an equal value); `to` must stand before `v`.
+    pub(crate) fn set_arg(&mut self, v: Value, i: usize, to: Value) {
+        debug_assert!(to < v, "operands point only backwards");
+        let inst = &mut self.inst[v.index()];
+        if inst.len == IN_POOL {
+            self.pool[inst.args[0].index() + i] = to;
+        } else {
+            inst.args[i] = to;
+        }
+    }
+    /// Replaces the opcode of `v` by one with the same operands and result.
+    pub(crate) fn set_op(&mut self, v: Value, op: Op) {
+        self.inst[v.index()].op = op;
+    }
+    /// Adds a slice to the table.
+    pub(crate) fn add_spec(&mut self, spec: SliceSpec) -> u32 {
+        self.slices.push(spec);
+        self.slices.len() as u32 - 1
+    }
+
     /// Whether two lists are the same program: every column but the source lines. (Two recordings of one closure fill
     /// the shape table and the pools in the same order, so comparing the columns compares what they mean.)
     pub fn same_program(&self, other: &Self) -> bool {
