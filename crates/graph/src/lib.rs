@@ -4,17 +4,25 @@
 //! are further instructions of the same list; passes turn it into a planned program that is replayed without allocation.
 
 mod error;
+mod eval;
 mod list;
+mod lower;
 mod op;
 mod params;
 mod passes;
 mod recorder;
 mod rules;
+mod run;
 mod tape;
+mod trace;
 mod var;
 
 pub use error::{Error, ErrorKind, Result};
+pub use eval::{Gradients, Update, UpdateRule};
 pub use list::Value;
-pub use params::{Param, Params};
+pub use params::{Bind, Param, Params};
 pub use recorder::Recorder;
-pub use var::{Float, Operand, Rec, Var};
+pub use run::plan::{Options, level};
+pub use tape::Tape;
+pub use trace::CacheStats;
+pub use var::{Axes, Float, Operand, Rec, Reduction, Var};

@@ -110,6 +110,12 @@ impl List {
         &self.slices[self.attr(v).as_int() as usize]
     }
 
+    /// Bytes of heap held.
+    pub fn bytes(&self) -> usize {
+        let each = size_of::<Inst>() + size_of::<Attr>() + size_of::<ShapeId>() + size_of::<DType>() + size_of::<usize>();
+        self.inst.capacity() * each + self.shapes.capacity() * size_of::<Shape>()
+    }
+
     /// Forgets all instructions, keeping the capacity.
     pub fn clear(&mut self) {
         self.truncate(0);

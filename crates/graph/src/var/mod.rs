@@ -2,6 +2,13 @@
 //!
 //! One file a family of operations, named as in the kernels and the rules.
 
+mod check;
+mod elementwise;
+mod loss;
+mod product;
+mod reduce;
+mod shape;
+
 use std::marker::PhantomData;
 use std::panic::Location;
 
@@ -11,6 +18,8 @@ use crate::error::{Error, ErrorKind, Fault};
 use crate::list::Value;
 use crate::params::Bound;
 use crate::recorder::{Recorder, Recording};
+
+pub use reduce::{Axes, Reduction};
 
 /// Where operations are recorded: a copyable reference to a tape (and to the parameters of the step, if there are any).
 /// Handed to closures of `Program::record`, returned by `Tape::step`, and reachable from any [`Var`].
