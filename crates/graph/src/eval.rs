@@ -211,9 +211,9 @@ impl Recording {
                     .and_then(|plan| cache.keep(&q, plan, outputs, Vec::new()))
             }
         };
-        let outputs = found.as_ref().map(|&i| cache.trace(i).outputs.clone());
+        let found = found.map(|i| (i, cache.trace(i).outputs.clone()));
         self.store.cache = cache;
-        let (number, outputs) = (found?, outputs?);
+        let (number, outputs) = found?;
         let mut starts = Vec::with_capacity(outputs.len());
         for &v in &outputs {
             starts.push(self.store.reserve(v, self.list.shape(v), self.list.dtype(v))?);
@@ -561,9 +561,9 @@ impl Recording {
             Some(i) => Ok(i),
             None => self.compile_backward(&q, seeded, params, &mut cache),
         };
-        let wrt = found.as_ref().map(|&i| cache.trace(i).outputs.clone());
+        let found = found.map(|i| (i, cache.trace(i).outputs.clone()));
         self.store.cache = cache;
-        let (number, wrt) = (found?, wrt?);
+        let (number, wrt) = found?;
 
         // The value first, then a gradient for each leaf.
         let mut gradients = Gradients { loss: 0.0, column: Vec::new(), ranges: Vec::new() };

@@ -293,6 +293,22 @@ pub(crate) fn kernels(list: &List, places: &Places, v: Value, level: Level) -> V
             let index = index.with(index.view.expand(dst.view.shape));
             vec![Kind::Gather { src: arg(0), index, dst, axis }]
         }
+        Op::CheckIndex => {
+            // Reads the only element of a repeated axis as long as the bound: what remains is the check of the index.
+            let index = arg(0);
+            let flat = |x: &Operand, shape: &[usize]| Shape::new(shape).ok().and_then(|s| x.view.reshape(s));
+            let n = index.view.shape.len();
+            let mut repeated = View::dense(Shape::new(&[list.attr(v).as_int() as usize]).expect("a bound is an extent"));
+            repeated.strides[0] = 0;
+            repeated.offset = index.view.offset;
+            let line = dst.with(View::dense(Shape::new(&[n]).expect("as many as before")));
+            let mut kinds = Vec::new();
+            if let (Some(view), true) = (flat(&index, &[n]), n > 0) {
+                kinds.push(Kind::Gather { src: index.with(repeated), index: index.with(view), dst: line, axis: 0 });
+            }
+            kinds.push(Kind::Copy { src: index, dst });
+            kinds
+        }
         Op::ScatterAdd => {
             let (src, index) = (arg(0), arg(1));
             let index = index.with(index.view.expand(src.view.shape));

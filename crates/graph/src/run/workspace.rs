@@ -23,6 +23,12 @@ pub(crate) struct Memory {
     team: Arc<Team>,
 }
 
+impl std::fmt::Debug for Memory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Memory({} bytes)", self.bytes())
+    }
+}
+
 /// Addresses kept between runs only to keep their memory: rewritten by every run before it uses them.
 #[derive(Default)]
 struct Addresses(Vec<*mut u8>);
