@@ -20,6 +20,7 @@ mod gather;
 mod index;
 mod loops;
 mod memory;
+mod random;
 mod scatter;
 pub mod sizes;
 
@@ -29,6 +30,7 @@ pub use fault::{ErrorCell, Fault};
 pub use fill::Fill;
 pub use gather::Gather;
 pub use memory::RawView;
+pub use random::{Counter, Draw, Permutation, Random, philox};
 pub use scatter::{Combine, Scatter};
 
 use std::fmt;

@@ -12,3 +12,6 @@ pub const SCATTER_SERIAL: usize = 1 << 15;
 
 /// Most destination ranges a scatter is divided into: each range reads the whole index list again.
 pub const SCATTER_RANGES: usize = 16;
+
+/// Elements a block of random numbers draws: about 10 microseconds of normals. A multiple of 64, the words of a group.
+pub const RANDOM_BLOCK: usize = 1 << 13;
