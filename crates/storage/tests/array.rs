@@ -4,6 +4,10 @@ use retrograde_storage::{
     AnyArray, Array, ArrayError, ArrayRef, Create, DType, Element, IntoShape, Shape, ShapeError,
 };
 
+fn generic<T: Element>() -> Array<T> {
+    Array::<T>::arange(2)
+}
+
 #[test]
 fn creation_means_f32_unless_said() {
     // That these compile is half of the test: nothing here but `f64` and `u32` names a type.
@@ -18,9 +22,6 @@ fn creation_means_f32_unless_said() {
     assert!(all.iter().all(|a| a.dtype() == DType::F32));
     assert_eq!(Array::<f64>::ones(3), Array::from([1.0_f64; 3]));
     assert_eq!(Array::<u32>::full([1, 2], 7), Array::from([[7_u32, 7]]));
-    fn generic<T: Element>() -> Array<T> {
-        Array::<T>::arange(2)
-    }
     assert_eq!(generic::<bool>(), Array::from([false, true]));
 }
 

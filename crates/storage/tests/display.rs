@@ -1,4 +1,4 @@
-//! Printed arrays. Every golden text is what NumPy 2.4 prints for the same array, truth values aside.
+//! Printed arrays. Every golden text is what `NumPy` 2.4 prints for the same array, truth values aside.
 
 use retrograde_storage::{Array, Create, Element};
 
