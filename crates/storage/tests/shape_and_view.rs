@@ -1,4 +1,4 @@
-//! Shapes against NumPy's broadcasting rule, views against index arithmetic on explicit lists of positions.
+//! Shapes against `NumPy`'s broadcasting rule, views against index arithmetic on explicit lists of positions.
 
 use proptest::prelude::*;
 use retrograde_storage::{MAX_RANK, Shape, ShapeError, View};
@@ -171,7 +171,7 @@ fn factors(mut len: usize, mut seed: u64) -> Vec<usize> {
     }
     let mut dims = vec![];
     while dims.len() < MAX_RANK - 1 && (len > 1 || seed & 3 == 1) {
-        let divisors: Vec<usize> = (1..=len).filter(|d| len % d == 0).collect();
+        let divisors: Vec<usize> = (1..=len).filter(|d| len.is_multiple_of(*d)).collect();
         let d = divisors[(seed >> 3) as usize % divisors.len()];
         dims.push(d);
         len /= d;
