@@ -14,11 +14,11 @@ pub(crate) fn reciprocal<S: Simd, V: Lanes<S>>(simd: S, x: V) -> V {
     V::splat(simd, V::Element::of(1.0)) / x
 }
 
-/// `value`, but exactly 0 wherever `factor` is 0.
+/// `value`, but `factor` itself wherever that is 0 (so that its sign stays, and multiplying by 1 changes nothing).
 #[inline(always)]
 pub(crate) fn strong<S: Simd, V: Lanes<S>>(simd: S, factor: V, value: V) -> V {
     let zero = V::splat(simd, V::Element::of(0.0));
-    factor.simd_eq(zero).select(zero, value)
+    factor.simd_eq(zero).select(factor, value)
 }
 
 /// Dispatches a [`Unary`](crate::Unary) on floats; evaluates to `$none` for those that floats do not have.
