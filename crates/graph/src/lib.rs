@@ -5,6 +5,7 @@
 
 mod error;
 mod eval;
+mod infer;
 mod list;
 mod lower;
 mod op;
@@ -13,6 +14,8 @@ mod passes;
 mod print;
 mod program;
 mod recorder;
+#[doc(hidden)]
+pub mod reference;
 mod rules;
 mod run;
 mod tape;
@@ -28,4 +31,4 @@ pub use recorder::Recorder;
 pub use run::plan::{Options, level};
 pub use tape::Tape;
 pub use trace::CacheStats;
-pub use var::{Axes, Float, Operand, Rec, Reduction, Var};
+pub use var::{Axes, Float, INFER, Index, Operand, Rec, Reduction, Rng, Var, keep};

@@ -293,14 +293,13 @@ impl Program {
         Ok(y)
     }
 
-    fn gradients(&self, what: &str, keep_value: bool) -> Result<Self> {
+    fn gradients(&self, what: &str, keep_value: bool, wrt: &[Value]) -> Result<Self> {
         let y = self.scalar_output(what)?;
         let mut recorded = (*self.recorded).clone();
         let list = &mut recorded.list;
         let one = list.like(1.0, y);
         let seed = list.expand(one, list.shape(y));
-        let wrt = self.differentiable();
-        let grads = rules::reverse(list, y, seed, &wrt);
+        let grads = rules::reverse(list, y, seed, wrt);
         let grads = wrt.iter().zip(grads).map(|(&w, g)| g.unwrap_or_else(|| list.zeros_like(w)));
         recorded.outputs = if keep_value { [y].into_iter().chain(grads).collect() } else { grads.collect() };
         Self::compile(recorded, self.plan.options)
@@ -308,12 +307,31 @@ impl Program {
 
     /// The first output (a scalar) and its gradient with respect to every input of its type, in order.
     pub fn value_and_grad(&self) -> Result<Self> {
-        self.gradients("value_and_grad", true)
+        self.gradients("value_and_grad", true, &self.differentiable())
+    }
+
+    /// As [`value_and_grad`](Self::value_and_grad), with respect to the inputs of those numbers alone: nothing is
+    /// computed or kept for the others.
+    pub fn value_and_grad_of(&self, inputs: &[usize]) -> Result<Self> {
+        let possible = self.differentiable();
+        let wanted = inputs.iter().map(|&i| {
+            let v = self.recorded.inputs.get(i).copied().ok_or_else(|| {
+                let message = format!("value_and_grad_of: input {i} does not exist, the program has {}", self.input_count());
+                Error::new(ErrorKind::Inputs, message)
+            })?;
+            if possible.contains(&v) {
+                return Ok(v);
+            }
+            let message = format!("value_and_grad_of: input {i} is {}, which has no gradient here", self.recorded.list.dtype(v));
+            Err(Error::new(ErrorKind::DType, message))
+        });
+        let wanted = wanted.collect::<Result<Vec<Value>>>()?;
+        self.gradients("value_and_grad_of", true, &wanted)
     }
 
     /// The gradient of the first output (a scalar) with respect to every input of its type, in order.
     pub fn grad(&self) -> Result<Self> {
-        self.gradients("grad", false)
+        self.gradients("grad", false, &self.differentiable())
     }
 
     /// Vector-Jacobian product: takes the inputs and then a seed of the first output's shape; gives the first output and

@@ -8,6 +8,6 @@ pub use retrograde_storage::{AnyArray, Array, ArrayError, ArrayRef, Create, DTyp
 pub mod prelude {
     pub use crate::{
         Array, ArrayRef, Axes, Create, Element, Error, ErrorKind, Float, Gradients, Operand, Param, Params, Program, Rec,
-        Reduction, Result, Tape, Var, Workspace,
+        Reduction, Result, Rng, Tape, Var, Workspace, keep,
     };
 }

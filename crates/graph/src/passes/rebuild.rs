@@ -34,6 +34,33 @@ pub(crate) struct Rebuilt {
     pub updates: Vec<(Value, Value)>,
 }
 
+impl Rebuilt {
+    /// Copies the list, letting `emit` append an instruction in another way (it gets the new list, the old row and the
+    /// operands' new rows; `None` appends the instruction unchanged).
+    pub(crate) fn rewrite(&self, mut emit: impl FnMut(&mut List, Value, &[Value]) -> Option<Value>) -> Self {
+        let old = &self.list;
+        let mut list = List::default();
+        let mut map: Vec<Value> = Vec::with_capacity(old.len());
+        for v in old.values() {
+            let args: Vec<Value> = old.args(v).iter().map(|a| map[a.index()]).collect();
+            list.set_location(old.location(v));
+            let attr = match old.op(v) {
+                Op::Slice | Op::Unslice => Attr::int(list.add_spec(*old.slice_spec(v)).into()),
+                _ => old.attr(v),
+            };
+            let new = emit(&mut list, v, &args);
+            map.push(new.unwrap_or_else(|| list.push(old.op(v), &args, attr, old.shape(v), old.dtype(v))));
+        }
+        let at = |v: Value| map[v.index()];
+        Self {
+            externals: self.externals.clone(),
+            outputs: self.outputs.iter().map(|&v| at(v)).collect(),
+            updates: self.updates.iter().map(|&(a, b)| (at(a), at(b))).collect(),
+            list,
+        }
+    }
+}
+
 /// What makes two instructions the same.
 type Key = (Op, [u32; 3], Attr, Shape, DType);
 

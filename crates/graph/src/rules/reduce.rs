@@ -1,11 +1,11 @@
 //! Rules of reductions.
 
 use retrograde_ops::{Binary, Reduce};
-use retrograde_storage::{Id, MAX_RANK, Shape};
+use retrograde_storage::{DType, MAX_RANK, Shape};
 
 use super::Sweep;
 use crate::list::{List, Value};
-use crate::op::{Attr, Op};
+use crate::op::{Attr, Op, SliceSpec};
 
 impl Sweep<'_> {
     /// `v` is `x` reduced over the axes of `v`'s attribute, which stay with extent 1.
@@ -103,7 +103,7 @@ impl List {
 
     /// Adjoint of `narrow`: zeros of `shape` with `x` from `start` along `axis`.
     pub(crate) fn widen(&mut self, x: Value, axis: usize, start: usize, shape: Shape) -> Value {
-        let mut spec = crate::op::SliceSpec { start: [0; MAX_RANK], step: [1; MAX_RANK] };
+        let mut spec = SliceSpec { start: [0; MAX_RANK], step: [1; MAX_RANK] };
         spec.start[axis] = start;
         self.unslice(x, spec, shape)
     }
@@ -114,13 +114,13 @@ impl List {
         axis: usize,
         at: usize,
         shape: Shape,
-        dtype: retrograde_storage::DType,
+        dtype: DType,
     ) -> Value {
         let mut dims = [1; MAX_RANK];
         dims[axis] = shape.dims()[axis];
         let line = Shape::new(&dims[..shape.rank()]).expect("no larger than the shape");
-        let index = self.iota(axis, line, retrograde_storage::DType::U32);
-        let at = self.int(at as i64, retrograde_storage::DType::U32);
+        let index = self.iota(axis, line, DType::U32);
+        let at = self.int(at as i64, DType::U32);
         let hit = self.binary(Binary::Eq, index, at);
         let unit = self.cast(hit, dtype);
         self.expand(unit, shape)
@@ -131,7 +131,7 @@ impl List {
         &mut self,
         axis: usize,
         shape: Shape,
-        dtype: retrograde_storage::DType,
+        dtype: DType,
     ) -> Value {
         self.push(Op::Iota, &[], Attr::axis(axis, false), shape, dtype)
     }
@@ -143,7 +143,6 @@ impl List {
         }
         let (shape, source) = (self.shape(x), self.shape(self.arg(x, 0)));
         let lead = shape.rank() - source.rank();
-        debug_assert!(x.index() < self.len());
-        axis < lead || (source.dims()[axis - lead] == 1 && shape.dims()[axis] != 1)
+        axis < lead || source.dims()[axis - lead] == 1
     }
 }

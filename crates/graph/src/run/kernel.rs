@@ -8,7 +8,7 @@ use retrograde_storage::{DType, Packet, Shape, View};
 
 use super::bind::Bindings;
 use crate::list::{List, Value};
-use crate::op::Op;
+use crate::op::{Draw, Op};
 use crate::passes::memory::Place;
 use crate::passes::places::Places;
 
@@ -64,6 +64,9 @@ enum Kind {
     Cast { src: Operand, dst: Operand },
     Gather { src: Operand, index: Operand, dst: Operand, axis: usize },
     ScatterAdd { src: Operand, index: Operand, dst: Operand, axis: usize },
+    Random { dst: Operand, draw: kernels::Draw, stream: u32, ordinal: u32 },
+    Lines { walk: kernels::Walk, x: Operand, y: Option<Operand>, dst: Operand, axis: usize },
+    Permutation { dst: Operand, stream: u32, ordinal: u32 },
     Product32(Product<f32>),
     Product64(Product<f64>),
 }
@@ -194,6 +197,8 @@ impl Kernel {
             Kind::Product32(p) => product(&p.spec, &p.batch_c),
             Kind::Product64(p) => product(&p.spec, &p.batch_c) * 2.0,
             Kind::Copy { dst, .. } | Kind::Fill { dst, .. } | Kind::Cast { dst, .. } | Kind::Gather { dst, .. } => dst.bytes() * BYTE_NS,
+            Kind::Random { dst, .. } | Kind::Permutation { dst, .. } => dst.bytes(),
+            Kind::Lines { x, .. } => x.bytes(),
             Kind::ScatterAdd { src, dst, .. } => (src.bytes() + dst.bytes()) * BYTE_NS,
         }
     }
@@ -208,6 +213,9 @@ impl Kernel {
             Kind::Copy { src, dst } => vec![kernels::Copy { src: src.raw(&bindings), dst: dst.raw(&bindings) }.blocks()],
             Kind::Fill { dst, bits } => vec![kernels::Fill { dst: dst.raw(&bindings), bits: *bits }.blocks()],
             Kind::Cast { src, dst } => vec![kernels::Cast { src: src.raw(&bindings), dst: dst.raw(&bindings) }.blocks()],
+            Kind::Random { .. } => vec![self.random(&bindings).map_or(0, |r| r.blocks())],
+            Kind::Permutation { .. } => vec![self.permutation(&bindings).map_or(0, |p| p.blocks())],
+            Kind::Lines { .. } => vec![self.lines(&bindings).map_or(0, |l| l.blocks())],
             Kind::Gather { src, index, dst, axis } => {
                 let (src, index, dst) = (src.raw(&bindings), index.raw(&bindings), dst.raw(&bindings));
                 vec![kernels::Gather { src, index, dst, axis: *axis, errors: bindings.errors, site: 0 }.blocks()]
@@ -219,6 +227,22 @@ impl Kernel {
                 vec![kernels::Scatter { src, index, base: None, dst, axis: *axis, combine, errors, site: 0 }.blocks()]
             }
         }
+    }
+
+    fn random(&self, bindings: &Bindings<'_>) -> Option<kernels::Random> {
+        let Kind::Random { dst, draw, stream, ordinal } = &self.kind else { return None };
+        Some(kernels::Random { counter: counter(bindings, *stream, *ordinal), draw: *draw, dst: dst.raw(bindings) })
+    }
+
+    fn permutation(&self, bindings: &Bindings<'_>) -> Option<kernels::Permutation> {
+        let Kind::Permutation { dst, stream, ordinal } = &self.kind else { return None };
+        Some(kernels::Permutation { counter: counter(bindings, *stream, *ordinal), dst: dst.raw(bindings) })
+    }
+
+    fn lines(&self, bindings: &Bindings<'_>) -> Option<kernels::Lines> {
+        let Kind::Lines { walk, x, y, dst, axis } = &self.kind else { return None };
+        let y = y.as_ref().map(|y| y.raw(bindings));
+        Some(kernels::Lines { walk: *walk, x: x.raw(bindings), y, dst: dst.raw(bindings), axis: *axis })
     }
 
     /// Runs one block of one phase.
@@ -237,6 +261,9 @@ impl Kernel {
                 Kind::Copy { src, dst } => kernels::Copy { src: src.raw(bindings), dst: dst.raw(bindings) }.run_block(level, block),
                 Kind::Fill { dst, bits } => kernels::Fill { dst: dst.raw(bindings), bits: *bits }.run_block(level, block),
                 Kind::Cast { src, dst } => kernels::Cast { src: src.raw(bindings), dst: dst.raw(bindings) }.run_block(level, block),
+                Kind::Random { .. } => self.random(bindings).into_iter().for_each(|r| r.run_block(level, block)),
+                Kind::Permutation { .. } => self.permutation(bindings).into_iter().for_each(|p| p.run_block(level, block)),
+                Kind::Lines { .. } => self.lines(bindings).into_iter().for_each(|l| l.run_block(level, block)),
                 Kind::Gather { src, index, dst, axis } => {
                     let (src, index, dst) = (src.raw(bindings), index.raw(bindings), dst.raw(bindings));
                     kernels::Gather { src, index, dst, axis: *axis, errors, site }.run_block(level, block);
@@ -249,6 +276,12 @@ impl Kernel {
             }
         }
     }
+}
+
+/// The numbers of a draw: its stream's seed, its ordinal, the run.
+fn counter(bindings: &Bindings<'_>, stream: u32, ordinal: u32) -> kernels::Counter {
+    let key = bindings.seeds.get(stream as usize).copied().unwrap_or_default();
+    kernels::Counter { key, ordinal, step: bindings.step }
 }
 
 fn product_phases(packs: usize, blocks: usize) -> Vec<usize> {
@@ -288,6 +321,25 @@ pub(crate) fn kernels(list: &List, places: &Places, v: Value, level: Level) -> V
             });
             parts.collect()
         }
+        Op::Random(draw) => {
+            let (stream, ordinal) = list.attr(v).as_draw();
+            vec![match draw {
+                Draw::Uniform => Kind::Random { dst, draw: kernels::Draw::Uniform, stream, ordinal },
+                Draw::Normal => Kind::Random { dst, draw: kernels::Draw::Normal, stream, ordinal },
+                Draw::Bits => Kind::Random { dst, draw: kernels::Draw::Bits, stream, ordinal },
+                Draw::Permutation => Kind::Permutation { dst, stream, ordinal },
+            }]
+        }
+        Op::Recurrence => {
+            let broad = |x: Operand| x.with(x.view.expand(dst.view.shape));
+            let walk = kernels::Walk::Recurrence { reverse: list.attr(v).is_reverse() };
+            vec![Kind::Lines { walk, x: broad(arg(0)), y: Some(broad(arg(1))), dst, axis }]
+        }
+        Op::CumMax => vec![Kind::Lines { walk: kernels::Walk::CumMax, x: arg(0), y: None, dst, axis }],
+        Op::CumArgMax => vec![Kind::Lines { walk: kernels::Walk::CumArgMax, x: arg(0), y: None, dst, axis }],
+        Op::LogCumSumExp => vec![Kind::Lines { walk: kernels::Walk::LogCumSumExp, x: arg(0), y: None, dst, axis }],
+        Op::ArgMax => vec![Kind::Lines { walk: kernels::Walk::ArgMax, x: arg(0), y: None, dst, axis }],
+        Op::ArgMin => vec![Kind::Lines { walk: kernels::Walk::ArgMin, x: arg(0), y: None, dst, axis }],
         Op::Gather => {
             let index = arg(1);
             let index = index.with(index.view.expand(dst.view.shape));

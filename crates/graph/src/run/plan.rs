@@ -11,6 +11,7 @@ use crate::list::{List, Value};
 use crate::op::Op;
 use crate::passes::emit::{self, GroupStep};
 use crate::passes::fuse::{self, READY, Step};
+use crate::passes::legalise::legalise;
 use crate::passes::memory::{self, Memory, Place, Span};
 use crate::passes::places::Places;
 use crate::passes::rebuild::{Job, rebuild};
@@ -184,8 +185,12 @@ const ELEMENT_NS: f64 = 0.1;
 impl Plan {
     /// Compiles what a job asks for.
     pub(crate) fn compile(job: &Job<'_>, options: Options) -> Result<Self> {
-        let built = rebuild(job, options.optimise);
-        let places = Places::resolve(&built.list);
+        let mut built = rebuild(job, options.optimise);
+        let mut places = Places::resolve(&built.list);
+        if let Some(legal) = legalise(&built, &places) {
+            built = legal;
+            places = Places::resolve(&built.list);
+        }
         let steps = fuse::assign(&built, &places, options.fuse);
         #[cfg(debug_assertions)]
         emit::verify(&built.list, &places, &steps);
