@@ -65,6 +65,7 @@ pub(super) enum PackBroadcast {
     /// Where k is not its unit stride.
     Strided,
     /// Always: the kernels read packed columns as vectors.
+    #[cfg(target_arch = "aarch64")]
     Always,
 }
 

@@ -79,7 +79,7 @@ unsafe fn panel_at<S: Simd, T: Float>(simd: S, source: &Source<T>, to: *mut T, w
                         source.outer_stride,
                         to.add(p * width + i),
                         width,
-                    )
+                    );
                 };
             }
         }

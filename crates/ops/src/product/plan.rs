@@ -222,22 +222,10 @@ impl<T: Float> Plan<T> {
             PackBroadcast::Colliding => {
                 collide && stride != 0 && self.lanes >= tuning::PACK_COLLIDING_MIN_LANES
             }
-            PackBroadcast::Strided => {
-                stride != 1 && self.lanes >= tuning::PACK_STRIDED_MIN_LANES
-            }
+            PackBroadcast::Strided => stride != 1 && self.lanes >= tuning::PACK_STRIDED_MIN_LANES,
+            #[cfg(target_arch = "aarch64")]
             PackBroadcast::Always => self.lanes > 2 * panel,
         };
-            for c in p.chars() {
-                match c {
-                    'd' if readable => self.packing = Packing::Direct,
-                    'l' => self.packing = Packing::Local,
-                    's' => self.packing = Packing::Shared,
-                    'b' => self.pack_broadcast = true,
-                    'n' => self.pack_broadcast = false,
-                    _ => {}
-                }
-            }
-        }
         let depth = piece(self.k);
         let bytes = depth * size_of::<T>();
         self.group = (tuning::LANE_GROUP_BYTES / bytes / panel).max(1) * panel;

@@ -269,7 +269,7 @@ impl<T: Float> Panels<'_, T> {
         while lane < self.group.end {
             let mut lanes = plan.panel().min(self.group.end - lane);
             let mut skip = 0;
-            if plan.packing == Packing::Direct && lanes % T::LANES != 0 {
+            if plan.packing == Packing::Direct && !lanes.is_multiple_of(T::LANES) {
                 // The operand ends within the panel's last vector. Read earlier lanes again instead of what lies
                 // beyond: computed twice, stored once. Without that many earlier lanes, the whole vectors first; one
                 // vector the operand has, or the plan would pack.
