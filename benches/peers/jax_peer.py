@@ -23,10 +23,10 @@ from common import Workload, main, record  # noqa: E402
 jax.config.update("jax_enable_x64", True)
 
 
-def gradient_of(loss_of, leaves):
-    """A workload from a scalar loss and its named leaves."""
+def gradient_of(loss_of, leaves, data=()):
+    """A workload from a scalar loss of its named leaves, in order, and of data that want no gradient."""
     program = jax.jit(jax.value_and_grad(loss_of, argnums=tuple(range(len(leaves)))))
-    args = [jax.block_until_ready(jnp.asarray(x)) for x in leaves.values()]
+    args = [jax.block_until_ready(jnp.asarray(x)) for x in (*leaves.values(), *data)]
 
     def step():
         return jax.block_until_ready(program(*args))
@@ -43,12 +43,13 @@ def tiny():
 
 
 def scalar_chain():
+    # `scan` rather than a loop unrolled by the trace: three times as fast.
     def loss(x):
-        y = x
-        for _ in range(inputs.SCALAR_ROUNDS):
+        def round_of(y, _):
             y = jnp.sin(y) * x + 0.1
-            y = 0.9 * y
-        return y
+            return 0.9 * y, None
+
+        return jax.lax.scan(round_of, x, None, length=inputs.SCALAR_ROUNDS)[0]
 
     return gradient_of(loss, {"x": np.float32(inputs.SCALAR_X)})
 
@@ -62,7 +63,6 @@ def chain_4m():
 
 def black_scholes_1m():
     spot, strike, maturity, sigma, rate = inputs.options()
-    strike = jnp.asarray(strike)
 
     def cdf(x):
         return 0.5 * (1.0 + jax.lax.erf(x * math.sqrt(0.5)))
@@ -74,41 +74,29 @@ def black_scholes_1m():
         return (spot * cdf(d1) - strike * jnp.exp(-rate * maturity) * cdf(d2)).sum()
 
     leaves = {"spot": spot, "maturity": maturity, "sigma": sigma, "rate": rate}
-    program = jax.jit(jax.value_and_grad(loss, argnums=(0, 1, 2, 3)))
-    args = [jnp.asarray(x) for x in leaves.values()]
-
-    def step():
-        return jax.block_until_ready(program(*args, strike))
-
-    def result():
-        value, grads = step()
-        return record(value, zip(leaves, grads))
-
-    return Workload(step, result)
+    return gradient_of(loss, leaves, (strike,))
 
 
 def mc_asian():
-    normals = jnp.asarray(inputs.asian_normals())
     strike, dt = inputs.ASIAN["strike"], inputs.ASIAN["maturity"] / inputs.STEPS
 
+    # `scan` over the steps: 12 ms where `cumsum`, a product with a triangular matrix and an unrolled loop take 39 to 52.
     def loss(s0, r, sigma, normals):
         drift = (r - 0.5 * sigma * sigma) * dt
-        paths = jnp.log(s0) + jnp.cumsum(drift + sigma * math.sqrt(dt) * normals, 0)
-        payoff = jax.nn.relu(jnp.exp(paths).mean(0) - strike)
+        deviation = sigma * math.sqrt(dt)
+
+        def advance(carry, z):
+            log_spot, total = carry
+            log_spot = log_spot + (drift + deviation * z)
+            return (log_spot, total + jnp.exp(log_spot)), None
+
+        start = jnp.full(inputs.PATHS, jnp.log(s0)), jnp.zeros(inputs.PATHS, jnp.float32)
+        (_, total), _ = jax.lax.scan(advance, start, normals)
+        payoff = jax.nn.relu(total / inputs.STEPS - strike)
         return jnp.exp(-r * inputs.ASIAN["maturity"]) * payoff.mean()
 
-    program = jax.jit(jax.value_and_grad(loss, argnums=(0, 1, 2)))
-    names = ("s0", "r", "sigma")
-    args = [jnp.float32(inputs.ASIAN[name]) for name in names]
-
-    def step():
-        return jax.block_until_ready(program(*args, normals))
-
-    def result():
-        value, grads = step()
-        return record(value, zip(names, grads))
-
-    return Workload(step, result)
+    leaves = {name: np.float32(inputs.ASIAN[name]) for name in ("s0", "r", "sigma")}
+    return gradient_of(loss, leaves, (inputs.asian_normals(),))
 
 
 def adam(params, grads, first, second, count):

@@ -1,4 +1,8 @@
-"""Retrograde's bench workloads on PyTorch: `--mode eager` or `--mode compile` (`torch.compile`)."""
+"""Retrograde's bench workloads on PyTorch, in three modes.
+
+`eager`; `compile`: `torch.compile` of the loss, then `backward`, and the optimiser's own step, as most users write it;
+`compile-step`: value, gradient and update in one compiled function by `torch.func`, up to twice as fast as `compile`.
+"""
 
 import argparse
 import math
@@ -9,20 +13,24 @@ import torch.nn.functional as F
 import inputs
 from common import Workload, main, record
 
+NAMES = {"eager": "torch", "compile": "torch.compile", "compile-step": "torch.compile-step"}
 MODE = None
 
 
 def compiled(f):
-    """`f` itself when eager; its gradients are then those of the graph that `torch.compile` traced."""
-    return torch.compile(f, dynamic=False) if MODE == "compile" else f
+    return f if MODE == "eager" else torch.compile(f, dynamic=False)
 
 
 def leaf(array):
     return torch.from_numpy(array).requires_grad_()
 
 
-def backward_of(loss_of, leaves):
-    """A workload from a scalar loss and its named leaves, by `backward`."""
+def gradient_of(loss_of, leaves):
+    """A workload from a scalar loss and its named leaves."""
+    return by_transform(loss_of, leaves) if MODE == "compile-step" else by_backward(loss_of, leaves)
+
+
+def by_backward(loss_of, leaves):
     loss_of = compiled(loss_of)
 
     def step():
@@ -39,8 +47,22 @@ def backward_of(loss_of, leaves):
     return Workload(step, result)
 
 
+def by_transform(loss_of, leaves):
+    program = compiled(torch.func.grad_and_value(loss_of, argnums=tuple(range(len(leaves)))))
+    args = [x.detach() for x in leaves.values()]
+
+    def step():
+        return program(*args)
+
+    def result():
+        grads, loss = step()
+        return record(loss.item(), [(name, g.numpy()) for name, g in zip(leaves, grads)])
+
+    return Workload(step, result)
+
+
 def tiny():
-    return backward_of(lambda x: 2.0 * torch.dot(x, x), {"x": torch.arange(4.0, requires_grad=True)})
+    return gradient_of(lambda x: 2.0 * torch.dot(x, x), {"x": torch.arange(4.0, requires_grad=True)})
 
 
 def scalar_chain():
@@ -51,14 +73,14 @@ def scalar_chain():
             y = 0.9 * y
         return y
 
-    return backward_of(loss, {"x": torch.tensor(inputs.SCALAR_X, requires_grad=True)})
+    return gradient_of(loss, {"x": torch.tensor(inputs.SCALAR_X, requires_grad=True)})
 
 
 def chain_4m():
     def loss(x):
         return (torch.tanh(x * x + 0.5) * torch.sigmoid(x) + torch.exp(-x * x)).sum()
 
-    return backward_of(loss, {"x": leaf(inputs.chain())})
+    return gradient_of(loss, {"x": leaf(inputs.chain())})
 
 
 def black_scholes_1m():
@@ -74,21 +96,27 @@ def black_scholes_1m():
         return (spot * cdf(d1) - strike * torch.exp(-rate * maturity) * cdf(d2)).sum()
 
     leaves = {"spot": spot, "maturity": maturity, "sigma": sigma, "rate": rate}
-    return backward_of(loss, {name: x.requires_grad_() for name, x in leaves.items()})
+    return gradient_of(loss, {name: x.requires_grad_() for name, x in leaves.items()})
 
 
 def mc_asian():
     normals = torch.from_numpy(inputs.asian_normals())
     strike, dt = inputs.ASIAN["strike"], inputs.ASIAN["maturity"] / inputs.STEPS
 
+    # A loop over the steps: 9 ms eager where `cumsum` takes 30.
     def loss(s0, r, sigma):
         drift = (r - 0.5 * sigma * sigma) * dt
-        paths = torch.log(s0) + torch.cumsum(drift + sigma * math.sqrt(dt) * normals, 0)
-        payoff = torch.relu(torch.exp(paths).mean(0) - strike)
+        deviation = sigma * math.sqrt(dt)
+        log_spot = torch.log(s0).expand(inputs.PATHS)
+        total = torch.zeros(inputs.PATHS)
+        for z in normals.unbind(0):
+            log_spot = log_spot + (drift + deviation * z)
+            total = total + torch.exp(log_spot)
+        payoff = torch.relu(total / inputs.STEPS - strike)
         return torch.exp(-r * inputs.ASIAN["maturity"]) * payoff.mean()
 
     leaves = {name: torch.tensor(inputs.ASIAN[name], requires_grad=True) for name in ("s0", "r", "sigma")}
-    return backward_of(loss, leaves)
+    return gradient_of(loss, leaves)
 
 
 def mlp(batch):
@@ -104,26 +132,50 @@ def mlp(batch):
         h = F.relu(F.linear(h, w2, b2))
         return F.cross_entropy(F.linear(h, w3, b3), labels)
 
-    loss_of = compiled(loss_of)
+    state = {}
+    adam = inputs.ADAM
+    transformed = torch.func.grad_and_value(loss_of, argnums=tuple(range(len(start))))
+
+    def whole_step(params, first, second, count):
+        grads, loss = transformed(*params)
+        count += 1
+        rate = adam["lr"] / (1 - adam["beta1"] ** count)
+        correction = torch.sqrt(1 - adam["beta2"] ** count)
+        for p, m, v, g in zip(params, first, second, grads):
+            m.mul_(adam["beta1"]).add_(g, alpha=1 - adam["beta1"])
+            v.mul_(adam["beta2"]).addcmul_(g, g, value=1 - adam["beta2"])
+            p.sub_(rate * m / (v.sqrt() / correction + adam["eps"]))
+        return loss
+
+    whole_step = compiled(whole_step) if MODE == "compile-step" else None
+    forward = compiled(loss_of) if MODE == "compile" else loss_of
 
     def reset():
         with torch.no_grad():
             for p, s in zip(params, start):
                 p.copy_(s.t() if p.dim() == 2 else s)
-        betas = (inputs.ADAM["beta1"], inputs.ADAM["beta2"])
-        state["adam"] = torch.optim.Adam(params, inputs.ADAM["lr"], betas, inputs.ADAM["eps"], fused=True)
+        if whole_step:
+            state["now"] = [[p.detach() for p in params]] + [[torch.zeros_like(p) for p in params] for _ in range(2)]
+            state["now"].append(torch.tensor(0.0))
+        else:
+            betas = (adam["beta1"], adam["beta2"])
+            state["adam"] = torch.optim.Adam(params, adam["lr"], betas, adam["eps"], fused=True)
 
     def step():
+        if whole_step:
+            with torch.no_grad():
+                return whole_step(*state["now"])
         state["adam"].zero_grad(set_to_none=True)
-        loss = loss_of(*params)
+        loss = forward(*params)
         loss.backward()
         state["adam"].step()
         return loss
 
     def result():
         reset()
+        plain = torch.autograd.grad(forward(*params), params)
+        grads = [(n, (g.t() if g.dim() == 2 else g).numpy().copy()) for n, g in zip(names, plain)]
         first = step()
-        grads = [(n, (p.grad.t() if p.dim() == 2 else p.grad).numpy().copy()) for n, p in zip(names, params)]
         for _ in range(inputs.STEPS_CHECKED):
             last = step()
         return record(first.item(), grads, last.item())
@@ -141,18 +193,18 @@ REGISTRY = {
     "mlp_b64": lambda: mlp(64),
     "mlp_b512": lambda: mlp(512),
 }
-# Not compiled: define-by-run has nothing to compile, and tracing 1,000 scalar operations takes minutes.
+# Not compiled: define-by-run has nothing to compile, and 1,000 traced scalar operations take minutes.
 EAGER_ONLY = ("tiny_define_by_run", "scalar_chain")
 
 
 def run():
     global MODE
     parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--mode", choices=("eager", "compile"), default="eager")
+    parser.add_argument("--mode", choices=tuple(NAMES), default="eager")
     MODE = parser.parse_known_args()[0].mode
     registry = {k: v for k, v in REGISTRY.items() if MODE == "eager" or k not in EAGER_ONLY}
     main(
-        "torch" if MODE == "eager" else "torch.compile",
+        NAMES[MODE],
         torch.__version__,
         registry,
         torch.set_num_threads,
