@@ -103,7 +103,8 @@ pub trait Element:
     /// The tag of this type.
     const DTYPE: DType;
 
-    /// The nearest value of this type to `x` (`bool`: whether `x` is not zero).
+    /// The value as Rust's `as` converts it: to floats the nearest, to integers towards zero and saturating with NaN as
+    /// 0, to `bool` whether it is not zero.
     fn from_f64(x: f64) -> Self;
 
     /// The value as `f64`, exact but for `i64` beyond 2^53.
