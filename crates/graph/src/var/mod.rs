@@ -2,15 +2,54 @@
 //!
 //! One file a family of operations, named as in the kernels and the rules.
 
+/// Methods of one operand, by table: documentation, name, operation.
+macro_rules! unary_methods {
+    ($($(#[$doc:meta])* $name:ident => $op:ident;)*) => {
+        impl<'t, T: $crate::var::Float> $crate::var::Var<'t, T> {
+            $($(#[$doc])*
+            #[track_caller]
+            pub fn $name(self) -> Self {
+                self.unary(stringify!($name), retrograde_ops::Unary::$op)
+            })*
+        }
+    };
+}
+
+mod activation;
+mod arith;
+mod axes;
+mod compare;
+mod create;
+mod index;
+mod loss;
+mod norm;
+mod product;
+mod random;
+mod reduce;
+mod row;
+mod scan;
+mod shape;
+mod special;
+#[cfg(test)]
+mod tests;
+
 use std::marker::PhantomData;
 use std::panic::Location;
 
+use retrograde_ops::{Binary, Unary};
 use retrograde_storage::{DType, Element, Id, Real, Shape};
 
 use crate::error::{Error, ErrorKind, Fault};
+use crate::infer;
 use crate::list::Value;
 use crate::params::Bound;
 use crate::recorder::{Recorder, Recording};
+
+pub use axes::{Axes, keep};
+pub use index::Index;
+pub use loss::Reduction;
+pub use random::Rng;
+pub use shape::INFER;
 
 /// Where operations are recorded: a copyable reference to a tape (and to the parameters of the step, if there are any).
 /// Handed to closures of `Program::record`, returned by `Tape::step`, and reachable from any [`Var`].
@@ -164,5 +203,39 @@ impl<'t, T: Element> Var<'t, T> {
             Some(error) => Err(error.clone()),
             None => Ok(state.list.shape(self.id)),
         }
+    }
+}
+
+/// How methods record.
+impl<'t, T: Element> Var<'t, T> {
+    /// One elementwise operation of this value.
+    #[track_caller]
+    pub(crate) fn unary<U: Element>(self, name: &str, op: Unary) -> Var<'t, U> {
+        self.rec.apply(name, &[self.into()], |s| Ok(s.list.unary(op, self.id)))
+    }
+
+    /// One elementwise operation of this value and another of its type, broadcast.
+    #[track_caller]
+    pub(crate) fn binary<U: Element>(
+        self,
+        name: &str,
+        op: Binary,
+        other: impl Operand<'t, T>,
+    ) -> Var<'t, U> {
+        let other = other.lift(self.rec);
+        self.rec.apply(name, &[self.into(), other.into()], |s| {
+            infer::broadcast(&s.list, &[self.id, other.id])?;
+            Ok(s.list.binary(op, self.id, other.id))
+        })
+    }
+
+    /// Anything of this value alone.
+    #[track_caller]
+    pub(crate) fn map<U: Element>(
+        self,
+        name: &str,
+        build: impl FnOnce(&mut Recording, Value) -> Result<Value, Fault>,
+    ) -> Var<'t, U> {
+        self.rec.apply(name, &[self.into()], |s| build(s, self.id))
     }
 }
