@@ -4,7 +4,9 @@
 //! are further instructions of the same list; passes turn it into a planned program that is replayed without allocation.
 
 mod error;
+mod infer;
 mod list;
+mod lower;
 mod op;
 mod params;
 mod passes;
@@ -17,4 +19,4 @@ pub use error::{Error, ErrorKind, Result};
 pub use list::Value;
 pub use params::{Param, Params};
 pub use recorder::Recorder;
-pub use var::{Float, Operand, Rec, Var};
+pub use var::{Axes, Float, INFER, Index, Operand, Rec, Reduction, Rng, Var, keep};

@@ -26,16 +26,7 @@ macro_rules! operators {
                 self.binary($name, Binary::$op, other)
             }
         }
-        impl<R> $assign<R> for Var<'_, f32>
-        where
-            Self: $operator<R, Output = Self>,
-        {
-            #[track_caller]
-            fn $assign_method(&mut self, other: R) {
-                *self = (*self).$method(other);
-            }
-        }
-        impl<R> $assign<R> for Var<'_, f64>
+        impl<T: Float, R> $assign<R> for Var<'_, T>
         where
             Self: $operator<R, Output = Self>,
         {

@@ -38,9 +38,14 @@ impl Axes {
         Self { listed, len, keep: false }
     }
 
+    /// Whether this is `..`.
+    pub(crate) fn is_all(&self) -> bool {
+        self.len == ALL
+    }
+
     /// The axes of a shape, as a mask.
     pub(crate) fn mask(&self, shape: Shape) -> Result<u8, Fault> {
-        if self.len == ALL {
+        if self.is_all() {
             return Ok(((1u16 << shape.rank()) - 1) as u8);
         }
         infer::axis_mask(shape, &self.listed[..self.len])
