@@ -52,7 +52,10 @@ impl<'t> Rng<'t> {
             if mean.to_f64() == 0.0 && std.to_f64() == 1.0 {
                 return Ok(standard);
             }
-            let (mean, std) = (s.scalar(mean.to_f64(), T::DTYPE), s.scalar(std.to_f64(), T::DTYPE));
+            let (mean, std) = (
+                s.scalar(mean.to_f64(), T::DTYPE),
+                s.scalar(std.to_f64(), T::DTYPE),
+            );
             let part = s.list.mul(standard, std);
             Ok(s.list.add(part, mean))
         })
@@ -72,11 +75,16 @@ impl<'t> Rng<'t> {
     #[track_caller]
     pub fn randint<I: Index>(self, shape: impl IntoShape, low: i64, high: i64) -> Var<'t, I> {
         self.rec.create("randint", shape, |s, shape| {
-            let span = high.checked_sub(low).filter(|n| (1..=1i64 << 32).contains(n));
+            let span = high
+                .checked_sub(low)
+                .filter(|n| (1..=1i64 << 32).contains(n));
             let exact = low.unsigned_abs() < 1 << 52 && high.unsigned_abs() < 1 << 52;
             let fits = I::DTYPE != DType::U32 || (low >= 0 && high <= 1 << 32);
             let Some(span) = span.filter(|_| exact && fits) else {
-                let reason = format!("the range {low}..{high} is empty, too wide or not of type {}", I::DTYPE);
+                let reason = format!(
+                    "the range {low}..{high} is empty, too wide or not of type {}",
+                    I::DTYPE
+                );
                 return Err(infer::argument(reason));
             };
             let bits = self.draw(s, Draw::Bits, shape, DType::U32);
@@ -96,20 +104,40 @@ impl<'t> Rng<'t> {
     pub fn permutation(self, n: usize) -> Var<'t, u32> {
         self.rec.create("permutation", [n], |s, shape| {
             if u32::try_from(n).is_err() {
-                return Err(infer::argument(format!("{n} indices are more than u32 can count")));
+                return Err(infer::argument(format!(
+                    "{n} indices are more than u32 can count"
+                )));
             }
             Ok(self.draw(s, Draw::Permutation, shape, DType::U32))
         })
     }
 
-    fn draw(self, s: &mut Recording, what: Draw, shape: retrograde_storage::Shape, dtype: DType) -> Value {
+    fn draw(
+        self,
+        s: &mut Recording,
+        what: Draw,
+        shape: retrograde_storage::Shape,
+        dtype: DType,
+    ) -> Value {
         let (_, next) = &mut s.streams[self.stream as usize];
         let ordinal = *next;
         *next += 1;
-        s.list.push(Op::Random(what), &[], Attr::draw(self.stream, ordinal), shape, dtype)
+        s.list.push(
+            Op::Random(what),
+            &[],
+            Attr::draw(self.stream, ordinal),
+            shape,
+            dtype,
+        )
     }
 
-    fn holds(self, s: &mut Recording, shape: retrograde_storage::Shape, p: f64, dtype: DType) -> Value {
+    fn holds(
+        self,
+        s: &mut Recording,
+        shape: retrograde_storage::Shape,
+        p: f64,
+        dtype: DType,
+    ) -> Value {
         let unit = self.draw(s, Draw::Uniform, shape, dtype);
         let p = s.scalar(p, dtype);
         s.list.binary(Binary::Lt, unit, p)
@@ -121,7 +149,10 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn dropout(self, p: f64, rng: Rng<'t>) -> Self {
         // A foreign stream shows as a foreign operand.
-        let stream = super::AnyVar { rec: rng.rec, id: self.id };
+        let stream = super::AnyVar {
+            rec: rng.rec,
+            id: self.id,
+        };
         self.rec.apply("dropout", &[self.into(), stream], |s| {
             infer::probability(p)?;
             if p == 0.0 {

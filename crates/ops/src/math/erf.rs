@@ -19,7 +19,10 @@ fn gauss_tail<S: Simd, V: Lanes<S>>(simd: S, x: V, k: V, k_tail: V, h: V, tail: 
     let q_error = (-d).mul_add_precise(q, one) - d_error * q;
     let scaled = q * polynomial(simd, q, V::Element::ERFC);
     let sensitivity = q.mul_add(q.mul_add(splat::<S, V>(simd, 2.4), one), one);
-    let o = octaves(simd, hold(simd, -h, V::Element::EXP_MIN, V::Element::of(0.0)));
+    let o = octaves(
+        simd,
+        hold(simd, -h, V::Element::EXP_MIN, V::Element::of(0.0)),
+    );
     let factor = exp_reduced(simd, o.r) + sensitivity.mul_sub(q_error, tail);
     o.scale(simd, scaled.mul_add(factor, scaled))
 }

@@ -34,8 +34,7 @@ impl<V: Copy> Octaves<V> {
     where
         V: Lanes<S>,
     {
-        let n = self.shifted.to_bits()
-            - V::Bits::splat(simd, V::Element::MAGIC_BITS)
+        let n = self.shifted.to_bits() - V::Bits::splat(simd, V::Element::MAGIC_BITS)
             + V::Bits::splat(simd, V::Element::BIAS_2);
         let half = n >> 1;
         let first = V::from_bits(half << V::Element::MANTISSA);
@@ -49,8 +48,7 @@ impl<V: Copy> Octaves<V> {
     where
         V: Lanes<S>,
     {
-        let n = self.shifted.to_bits()
-            - V::Bits::splat(simd, V::Element::MAGIC_BITS)
+        let n = self.shifted.to_bits() - V::Bits::splat(simd, V::Element::MAGIC_BITS)
             + V::Bits::splat(simd, V::Element::BIAS)
             - V::Bits::splat(simd, V::Element::ONE_BIT);
         V::from_bits(n << V::Element::MANTISSA)
