@@ -16,7 +16,7 @@ use crate::recorder::Recording;
 use crate::rules;
 use crate::run::plan::Plan;
 use crate::run::workspace::Given;
-use crate::tape::{Guard, LeafKind, Store};
+use crate::tape::{Guard, LeafKind};
 use crate::trace::{Goal, Query};
 use crate::var::{Float, Rec, Var};
 

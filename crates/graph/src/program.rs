@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use retrograde_storage::{Array, ArrayRef, DType, Element, Id, Packet, Shape, packets_for};
+use retrograde_storage::{Array, ArrayRef, DType, Element, Packet, Shape, packets_for};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::list::{List, Value};

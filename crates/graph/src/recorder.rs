@@ -124,8 +124,4 @@ impl Recorder {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
-    /// The row after the last, as a value: a mark to truncate to.
-    pub(crate) fn mark(&self) -> Value {
-        Value::from_index(self.len())
-    }
 }

@@ -24,7 +24,7 @@ fn define_by_run() -> Result<()> {
         let a = tape.variable(Array::scalar(start));
         let mut b = a * 2.0;
         while b.norm().item()? < 1000.0 {
-            b = b * 2.0;
+            b *= 2.0;
         }
         let d = if b.sum().item()? > 0.0 { b } else { 100.0 * b };
         d.backward()?;
@@ -43,7 +43,7 @@ fn program_gradients() -> Result<()> {
     println!("{g}");
     assert_eq!(g.groups(), 1);
     let mut ws = g.workspace()?;
-    let out = g.run(&mut ws, &[&x])?;
+    let out = g.run(&mut ws, [&x])?;
     let f = |x: f64| (x * x + 0.5).tanh() / (1.0 + (-x).exp()) + (-x * x).exp();
     for (i, &x) in x.as_slice().iter().enumerate() {
         let n = (f(x + 1e-6) - f(x - 1e-6)) / 2e-6;

@@ -6,7 +6,7 @@ use retrograde_storage::{Id, Packed, packets_for};
 use super::fuse::{READY, Step, StepId, Steps, ends_group, is_scalar};
 use super::places::Places;
 use super::rebuild::Rebuilt;
-use crate::list::{List, Value};
+use crate::list::Value;
 use crate::op::Op;
 
 /// Where a value's elements stand while a program runs.
