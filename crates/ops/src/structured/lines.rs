@@ -135,7 +135,7 @@ impl Lines {
             unsafe {
                 match self.walk {
                     Walk::CumArgMax | Walk::ArgMax | Walk::ArgMin => {
-                        self.positions(&x, &mut self.dst.dest::<u32>(), &starts);
+                        self.positions(&x, &mut self.dst.dest::<u32>(), &starts)
                     }
                     _ => self.values(&x, y.as_ref(), &mut self.dst.dest::<T>(), &starts),
                 }
@@ -229,14 +229,14 @@ struct Starts {
 
 /// Whether `next` is larger than the largest so far: NaN is, unless there was one already.
 fn beats<T: Real + Pod>(next: T, top: T) -> bool {
-    let nan = |x: T| x.to_f64().is_nan();
+    let nan = |x: T| x != x;
     next > top || nan(next) && !nan(top)
 }
 
 /// `ln(e^a + e^b)`.
 fn log_add(a: f64, b: f64) -> f64 {
     let (high, low) = if a > b || a.is_nan() { (a, b) } else { (b, a) };
-    if high.is_infinite() {
+    if high == f64::NEG_INFINITY || high == f64::INFINITY {
         high
     } else {
         high + (low - high).exp().ln_1p()
