@@ -11,8 +11,12 @@ mod op;
 mod params;
 mod passes;
 mod recorder;
+#[doc(hidden)]
+pub mod reference;
 mod rules;
 mod tape;
+#[cfg(test)]
+mod testing;
 mod var;
 
 pub use error::{Error, ErrorKind, Result};
