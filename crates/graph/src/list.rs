@@ -110,6 +110,12 @@ impl List {
         &self.slices[self.attr(v).as_int() as usize]
     }
 
+    /// Bytes of heap held.
+    pub fn bytes(&self) -> usize {
+        let each = size_of::<Inst>() + size_of::<Attr>() + size_of::<ShapeId>() + size_of::<DType>() + size_of::<usize>();
+        self.inst.capacity() * each + self.shapes.capacity() * size_of::<Shape>()
+    }
+
     /// Forgets all instructions, keeping the capacity.
     pub fn clear(&mut self) {
         self.truncate(0);
@@ -124,6 +130,26 @@ impl List {
         self.shape.truncate(len);
         self.dtype.truncate(len);
         self.location.truncate(len);
+    }
+
+    /// Replaces operand `i` of `v` (a pass found an equal value); `to` must stand before `v`.
+    pub(crate) fn set_arg(&mut self, v: Value, i: usize, to: Value) {
+        debug_assert!(to < v, "operands point only backwards");
+        let inst = &mut self.inst[v.index()];
+        if inst.len == IN_POOL {
+            self.pool[inst.args[0].index() + i] = to;
+        } else {
+            inst.args[i] = to;
+        }
+    }
+    /// Replaces the opcode of `v` by one with the same operands and result.
+    pub(crate) fn set_op(&mut self, v: Value, op: Op) {
+        self.inst[v.index()].op = op;
+    }
+    /// Adds a slice to the table.
+    pub(crate) fn add_spec(&mut self, spec: SliceSpec) -> u32 {
+        self.slices.push(spec);
+        self.slices.len() as u32 - 1
     }
 
     /// Whether two lists are the same program: every column but the source lines. (Two recordings of one closure fill

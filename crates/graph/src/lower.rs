@@ -52,6 +52,7 @@ pub(crate) fn lower(
         | Op::Unary(_)
         | Op::Binary(_)
         | Op::Ternary(_)
+        | Op::Copy
         | Op::Cast
         | Op::Detach
         | Op::ArgMax

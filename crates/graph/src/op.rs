@@ -64,6 +64,8 @@ pub enum Op {
     Unslice,
     /// `x` broadcast to the result's shape.
     Expand,
+    /// `x` in dense memory of its own: what passes insert where no strides serve a kernel.
+    Copy,
     /// Operands (in the pool) joined along an axis. Attribute: the axis.
     Concat,
 
@@ -121,7 +123,7 @@ impl Op {
 }
 
 /// Where a slice starts and how it steps, for each axis; its extents are the result's shape.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SliceSpec {
     /// Index of the first element along each axis.
     pub start: [usize; retrograde_storage::MAX_RANK],

@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 
-use retrograde_storage::{Array, Element, Id, PACKET_BYTES, Packet, Real, Shape, entity_id};
+use retrograde_storage::{Array, Id, PACKET_BYTES, Packet, Real, Shape, entity_id};
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -236,24 +236,74 @@ pub(crate) enum Bound<'t> {
     TrainF64(&'t Cell<Params<f64>>),
 }
 
-/// Binds a table of its own element type; sealed with [`Element`].
-pub(crate) trait Bind: Element {
-    fn bind(params: &Params<Self>) -> Bound<'_>;
-    fn bind_mut(params: &mut Params<Self>) -> Bound<'_>;
+/// How a step holds the parameters of one element type.
+pub(crate) enum Access<'t, T> {
+    None,
+    Read(&'t Params<T>),
+    Train(&'t Cell<Params<T>>),
 }
-impl Bind for f32 {
-    fn bind(params: &Params<f32>) -> Bound<'_> {
-        Bound::F32(params)
-    }
-    fn bind_mut(params: &mut Params<f32>) -> Bound<'_> {
-        Bound::TrainF32(Cell::from_mut(params))
-    }
+
+/// Element types that parameters can have, and how tables of them are bound to a step.
+pub trait Bind: Real {
+    #[doc(hidden)]
+    fn bind(params: &Params<Self>) -> BoundParams<'_>;
+    #[doc(hidden)]
+    fn bind_mut(params: &mut Params<Self>) -> BoundParams<'_>;
+    #[doc(hidden)]
+    fn access(bound: BoundParams<'_>) -> ParamAccess<'_, Self>;
 }
-impl Bind for f64 {
-    fn bind(params: &Params<f64>) -> Bound<'_> {
-        Bound::F64(params)
+
+/// Opaque: parameters bound to a step.
+#[doc(hidden)]
+#[derive(Clone, Copy, Default)]
+pub struct BoundParams<'t>(pub(crate) Bound<'t>);
+
+/// Opaque: how parameters of one type are bound.
+#[doc(hidden)]
+pub struct ParamAccess<'t, T>(pub(crate) Access<'t, T>);
+
+macro_rules! bind {
+    ($t:ident, $read:ident, $train:ident) => {
+        impl Bind for $t {
+            fn bind(params: &Params<Self>) -> BoundParams<'_> {
+                BoundParams(Bound::$read(params))
+            }
+            fn bind_mut(params: &mut Params<Self>) -> BoundParams<'_> {
+                BoundParams(Bound::$train(Cell::from_mut(params)))
+            }
+            fn access(bound: BoundParams<'_>) -> ParamAccess<'_, Self> {
+                ParamAccess(match bound.0 {
+                    Bound::$read(params) => Access::Read(params),
+                    Bound::$train(cell) => Access::Train(cell),
+                    _ => Access::None,
+                })
+            }
+        }
+    };
+}
+bind!(f32, F32, TrainF32);
+bind!(f64, F64, TrainF64);
+
+impl<'t> Bound<'t> {
+    /// As seen by element type `T`.
+    pub(crate) fn access<T: Bind>(self) -> Access<'t, T> {
+        T::access(BoundParams(self)).0
     }
-    fn bind_mut(params: &mut Params<f64>) -> Bound<'_> {
-        Bound::TrainF64(Cell::from_mut(params))
+
+    /// Shape of a parameter of type `T`.
+    pub(crate) fn shape_of<T: Bind>(self, p: Param) -> Result<Shape> {
+        match self.access::<T>() {
+            Access::Read(params) => params.row(p).map(|r| r.shape),
+            Access::Train(cell) => {
+                let params = cell.take();
+                let shape = params.row(p).map(|r| r.shape);
+                cell.set(params);
+                shape
+            }
+            Access::None => Err(Error::new(
+                ErrorKind::Foreign,
+                format!("parameter {p}: this step has no parameters of {}; use `tape.step(&params)` or `tape.train(&mut params)`", T::DTYPE),
+            )),
+        }
     }
 }

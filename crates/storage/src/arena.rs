@@ -51,7 +51,7 @@ impl Arena {
         let bytes = packets
             .checked_add(1)
             .and_then(|packets| packets.checked_mul(PACKET_BYTES))
-            .filter(|&bytes| bytes <= isize::MAX as usize)
+            .filter(|&bytes| isize::try_from(bytes).is_ok())
             .ok_or(error)?;
         let bump = Bump::try_with_capacity(bytes).map_err(|_| error)?;
         Ok(Self { bump })

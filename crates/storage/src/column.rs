@@ -180,11 +180,17 @@ impl<K: Id> DoubleEndedIterator for Keys<K> {
 impl<K: Id> ExactSizeIterator for Keys<K> {}
 
 /// A column that annotates ids made elsewhere. Rows never written read as the default; writing grows the column.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct SecondaryMap<K: Id, V: Clone> {
     rows: Vec<V>,
     default: V,
     key: PhantomData<K>,
+}
+
+impl<K: Id, V: Clone + Default> Default for SecondaryMap<K, V> {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl<K: Id, V: Clone> SecondaryMap<K, V> {

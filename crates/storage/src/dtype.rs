@@ -109,6 +109,9 @@ pub trait Element:
 
     /// The value as `f64`, exact but for `i64` beyond 2^53.
     fn to_f64(self) -> f64;
+
+    /// The element in native-endian `bytes`, of which there are `DTYPE.size()`; zero if there are not.
+    fn from_bytes(bytes: &[u8]) -> Self;
 }
 
 macro_rules! number_elements {
@@ -117,6 +120,7 @@ macro_rules! number_elements {
             const DTYPE: DType = DType::$tag;
             fn from_f64(x: f64) -> Self { x as $t }
             fn to_f64(self) -> f64 { self as f64 }
+            fn from_bytes(bytes: &[u8]) -> Self { bytes.try_into().map_or(Self::default(), Self::from_ne_bytes) }
         }
     )*};
 }
@@ -129,6 +133,9 @@ impl Element for bool {
     }
     fn to_f64(self) -> f64 {
         f64::from(u8::from(self))
+    }
+    fn from_bytes(bytes: &[u8]) -> Self {
+        bytes.first().is_some_and(|&b| b != 0)
     }
 }
 

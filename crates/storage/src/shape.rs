@@ -48,7 +48,7 @@ impl Shape {
         dims.iter()
             .filter(|&&d| d != 0)
             .try_fold(8usize, |n, &d| {
-                n.checked_mul(d).filter(|&n| n <= isize::MAX as usize)
+                n.checked_mul(d).filter(|&n| isize::try_from(n).is_ok())
             })
             .ok_or(ShapeError::Overflow)?;
         let mut shape = Self {
@@ -57,6 +57,16 @@ impl Shape {
         };
         shape.dims[..dims.len()].copy_from_slice(dims);
         Ok(shape)
+    }
+
+    /// Extents known to make a shape; those past `rank` are 1.
+    pub(crate) fn known(dims: [usize; MAX_RANK], rank: usize) -> Self {
+        let shape = Self {
+            dims,
+            rank: rank as u8,
+        };
+        debug_assert_eq!(Self::new(shape.dims()), Ok(shape));
+        shape
     }
 
     /// Rank 1, `len` elements that exist in memory, so that they cannot be too many.
@@ -133,7 +143,7 @@ impl Shape {
         strides
     }
 
-    /// The shape both broadcast to as in NumPy: aligned at the last axis, extents equal or one of them 1.
+    /// The shape both broadcast to as in `NumPy`: aligned at the last axis, extents equal or one of them 1.
     pub fn broadcast(&self, other: &Self) -> Option<Self> {
         let rank = self.rank().max(other.rank());
         let mut dims = [1; MAX_RANK];

@@ -43,7 +43,8 @@ impl View {
             dims[to] = self.shape.dims()[from];
             strides[to] = self.strides[from];
         }
-        let shape = Shape::new(&dims[..order.len()]).expect("a permutation keeps the extents");
+        // The same extents in another order have the same product.
+        let shape = Shape::known(dims, order.len());
         Self {
             shape,
             offset: self.offset,
@@ -58,8 +59,8 @@ impl View {
         dims[..self.shape.rank()].copy_from_slice(self.shape.dims());
         dims[axis] = len;
         let mut view = *self;
-        view.shape =
-            Shape::new(&dims[..self.shape.rank()]).expect("a slice is no larger than its source");
+        // No larger than the source's.
+        view.shape = Shape::known(dims, self.shape.rank());
         // Without elements there is no first one, without a second one no distance: a start or a step out of bounds
         // must not overflow then.
         if len > 0 {

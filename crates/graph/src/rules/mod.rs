@@ -190,6 +190,7 @@ fn passes(list: &List, op: Op, i: usize, x: Value) -> bool {
         | Op::Slice
         | Op::Unslice
         | Op::Expand
+        | Op::Copy
         | Op::Concat
         | Op::MatMul
         | Op::Gather
@@ -266,7 +267,7 @@ impl Sweep<'_> {
             Op::Permute => self.permute(v, x, g),
             Op::Slice => self.slice(v, x, g),
             Op::Unslice => self.unslice(v, x, g),
-            Op::Expand => self.give(x, g),
+            Op::Expand | Op::Copy => self.give(x, g),
             Op::Concat => self.concat(v, g),
 
             Op::MatMul => self.matmul(v, g),

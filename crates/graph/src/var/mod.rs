@@ -98,6 +98,7 @@ impl<'t, T> From<Var<'t, T>> for AnyVar<'t> {
 /// The higher-ranked bounds make `T::of(2.0) * x` available in generic code, where `2.0 * x` is not.
 pub trait Float:
     Real
+    + crate::params::Bind
     + for<'t> std::ops::Add<Var<'t, Self>, Output = Var<'t, Self>>
     + for<'t> std::ops::Sub<Var<'t, Self>, Output = Var<'t, Self>>
     + for<'t> std::ops::Mul<Var<'t, Self>, Output = Var<'t, Self>>

@@ -243,7 +243,7 @@ impl Group {
             self.reductions
                 .iter()
                 .filter(|r| (r.over == Over::Middle) == middle)
-                .map(|r| self.chunks(r).rows)
+                .map(|r| self.chunks(*r).rows)
                 .max()
         };
         let linear = widest(false).unwrap_or(1);

@@ -13,11 +13,17 @@
 //! The order of use: build the [`Group`], [`Group::check`] it, choose a [`Geometry`] once, then
 //! [`Group::run_block`] for each of [`Group::blocks`] on any threads, then [`Group::finish`] for each reduction.
 
+mod apply;
 mod check;
 mod geometry;
 mod group;
+mod lanes;
+mod map;
+mod memory;
 mod order;
+mod reduce;
 mod run;
+pub(crate) mod table;
 
 pub use check::Malformed;
 pub use geometry::{CacheSizes, Geometry, Request};

@@ -36,7 +36,7 @@ impl Group {
     }
 
     /// The chunks of a reduction.
-    pub(super) fn chunks(&self, reduction: &Reduction) -> Chunks {
+    pub(super) fn chunks(&self, reduction: Reduction) -> Chunks {
         let [outer, middle, _] = self.space;
         let inner = self.reduced_inner(reduction.class);
         let span = if reduction.over == Over::Middle {
@@ -74,7 +74,7 @@ impl Group {
 
     /// Bytes of memory for the partial results of reduction `r`, a multiple of the packet size; it starts on a packet.
     pub fn partial_bytes(&self, r: usize) -> usize {
-        let reduction = &self.reductions[r];
+        let reduction = self.reductions[r];
         let count = self.chunks(reduction).count;
         if reduction.over == Over::All {
             (count * self.width.bytes()).next_multiple_of(PACKET_BYTES)
@@ -86,7 +86,7 @@ impl Group {
 
     /// Elements of the result of reduction `r`, which [`Group::finish`] writes densely.
     pub fn result_len(&self, r: usize) -> usize {
-        let reduction = &self.reductions[r];
+        let reduction = self.reductions[r];
         let inner = self.reduced_inner(reduction.class);
         match reduction.over {
             Over::All => 1,

@@ -111,7 +111,7 @@ impl<'a, T: Element> ArrayRef<'a, T> {
         Rows {
             data: self.data,
             shape,
-            rows: 0..count,
+            left: 0..count,
         }
     }
 
@@ -146,12 +146,20 @@ impl<'a, T: Element> IntoIterator for ArrayRef<'a, T> {
     }
 }
 
+impl<'a, T: Element> IntoIterator for &ArrayRef<'a, T> {
+    type Item = &'a T;
+    type IntoIter = std::slice::Iter<'a, T>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.data.iter()
+    }
+}
+
 /// Iterator over the slices of an array along its outermost axis, see [`Array::rows`].
 #[derive(Clone)]
 pub struct Rows<'a, T: Element> {
     data: &'a [T],
     shape: Shape,
-    rows: std::ops::Range<usize>,
+    left: std::ops::Range<usize>,
 }
 
 impl<'a, T: Element> Rows<'a, T> {
@@ -164,19 +172,19 @@ impl<'a, T: Element> Rows<'a, T> {
 impl<'a, T: Element> Iterator for Rows<'a, T> {
     type Item = ArrayRef<'a, T>;
     fn next(&mut self) -> Option<Self::Item> {
-        self.rows.next().map(|row| self.row(row))
+        self.left.next().map(|row| self.row(row))
     }
     fn size_hint(&self) -> (usize, Option<usize>) {
-        self.rows.size_hint()
+        self.left.size_hint()
     }
     fn nth(&mut self, n: usize) -> Option<Self::Item> {
-        self.rows.nth(n).map(|row| self.row(row))
+        self.left.nth(n).map(|row| self.row(row))
     }
 }
 
 impl<T: Element> DoubleEndedIterator for Rows<'_, T> {
     fn next_back(&mut self) -> Option<Self::Item> {
-        self.rows.next_back().map(|row| self.row(row))
+        self.left.next_back().map(|row| self.row(row))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Printing, as NumPy prints (its `arrayprint.py` is the description): columns aligned, at most 8 digits after the
+//! Printing, as `NumPy` prints (its `arrayprint.py` is the description): columns aligned, at most 8 digits after the
 //! point unless a precision is given (`{:.3}`), exponents where magnitudes are far apart, lines of 75 characters,
 //! and no more than 3 items at each edge of an axis beyond 1000 elements. Truth values print as Rust's, and
 //! where two shortest decimals are equally close to a float, Rust may choose the other.
@@ -64,7 +64,7 @@ fn text<T: Element>(array: ArrayRef<'_, T>, precision: Option<usize>) -> String 
     let words = match T::DTYPE {
         DType::F32 => float_words::<f32>(same_type(&shown), array.rank(), precision),
         DType::F64 => float_words::<f64>(same_type(&shown), array.rank(), precision),
-        DType::U32 | DType::I64 | DType::Bool => aligned(shown.iter().map(T::to_string).collect()),
+        DType::U32 | DType::I64 | DType::Bool => aligned(shown.iter().map(T::to_string)),
     };
     let mut out = String::new();
     layout.write(&mut out, &mut words.iter(), 0);
@@ -159,7 +159,8 @@ impl Layout {
 }
 
 /// The words right-aligned.
-fn aligned(words: Vec<String>) -> Vec<String> {
+fn aligned(words: impl Iterator<Item = String>) -> Vec<String> {
+    let words: Vec<String> = words.collect();
     let width = words.iter().map(String::len).max().unwrap_or(0);
     words.iter().map(|word| format!("{word:>width$}")).collect()
 }
@@ -172,7 +173,7 @@ fn float_words<T: Real + LowerExp>(xs: &[T], rank: usize, precision: Option<usiz
     let precision = precision.unwrap_or(PRECISION);
     let finite = || xs.iter().copied().filter(|x| x.is_finite());
     if finite().next().is_none() {
-        return aligned(xs.iter().map(|&x| special(x)).collect());
+        return aligned(xs.iter().map(|&x| special(x)));
     }
     let exponents = needs_exponents(finite());
     let shortest = |x: T| {
@@ -205,10 +206,10 @@ fn float_words<T: Real + LowerExp>(xs: &[T], rank: usize, precision: Option<usiz
         write_exponent(&mut word, exponent, exponent_digits);
         word
     });
-    aligned(words.collect())
+    aligned(words)
 }
 
-/// NumPy's rule: a magnitude of 10^6 (`f32`) or 10^8 (`f64`), one below 10^-4, or a ratio beyond 1000.
+/// `NumPy`'s rule: a magnitude of 10^6 (`f32`) or 10^8 (`f64`), one below 10^-4, or a ratio beyond 1000.
 fn needs_exponents<T: Real>(finite: impl Iterator<Item = T>) -> bool {
     let (mut least, mut most) = (T::INFINITY, T::default());
     for x in finite.map(T::abs).filter(|&x| x != T::default()) {

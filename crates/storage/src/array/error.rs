@@ -51,6 +51,14 @@ pub enum ArrayError {
         /// The shape of the array.
         shape: Box<[usize]>,
     },
+    /// An array to be borrowed whose elements do not stand in row-major order.
+    #[error(
+        "an array of shape {shape:?} is not dense and row-major, so it cannot be borrowed: copy it"
+    )]
+    NotDense {
+        /// The shape of the array.
+        shape: Box<[usize]>,
+    },
     /// Another element type than the array's.
     #[error("expected an array of {expected}, found one of {found}")]
     DType {

@@ -11,6 +11,8 @@ mod display;
 mod error;
 mod index;
 mod into_shape;
+#[cfg(feature = "ndarray")]
+mod ndarray;
 
 pub use any::AnyArray;
 pub use borrow::{ArrayRef, Rows};
