@@ -19,6 +19,8 @@ pub mod reference;
 mod rules;
 mod run;
 mod tape;
+#[cfg(test)]
+mod testing;
 mod trace;
 mod var;
 

@@ -17,6 +17,8 @@ mod reduce;
 mod row;
 mod scan;
 mod shape;
+#[cfg(test)]
+mod tests;
 
 use retrograde_ops::{Binary, Ternary, Unary};
 use retrograde_storage::{DType, Id, Packed, Shape};
