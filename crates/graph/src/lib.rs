@@ -1,1 +1,34 @@
-//! See the package description.
+//! Recording, the instruction list, derivative rules, passes, programs and replay.
+//!
+//! A computation is recorded once as a flat [`list`] of instructions whose operands point only backwards; derivatives
+//! are further instructions of the same list; passes turn it into a planned program that is replayed without allocation.
+
+mod error;
+mod eval;
+mod infer;
+mod list;
+mod lower;
+mod op;
+mod params;
+mod passes;
+mod print;
+mod program;
+mod recorder;
+#[doc(hidden)]
+pub mod reference;
+mod rules;
+mod run;
+mod tape;
+mod trace;
+mod var;
+
+pub use error::{Error, ErrorKind, Result};
+pub use eval::{Gradients, Update, UpdateRule};
+pub use list::Value;
+pub use params::{Bind, Param, Params};
+pub use program::{Feed, FeedPort, Inputs, OutputsRef, Outs, Program, Workspace, hessian, jacobian};
+pub use recorder::Recorder;
+pub use run::plan::{Options, level};
+pub use tape::Tape;
+pub use trace::CacheStats;
+pub use var::{Axes, Float, INFER, Index, Operand, Rec, Reduction, Rng, Var, keep};

@@ -62,9 +62,9 @@ pub enum Binary {
     /// `x` to the power `y`, as IEEE `pow`.
     Pow,
     Copysign,
-    /// `a * b`, but exactly 0 wherever `a` is 0: an adjoint through a masked-off branch stays zero whatever `b` is.
+    /// `a * b`, but `a` itself wherever that is 0: an adjoint through a masked-off branch stays zero whatever `b` is.
     MulStrong,
-    /// `a / b`, but exactly 0 wherever `a` is 0.
+    /// `a / b`, but `a` itself wherever that is 0.
     DivStrong,
     Lt,
     Le,

@@ -1,1 +1,257 @@
-//! Filled in next.
+//! Programs of rank-0 instructions: a straight list over registers of eight bytes, no tiles.
+//!
+//! A register holds an `f32` or `u32` in its low four bytes (the others 0), an `f64` or `i64` in all eight, or a
+//! `bool` as 0 or 1. An operation gives the same bits as the [tile engine](crate::tile) at the same level.
+
+use fearless_simd::prelude::*;
+use fearless_simd::{f32x4, f64x2};
+use retrograde_storage::DType;
+
+use crate::tile::table::{binary_table, unary_table};
+use crate::{Binary, Level, Ternary, Unary, at_level, math};
+
+/// What a scalar instruction does, and the type of its operands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ScalarCode {
+    /// `dst` = `imm`, already the register's bits.
+    Const,
+    /// `dst` = op(`a`). `Not` takes a bool, the others floats; `Neg` takes integers too.
+    Unary(DType, Unary),
+    /// `dst` = op(`a`, `b`). As in the tile engine: integers know `Add Sub Mul Max Min` (wrapping) and comparisons,
+    /// bools `And Or Xor Eq Ne`.
+    Binary(DType, Binary),
+    /// `dst` = op(`a`, `b`, `c`). `Select` chooses by a bool in `a`.
+    Ternary(DType, Ternary),
+    /// `dst` = `a` to the power `imm as i32`.
+    PowI(DType),
+    /// From one type to another, as Rust's `as`; a bool counts 0 or 1, and a number is true unless it is 0.
+    Cast(DType, DType),
+}
+
+/// One scalar instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScalarOp {
+    /// What to do.
+    pub code: ScalarCode,
+    /// The result's register.
+    pub dst: u32,
+    /// First operand.
+    pub a: u32,
+    /// Second operand.
+    pub b: u32,
+    /// Third operand.
+    pub c: u32,
+    /// A constant's bits or an exponent.
+    pub imm: u64,
+}
+
+/// Runs the instructions in order.
+///
+/// # Panics
+/// If a register is out of range.
+pub fn run(level: Level, ops: &[ScalarOp], regs: &mut [u64]) {
+    at_level!(level, simd => run_at(simd, ops, regs));
+}
+
+fn run_at<S: Simd>(simd: S, ops: &[ScalarOp], regs: &mut [u64]) {
+    simd.vectorize(
+        #[inline(always)]
+        || {
+            for op in ops {
+                let [a, b, c] = [op.a, op.b, op.c].map(|r| regs[r as usize]);
+                regs[op.dst as usize] = match op.code {
+                    ScalarCode::Const => op.imm,
+                    ScalarCode::Unary(dtype, what) => unary(simd, dtype, what, a),
+                    ScalarCode::Binary(dtype, what) => binary(simd, dtype, what, a, b),
+                    ScalarCode::Ternary(dtype, what) => ternary(simd, dtype, what, [a, b, c]),
+                    ScalarCode::PowI(DType::F32) => powi::<S, f32x4<S>>(simd, a, op.imm as i32),
+                    ScalarCode::PowI(_) => powi::<S, f64x2<S>>(simd, a, op.imm as i32),
+                    ScalarCode::Cast(from, to) => cast(from, to, a),
+                };
+            }
+        },
+    );
+}
+
+/// A float vector that carries one number through the functions of [`math`]: the bits of its first lane are those of any
+/// lane of a wider vector.
+trait Narrow<S: Simd>: math::Lanes<S> {
+    fn of_bits(simd: S, bits: u64) -> Self;
+    fn bits(self) -> u64;
+}
+
+impl<S: Simd> Narrow<S> for f32x4<S> {
+    #[inline(always)]
+    fn of_bits(simd: S, bits: u64) -> Self {
+        Self::splat(simd, f32::from_bits(bits as u32))
+    }
+    #[inline(always)]
+    fn bits(self) -> u64 {
+        u64::from(self[0].to_bits())
+    }
+}
+
+impl<S: Simd> Narrow<S> for f64x2<S> {
+    #[inline(always)]
+    fn of_bits(simd: S, bits: u64) -> Self {
+        Self::splat(simd, f64::from_bits(bits))
+    }
+    #[inline(always)]
+    fn bits(self) -> u64 {
+        self[0].to_bits()
+    }
+}
+
+/// Whether the first lane of a mask is set.
+#[inline(always)]
+fn truth<S: Simd, V: Narrow<S>>(simd: S, mask: V::Mask) -> u64
+where
+    V::Mask: Select<V>,
+{
+    let number = |x| V::splat(simd, V::Element::from(x));
+    u64::from(mask.select(number(true), number(false)).bits() != 0)
+}
+
+#[inline(always)]
+fn powi<S: Simd, V: Narrow<S>>(simd: S, a: u64, exponent: i32) -> u64 {
+    math::powi(simd, V::of_bits(simd, a), exponent).bits()
+}
+
+/// One function an operation would cost a call more than the operation: the dispatch is one jump.
+#[inline(always)]
+fn float_unary<S: Simd, V: Narrow<S>>(simd: S, what: Unary, a: u64) -> u64
+where
+    V::Mask: Select<V>,
+{
+    macro_rules! float {
+        (|$x:ident| $f:expr) => {{
+            let $x = V::of_bits(simd, a);
+            let y: V = $f;
+            y.bits()
+        }};
+    }
+    macro_rules! mask {
+        (|$x:ident| $f:expr) => {{
+            let $x = V::of_bits(simd, a);
+            truth::<S, V>(simd, $f)
+        }};
+    }
+    unary_table!(what, simd, float, mask, 0)
+}
+
+#[inline(always)]
+fn float_binary<S: Simd, V: Narrow<S>>(simd: S, what: Binary, a: u64, b: u64) -> u64
+where
+    V::Mask: Select<V>,
+{
+    macro_rules! float {
+        (|$x:ident, $y:ident| $f:expr) => {{
+            let ($x, $y) = (V::of_bits(simd, a), V::of_bits(simd, b));
+            let z: V = $f;
+            z.bits()
+        }};
+    }
+    macro_rules! mask {
+        (|$x:ident, $y:ident| $f:expr) => {{
+            let ($x, $y) = (V::of_bits(simd, a), V::of_bits(simd, b));
+            truth::<S, V>(simd, $f)
+        }};
+    }
+    binary_table!(what, simd, float, float, mask, 0)
+}
+
+#[inline(always)]
+fn unary<S: Simd>(simd: S, dtype: DType, what: Unary, a: u64) -> u64 {
+    match dtype {
+        DType::F32 => float_unary::<S, f32x4<S>>(simd, what, a),
+        DType::F64 => float_unary::<S, f64x2<S>>(simd, what, a),
+        // `Neg` and `Not`, the only ones.
+        DType::U32 => u64::from((a as u32).wrapping_neg()),
+        DType::I64 => a.wrapping_neg(),
+        DType::Bool => a ^ 1,
+    }
+}
+
+/// Integer operations, on registers widened to `i64` (exact for `u32`).
+fn integer(what: Binary, a: i64, b: i64) -> i64 {
+    match what {
+        Binary::Add => a.wrapping_add(b),
+        Binary::Sub => a.wrapping_sub(b),
+        Binary::Mul => a.wrapping_mul(b),
+        Binary::Max => a.max(b),
+        Binary::Min => a.min(b),
+        Binary::Lt => i64::from(a < b),
+        Binary::Le => i64::from(a <= b),
+        Binary::Gt => i64::from(a > b),
+        Binary::Ge => i64::from(a >= b),
+        Binary::Eq => i64::from(a == b),
+        Binary::Ne | Binary::Xor => i64::from(a != b),
+        Binary::And => a & b,
+        Binary::Or => a | b,
+        Binary::Div | Binary::Rem | Binary::Pow | Binary::Copysign | Binary::MulStrong | Binary::DivStrong => 0,
+    }
+}
+
+#[inline(always)]
+fn binary<S: Simd>(simd: S, dtype: DType, what: Binary, a: u64, b: u64) -> u64 {
+    match dtype {
+        DType::F32 => float_binary::<S, f32x4<S>>(simd, what, a, b),
+        DType::F64 => float_binary::<S, f64x2<S>>(simd, what, a, b),
+        // Wraps in 32 bits.
+        DType::U32 => u64::from(integer(what, a as i64, b as i64) as u32),
+        DType::I64 | DType::Bool => integer(what, a as i64, b as i64) as u64,
+    }
+}
+
+#[inline(always)]
+fn float_ternary<S: Simd, V: Narrow<S>>(simd: S, what: Ternary, [a, b, c]: [u64; 3]) -> u64 {
+    let [x, y, z] = [a, b, c].map(|r| V::of_bits(simd, r));
+    match what {
+        Ternary::Fma => x.mul_add(y, z).bits(),
+        Ternary::Clamp => math::min(simd, math::max(simd, x, y), z).bits(),
+        Ternary::Select => if a != 0 { b } else { c },
+    }
+}
+
+#[inline(always)]
+fn ternary<S: Simd>(simd: S, dtype: DType, what: Ternary, regs: [u64; 3]) -> u64 {
+    let [a, b, c] = regs;
+    match (what, dtype) {
+        (Ternary::Select, _) => if a != 0 { b } else { c },
+        (_, DType::F32) => float_ternary::<S, f32x4<S>>(simd, what, regs),
+        (_, DType::F64) => float_ternary::<S, f64x2<S>>(simd, what, regs),
+        (Ternary::Clamp, DType::U32) => a.max(b).min(c),
+        (Ternary::Clamp, _) => (a as i64).max(b as i64).min(c as i64) as u64,
+        (Ternary::Fma, _) => a.wrapping_mul(b).wrapping_add(c),
+    }
+}
+
+fn cast(from: DType, to: DType, a: u64) -> u64 {
+    /// A number on its way between types: integers stay exact.
+    enum Number {
+        Float(f64),
+        Single(f32),
+        Int(i64),
+    }
+    let x = match from {
+        DType::F32 => Number::Single(f32::from_bits(a as u32)),
+        DType::F64 => Number::Float(f64::from_bits(a)),
+        DType::U32 | DType::I64 | DType::Bool => Number::Int(a as i64),
+    };
+    macro_rules! to {
+        ($t:ty) => {
+            match x {
+                Number::Float(x) => x as $t,
+                Number::Single(x) => x as $t,
+                Number::Int(x) => x as $t,
+            }
+        };
+    }
+    match to {
+        DType::F32 => u64::from(to!(f32).to_bits()),
+        DType::F64 => to!(f64).to_bits(),
+        DType::U32 => u64::from(to!(u32)),
+        DType::I64 => to!(i64) as u64,
+        DType::Bool => u64::from(to!(f64) != 0.0),
+    }
+}

@@ -2,3 +2,25 @@
 
 /// Elements a reduction adds before its partial result joins the pairwise tree. Fixed: it defines the bits of a sum.
 pub const CHUNK: usize = 1024;
+
+/// Partial rows that a sum over rows aims at: enough for every core to have several, few enough that combining them
+/// costs little beside producing them.
+pub const ROW_CHUNKS: usize = 64;
+
+/// Rows that are added into one partial row, in order; bounds of the choice that [`ROW_CHUNKS`] makes. Fixed by the
+/// number of rows alone: it defines bits.
+pub const ROWS_A_CHUNK: std::ops::RangeInclusive<usize> = 16..=1024;
+
+/// Elements of a fused group's space that a thread claims at a time: some tens of microseconds of work, against 0.1 us
+/// for claiming it, and few enough that the last thread to finish is not far behind.
+pub const BLOCK_ELEMENTS: std::num::NonZeroUsize = std::num::NonZeroUsize::new(32 << 10).unwrap();
+
+/// The share of a cache, as a fraction, that a tile's slots may take: the rest is for memory streaming through.
+pub const TILE_CACHE_SHARE: (usize, usize) = (3, 4);
+
+/// Packets of each slot in a tile that fits the first-level cache. Below the lower bound the second level is taken
+/// instead: dispatching a micro-op costs as much as a few packets of work.
+pub const TILE_PACKETS_L1: std::ops::RangeInclusive<usize> = 8..=64;
+
+/// Packets of each slot in a tile that fits the second-level cache only: enough to amortise dispatch.
+pub const TILE_PACKETS_L2: usize = 32;

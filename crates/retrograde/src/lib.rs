@@ -1,1 +1,13 @@
-//! See the package description.
+//! Automatic differentiation for the CPU: record once, replay forward and in reverse.
+#![doc = include_str!("../../../README.md")]
+
+pub use retrograde_graph::*;
+pub use retrograde_storage::{AnyArray, Array, ArrayError, ArrayRef, Create, DType, Element, IntoShape, Real, Shape};
+
+/// What most programs import.
+pub mod prelude {
+    pub use crate::{
+        Array, ArrayRef, Axes, Create, Element, Error, ErrorKind, Float, Gradients, Operand, Param, Params, Program, Rec,
+        Reduction, Result, Rng, Tape, Var, Workspace, keep,
+    };
+}

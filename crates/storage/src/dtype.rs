@@ -52,17 +52,44 @@ impl fmt::Display for DType {
 }
 
 mod sealed {
-    pub trait Sealed {}
-    impl Sealed for f32 {}
-    impl Sealed for f64 {}
-    impl Sealed for u32 {}
-    impl Sealed for i64 {}
-    impl Sealed for bool {}
+    use super::Element;
+    use crate::{AnyArray, Array};
+
+    /// Closes [`Element`] and ties each type to its variant of [`AnyArray`].
+    pub trait Sealed: Sized {
+        fn erase(array: Array<Self>) -> AnyArray
+        where
+            Self: Element;
+        fn peek(array: &AnyArray) -> Option<&Array<Self>>
+        where
+            Self: Element;
+        fn peek_mut(array: &mut AnyArray) -> Option<&mut Array<Self>>
+        where
+            Self: Element;
+    }
+
+    macro_rules! variants {
+        ($($t:ty => $tag:ident),*) => {$(
+            impl Sealed for $t {
+                fn erase(array: Array<Self>) -> AnyArray { AnyArray::$tag(array) }
+                fn peek(array: &AnyArray) -> Option<&Array<Self>> {
+                    if let AnyArray::$tag(array) = array { Some(array) } else { None }
+                }
+                fn peek_mut(array: &mut AnyArray) -> Option<&mut Array<Self>> {
+                    if let AnyArray::$tag(array) = array { Some(array) } else { None }
+                }
+            }
+        )*};
+    }
+    variants!(f32 => F32, f64 => F64, u32 => U32, i64 => I64, bool => Bool);
 }
 
 /// A Rust type that can be an element: `f32`, `f64`, `u32`, `i64`, `bool`. Sealed.
 pub trait Element:
     sealed::Sealed
+    + bytemuck::NoUninit
+    + bytemuck::Zeroable
+    + bytemuck::CheckedBitPattern
     + Copy
     + Default
     + PartialEq
@@ -76,11 +103,15 @@ pub trait Element:
     /// The tag of this type.
     const DTYPE: DType;
 
-    /// The nearest value of this type to `x` (`bool`: whether `x` is not zero).
+    /// The value as Rust's `as` converts it: to floats the nearest, to integers towards zero and saturating with NaN as
+    /// 0, to `bool` whether it is not zero.
     fn from_f64(x: f64) -> Self;
 
     /// The value as `f64`, exact but for `i64` beyond 2^53.
     fn to_f64(self) -> f64;
+
+    /// The element in native-endian `bytes`, of which there are `DTYPE.size()`; zero if there are not.
+    fn from_bytes(bytes: &[u8]) -> Self;
 }
 
 macro_rules! number_elements {
@@ -89,6 +120,7 @@ macro_rules! number_elements {
             const DTYPE: DType = DType::$tag;
             fn from_f64(x: f64) -> Self { x as $t }
             fn to_f64(self) -> f64 { self as f64 }
+            fn from_bytes(bytes: &[u8]) -> Self { bytes.try_into().map_or(Self::default(), Self::from_ne_bytes) }
         }
     )*};
 }
@@ -101,6 +133,9 @@ impl Element for bool {
     }
     fn to_f64(self) -> f64 {
         f64::from(u8::from(self))
+    }
+    fn from_bytes(bytes: &[u8]) -> Self {
+        bytes.first().is_some_and(|&b| b != 0)
     }
 }
 

@@ -12,7 +12,16 @@ pub trait Id: Copy + Eq + Ord + std::hash::Hash + fmt::Debug {
     fn index(self) -> usize;
 }
 
-/// Defines an [`Id`] type with its printed prefix: `entity_id!(/// docs Value, "v")`.
+/// Defines an [`Id`] type with its printed prefix.
+///
+/// ```
+/// use retrograde_storage::{Id, entity_id};
+/// entity_id!(
+///     /// A value of a program.
+///     Value, "v"
+/// );
+/// assert_eq!(Value::from_index(7).to_string(), "v7");
+/// ```
 #[macro_export]
 macro_rules! entity_id {
     ($(#[$meta:meta])* $name:ident, $prefix:literal) => {

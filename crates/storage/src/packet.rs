@@ -10,14 +10,11 @@ pub const PACKET_BYTES: usize = 64;
 ///
 /// Every buffer starts on a packet and is padded to whole packets, so that vectors load aligned and threads never
 /// share a cache line at a buffer's edge. `wide`'s vector type gives the alignment and makes it plain data.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(transparent)]
 pub struct Packet(f32x16);
 
-// SAFETY: `Packet` is `repr(transparent)` over `wide::f32x16`, which is itself `Zeroable`: all bits zero is 16 zeros.
-unsafe impl Zeroable for Packet {}
-// SAFETY: `repr(transparent)` over `wide::f32x16`, which is `Pod` (64 bytes, no padding, any bits valid) and `Copy + 'static`.
-unsafe impl Pod for Packet {}
+const _: () = assert!(size_of::<Packet>() == PACKET_BYTES && align_of::<Packet>() == PACKET_BYTES);
 
 impl Packet {
     /// All bits zero: 0.0, 0 and false alike.

@@ -32,6 +32,13 @@ impl Shape {
         rank: 0,
     };
 
+    /// Rank 1, no element.
+    pub const EMPTY: Self = {
+        let mut dims = [1; MAX_RANK];
+        dims[0] = 0;
+        Self { dims, rank: 1 }
+    };
+
     /// The shape with these extents.
     pub fn new(dims: &[usize]) -> Result<Self, ShapeError> {
         if dims.len() > MAX_RANK {
@@ -41,7 +48,7 @@ impl Shape {
         dims.iter()
             .filter(|&&d| d != 0)
             .try_fold(8usize, |n, &d| {
-                n.checked_mul(d).filter(|&n| n <= isize::MAX as usize)
+                n.checked_mul(d).filter(|&n| isize::try_from(n).is_ok())
             })
             .ok_or(ShapeError::Overflow)?;
         let mut shape = Self {
@@ -50,6 +57,59 @@ impl Shape {
         };
         shape.dims[..dims.len()].copy_from_slice(dims);
         Ok(shape)
+    }
+
+    /// Extents known to make a shape; those past `rank` are 1.
+    pub(crate) fn known(dims: [usize; MAX_RANK], rank: usize) -> Self {
+        let shape = Self {
+            dims,
+            rank: rank as u8,
+        };
+        debug_assert_eq!(Self::new(shape.dims()), Ok(shape));
+        shape
+    }
+
+    /// Rank 1, `len` elements that exist in memory, so that they cannot be too many.
+    pub(crate) fn line(len: usize) -> Self {
+        let mut shape = Self::EMPTY;
+        shape.dims[0] = len;
+        shape
+    }
+
+    /// The innermost `rank` extents.
+    pub(crate) fn tail(&self, rank: usize) -> Self {
+        let mut shape = Self::SCALAR;
+        let skip = self.rank().saturating_sub(rank);
+        let tail = &self.dims()[skip..];
+        shape.dims[..tail.len()].copy_from_slice(tail);
+        shape.rank = tail.len() as u8;
+        shape
+    }
+
+    /// The row-major position of the element at `index`, `None` out of bounds or at another rank.
+    pub fn position(&self, index: &[usize]) -> Option<usize> {
+        if index.len() != self.rank() {
+            return None;
+        }
+        let mut position = 0;
+        for (&d, &i) in self.dims().iter().zip(index) {
+            if i >= d {
+                return None;
+            }
+            position = position * d + i;
+        }
+        Some(position)
+    }
+
+    /// The index of the element at a row-major `position`; entries past the rank are 0.
+    pub fn index_of(&self, mut position: usize) -> [usize; MAX_RANK] {
+        let mut index = [0; MAX_RANK];
+        for axis in (0..self.rank()).rev() {
+            let d = self.dims[axis].max(1);
+            index[axis] = position % d;
+            position /= d;
+        }
+        index
     }
 
     /// The extents, outermost first.
@@ -83,7 +143,7 @@ impl Shape {
         strides
     }
 
-    /// The shape both broadcast to as in NumPy: aligned at the last axis, extents equal or one of them 1.
+    /// The shape both broadcast to as in `NumPy`: aligned at the last axis, extents equal or one of them 1.
     pub fn broadcast(&self, other: &Self) -> Option<Self> {
         let rank = self.rank().max(other.rank());
         let mut dims = [1; MAX_RANK];

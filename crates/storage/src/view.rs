@@ -35,7 +35,7 @@ impl View {
                 .all(|(axis, &d)| d == 1 || self.strides[axis] == dense[axis])
     }
 
-    /// Axis `i` of the result is axis `order[i]` of this view.
+    /// Axis `i` of the result is axis `order[i]` of this view; `order` must be a permutation of the axes.
     pub fn permute(&self, order: &[usize]) -> Self {
         let mut dims = [1; MAX_RANK];
         let mut strides = [0; MAX_RANK];
@@ -43,7 +43,8 @@ impl View {
             dims[to] = self.shape.dims()[from];
             strides[to] = self.strides[from];
         }
-        let shape = Shape::new(&dims[..order.len()]).expect("a permutation keeps the extents");
+        // The same extents in another order have the same product.
+        let shape = Shape::known(dims, order.len());
         Self {
             shape,
             offset: self.offset,
@@ -51,16 +52,23 @@ impl View {
         }
     }
 
-    /// Elements `start, start + step, ...` (`len` of them) along `axis`. `step` may be negative.
+    /// Elements `start, start + step, ...` (`len` of them) along `axis`. `step` may be negative. All of them must
+    /// be in bounds.
     pub fn slice(&self, axis: usize, start: usize, step: isize, len: usize) -> Self {
         let mut dims = [1; MAX_RANK];
         dims[..self.shape.rank()].copy_from_slice(self.shape.dims());
         dims[axis] = len;
         let mut view = *self;
-        view.shape =
-            Shape::new(&dims[..self.shape.rank()]).expect("a slice is no larger than its source");
-        view.offset += start as isize * self.strides[axis];
-        view.strides[axis] *= step;
+        // No larger than the source's.
+        view.shape = Shape::known(dims, self.shape.rank());
+        // Without elements there is no first one, without a second one no distance: a start or a step out of bounds
+        // must not overflow then.
+        if len > 0 {
+            view.offset += start as isize * self.strides[axis];
+        }
+        if len > 1 {
+            view.strides[axis] *= step;
+        }
         view
     }
 
@@ -80,8 +88,12 @@ impl View {
         }
     }
 
-    /// The same elements in row-major order under another shape of as many elements, or `None` where no strides say it.
+    /// The same elements in row-major order under another shape of as many elements, or `None` where no strides say it
+    /// or the number of elements differs.
     pub fn reshape(&self, shape: Shape) -> Option<Self> {
+        if shape.len() != self.shape.len() {
+            return None;
+        }
         if shape.is_empty() {
             return Some(Self {
                 shape,

@@ -1,1 +1,69 @@
-//! Filled in next.
+//! Whole-buffer kernels that are neither elementwise, reductions of tiles, nor products.
+//!
+//! Every kernel is a plain struct of [`RawView`]s and attributes with the same four questions:
+//!
+//! - `check()`: do dtypes and shapes fit? Nothing else may be asked of a kernel that fails it.
+//! - `blocks()`: into how many pieces is the work divided? Fixed by shapes alone.
+//! - `scratch()`: packets of scratch memory one running block needs; kernels without that method need none.
+//! - `unsafe run_block(level, .., block)`: does one piece. Different threads may run different blocks at once, in any
+//!   order; every block must run once. An element's bits depend neither on the blocks nor on the threads.
+//!
+//! The contract of `run_block`, the same for all and called *the block contract*: `check()` passed; every element a view
+//! addresses lies in one live, aligned, initialised allocation; no element of a destination is addressed twice by its
+//! view, or by a source; while any block of the kernel runs nobody else writes the sources or touches the destinations.
+
+mod cast;
+mod copy;
+mod fault;
+mod fill;
+mod gather;
+mod index;
+mod lines;
+mod loops;
+mod memory;
+mod random;
+mod scatter;
+pub mod sizes;
+
+pub use cast::Cast;
+pub use copy::Copy;
+pub use fault::{ErrorCell, Fault};
+pub use fill::Fill;
+pub use gather::Gather;
+pub use lines::{Lines, Walk};
+pub use memory::RawView;
+pub use random::{Counter, Draw, Permutation, Random, philox};
+pub use scatter::{Combine, Scatter};
+
+use std::fmt;
+
+/// Operands a kernel cannot run on: what [`check`](Copy::check) found. The planner's mistake, never the user's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mismatch {
+    /// The kernel.
+    pub kernel: &'static str,
+    /// What does not hold.
+    pub expected: &'static str,
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: expected {}", self.kernel, self.expected)
+    }
+}
+
+impl std::error::Error for Mismatch {}
+
+/// `Ok` if `holds`.
+fn ensure(holds: bool, kernel: &'static str, expected: &'static str) -> Result<(), Mismatch> {
+    if holds {
+        Ok(())
+    } else {
+        Err(Mismatch { kernel, expected })
+    }
+}
+
+/// The part of `0..len` that block `block` of blocks of `size` does.
+fn part(len: usize, size: usize, block: usize) -> std::ops::Range<usize> {
+    (block * size).min(len)..((block + 1) * size).min(len)
+}

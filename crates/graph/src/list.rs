@@ -1,0 +1,361 @@
+//! The flat instruction list: struct of arrays, operands pointing only backwards.
+
+use std::panic::Location;
+
+use retrograde_ops::{Binary, Reduce, Unary};
+use retrograde_storage::{DType, Id, MAX_RANK, Shape, entity_id};
+
+use crate::op::{Attr, Op, SliceSpec};
+
+entity_id!(
+    /// The result of one instruction, and so the instruction itself: row of every column of a [`List`].
+    Value, "v"
+);
+entity_id!(
+    /// A shape in a list's table.
+    ShapeId, "s"
+);
+
+/// Opcode and operands. Sixteen bytes, pinned by a test: replay and cache lookups walk millions of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inst {
+    /// What to do.
+    pub op: Op,
+    len: u8,
+    args: [Value; 3],
+}
+
+impl Inst {
+    /// The operands (for [`Op::Concat`] see [`List::args`]).
+    fn inline(&self) -> &[Value] {
+        &self.args[..self.len as usize]
+    }
+}
+
+/// Marks an instruction whose operands are a range of the pool: `args[0]` is the start, `args[1]` the length.
+const IN_POOL: u8 = u8::MAX;
+
+/// The instruction list. Invariants: every operand's row is smaller than its user's row; all columns are equally long.
+#[derive(Clone, Debug, Default)]
+pub struct List {
+    inst: Vec<Inst>,
+    attr: Vec<Attr>,
+    shape: Vec<ShapeId>,
+    dtype: Vec<DType>,
+    location: Vec<Option<&'static Location<'static>>>,
+    shapes: Vec<Shape>,
+    pool: Vec<Value>,
+    slices: Vec<SliceSpec>,
+    /// Given to instructions pushed from now on.
+    at: Option<&'static Location<'static>>,
+}
+
+impl List {
+    /// The number of instructions.
+    pub fn len(&self) -> usize {
+        self.inst.len()
+    }
+    /// Whether there is no instruction.
+    pub fn is_empty(&self) -> bool {
+        self.inst.is_empty()
+    }
+    /// All values, in order.
+    pub fn values(&self) -> impl DoubleEndedIterator<Item = Value> + ExactSizeIterator + use<> {
+        (0..self.len()).map(Value::from_index)
+    }
+    /// Opcode of `v`.
+    pub fn op(&self, v: Value) -> Op {
+        self.inst[v.index()].op
+    }
+    /// Operands of `v`.
+    pub fn args(&self, v: Value) -> &[Value] {
+        let inst = &self.inst[v.index()];
+        if inst.len == IN_POOL {
+            let start = inst.args[0].index();
+            &self.pool[start..start + inst.args[1].index()]
+        } else {
+            inst.inline()
+        }
+    }
+    /// Operand `i` of `v`.
+    pub fn arg(&self, v: Value, i: usize) -> Value {
+        self.args(v)[i]
+    }
+    /// Attribute of `v`.
+    pub fn attr(&self, v: Value) -> Attr {
+        self.attr[v.index()]
+    }
+    /// Shape of `v`.
+    pub fn shape(&self, v: Value) -> Shape {
+        self.shapes[self.shape[v.index()].index()]
+    }
+    /// Extents of `v`.
+    pub fn dims(&self, v: Value) -> &[usize] {
+        self.shapes[self.shape[v.index()].index()].dims()
+    }
+    /// Element type of `v`.
+    pub fn dtype(&self, v: Value) -> DType {
+        self.dtype[v.index()]
+    }
+    /// The user's line that recorded `v`.
+    pub fn location(&self, v: Value) -> Option<&'static Location<'static>> {
+        self.location[v.index()]
+    }
+    /// Instructions pushed from now on belong to this line of the user's.
+    pub fn set_location(&mut self, at: Option<&'static Location<'static>>) {
+        self.at = at;
+    }
+    /// The slice of an [`Op::Slice`] or [`Op::Unslice`].
+    pub fn slice_spec(&self, v: Value) -> &SliceSpec {
+        &self.slices[self.attr(v).as_int() as usize]
+    }
+
+    /// Bytes of heap held.
+    pub fn bytes(&self) -> usize {
+        let each = size_of::<Inst>() + size_of::<Attr>() + size_of::<ShapeId>() + size_of::<DType>() + size_of::<usize>();
+        self.inst.capacity() * each + self.shapes.capacity() * size_of::<Shape>()
+    }
+
+    /// Forgets all instructions, keeping the capacity.
+    pub fn clear(&mut self) {
+        self.truncate(0);
+        self.shapes.clear();
+        self.pool.clear();
+        self.slices.clear();
+    }
+    /// Forgets the instructions from row `len` on (shapes and pools stay: they only grow until [`clear`](Self::clear)).
+    pub fn truncate(&mut self, len: usize) {
+        self.inst.truncate(len);
+        self.attr.truncate(len);
+        self.shape.truncate(len);
+        self.dtype.truncate(len);
+        self.location.truncate(len);
+    }
+
+    /// Replaces operand `i` of `v` (a pass found an equal value); `to` must stand before `v`.
+    pub(crate) fn set_arg(&mut self, v: Value, i: usize, to: Value) {
+        debug_assert!(to < v, "operands point only backwards");
+        let inst = &mut self.inst[v.index()];
+        if inst.len == IN_POOL {
+            self.pool[inst.args[0].index() + i] = to;
+        } else {
+            inst.args[i] = to;
+        }
+    }
+    /// Replaces the opcode of `v` by one with the same operands and result.
+    pub(crate) fn set_op(&mut self, v: Value, op: Op) {
+        self.inst[v.index()].op = op;
+    }
+    /// Adds a slice to the table.
+    pub(crate) fn add_spec(&mut self, spec: SliceSpec) -> u32 {
+        self.slices.push(spec);
+        self.slices.len() as u32 - 1
+    }
+
+    /// Whether two lists are the same program: every column but the source lines. (Two recordings of one closure fill
+    /// the shape table and the pools in the same order, so comparing the columns compares what they mean.)
+    pub fn same_program(&self, other: &Self) -> bool {
+        self.inst == other.inst
+            && self.attr == other.attr
+            && self.shape == other.shape
+            && self.dtype == other.dtype
+            && self.shapes == other.shapes
+            && self.pool == other.pool
+            && self.slices == other.slices
+    }
+
+    fn intern(&mut self, shape: Shape, args: &[Value]) -> ShapeId {
+        // Most results have the shape of an operand, or of the instruction before: no search for those.
+        let near = args.iter().map(|a| self.shape[a.index()]).chain(self.shape.last().copied());
+        for id in near {
+            if self.shapes[id.index()] == shape {
+                return id;
+            }
+        }
+        // Programs have few shapes; the newest are the likeliest.
+        if let Some(at) = self.shapes.iter().rposition(|s| *s == shape) {
+            return ShapeId::from_index(at);
+        }
+        self.shapes.push(shape);
+        ShapeId::from_index(self.shapes.len() - 1)
+    }
+
+    /// Appends an instruction. The caller has checked shapes and types; operands must exist already.
+    pub fn push(&mut self, op: Op, args: &[Value], attr: Attr, shape: Shape, dtype: DType) -> Value {
+        let row = self.inst.len();
+        debug_assert!(args.iter().all(|a| a.index() < row), "operands point only backwards");
+        let id = self.intern(shape, args);
+        let fill = Value::from_index(0);
+        let inst = if args.len() > 3 || matches!(op, Op::Concat) {
+            let start = self.pool.len();
+            self.pool.extend_from_slice(args);
+            Inst { op, len: IN_POOL, args: [Value::from_index(start), Value::from_index(args.len()), fill] }
+        } else {
+            let mut inline = [fill; 3];
+            inline[..args.len()].copy_from_slice(args);
+            Inst { op, len: args.len() as u8, args: inline }
+        };
+        self.inst.push(inst);
+        self.attr.push(attr);
+        self.shape.push(id);
+        self.dtype.push(dtype);
+        self.location.push(self.at);
+        Value::from_index(row)
+    }
+}
+
+/// Emission: append an instruction whose shape and type follow from its operands. Rules, lowering and the checked API
+/// all come through here. Operands must fit (the API has checked them; rules are right by construction).
+impl List {
+    /// A float literal of `dtype`, rank 0.
+    pub fn float(&mut self, x: f64, dtype: DType) -> Value {
+        debug_assert!(dtype.is_float());
+        self.push(Op::Const, &[], Attr::float(x), Shape::SCALAR, dtype)
+    }
+    /// An integer or bool literal, rank 0.
+    pub fn int(&mut self, x: i64, dtype: DType) -> Value {
+        debug_assert!(!dtype.is_float());
+        self.push(Op::Const, &[], Attr::int(x), Shape::SCALAR, dtype)
+    }
+    /// A literal of `v`'s (float) type.
+    pub fn like(&mut self, x: f64, v: Value) -> Value {
+        self.float(x, self.dtype(v))
+    }
+    /// Elementwise, one operand.
+    pub fn unary(&mut self, op: Unary, x: Value) -> Value {
+        let dtype = if matches!(op, Unary::IsNan | Unary::IsFinite | Unary::Not) { DType::Bool } else { self.dtype(x) };
+        self.push(Op::Unary(op), &[x], Attr::NONE, self.shape(x), dtype)
+    }
+    /// Elementwise, two operands of one type.
+    pub fn binary(&mut self, op: Binary, x: Value, y: Value) -> Value {
+        use Binary::*;
+        debug_assert_eq!(self.dtype(x), self.dtype(y), "{op:?}");
+        let dtype = if matches!(op, Lt | Le | Gt | Ge | Eq | Ne) { DType::Bool } else { self.dtype(x) };
+        let shape = self.broadcast(&[x, y]);
+        self.push(Op::Binary(op), &[x, y], Attr::NONE, shape, dtype)
+    }
+    /// `mask ? a : b`.
+    pub fn select(&mut self, mask: Value, a: Value, b: Value) -> Value {
+        let (shape, dtype) = (self.broadcast(&[mask, a, b]), self.dtype(a));
+        self.push(Op::Ternary(retrograde_ops::Ternary::Select), &[mask, a, b], Attr::NONE, shape, dtype)
+    }
+    /// `x + y`.
+    pub fn add(&mut self, x: Value, y: Value) -> Value {
+        self.binary(Binary::Add, x, y)
+    }
+    /// `x - y`.
+    pub fn sub(&mut self, x: Value, y: Value) -> Value {
+        self.binary(Binary::Sub, x, y)
+    }
+    /// `x y`.
+    pub fn mul(&mut self, x: Value, y: Value) -> Value {
+        self.binary(Binary::Mul, x, y)
+    }
+    /// `g d`, exactly 0 where the adjoint `g` is 0 (design.md contract 5): how rules apply a local derivative.
+    pub fn chain(&mut self, g: Value, d: Value) -> Value {
+        self.binary(Binary::MulStrong, g, d)
+    }
+    /// Another element type.
+    pub fn cast(&mut self, x: Value, dtype: DType) -> Value {
+        self.push(Op::Cast, &[x], Attr::NONE, self.shape(x), dtype)
+    }
+    /// Reduction over `axes` (bit mask), which stay with extent 1.
+    pub fn reduce(&mut self, kind: Reduce, x: Value, axes: u8) -> Value {
+        self.keepdim(Op::Reduce(kind), x, axes, self.dtype(x))
+    }
+    /// Any op whose result has extent 1 on `axes` and otherwise the operand's shape.
+    pub fn keepdim(&mut self, op: Op, x: Value, axes: u8, dtype: DType) -> Value {
+        let shape = kept(self.shape(x), axes);
+        self.push(op, &[x], Attr::axes(axes), shape, dtype)
+    }
+    /// The same elements under another shape of as many.
+    pub fn reshape(&mut self, x: Value, shape: Shape) -> Value {
+        if self.shape(x) == shape { x } else { self.push(Op::Reshape, &[x], Attr::NONE, shape, self.dtype(x)) }
+    }
+    /// Axis `i` of the result is axis `order[i]` of `x`.
+    pub fn permute(&mut self, x: Value, order: &[usize]) -> Value {
+        let dims: Vec<usize> = order.iter().map(|&a| self.dims(x)[a]).collect();
+        let shape = Shape::new(&dims).expect("a permutation keeps the extents");
+        self.push(Op::Permute, &[x], Attr::order(order), shape, self.dtype(x))
+    }
+    /// The last two axes exchanged.
+    pub fn transpose(&mut self, x: Value) -> Value {
+        let rank = self.shape(x).rank();
+        let mut order: Vec<usize> = (0..rank).collect();
+        order.swap(rank - 1, rank - 2);
+        self.permute(x, &order)
+    }
+    /// Broadcast to `shape`.
+    pub fn expand(&mut self, x: Value, shape: Shape) -> Value {
+        if self.shape(x) == shape { x } else { self.push(Op::Expand, &[x], Attr::NONE, shape, self.dtype(x)) }
+    }
+    /// The elements at `spec`, of extents `shape`.
+    pub fn slice(&mut self, x: Value, spec: SliceSpec, shape: Shape) -> Value {
+        self.slices.push(spec);
+        self.push(Op::Slice, &[x], Attr::int(self.slices.len() as i64 - 1), shape, self.dtype(x))
+    }
+    /// Zeros of `shape` with `x` at `spec`.
+    pub fn unslice(&mut self, x: Value, spec: SliceSpec, shape: Shape) -> Value {
+        self.slices.push(spec);
+        self.push(Op::Unslice, &[x], Attr::int(self.slices.len() as i64 - 1), shape, self.dtype(x))
+    }
+    /// Elements `start..start + len` along one axis.
+    pub fn narrow(&mut self, x: Value, axis: usize, start: usize, len: usize) -> Value {
+        let mut spec = SliceSpec { start: [0; MAX_RANK], step: [1; MAX_RANK] };
+        spec.start[axis] = start;
+        let mut dims = self.dims(x).to_vec();
+        dims[axis] = len;
+        let shape = Shape::new(&dims).expect("a slice is no larger than its source");
+        self.slice(x, spec, shape)
+    }
+    /// `x y` over the last two axes, batch axes broadcast.
+    pub fn matmul(&mut self, x: Value, y: Value) -> Value {
+        let (a, b) = (self.shape(x), self.shape(y));
+        let (ra, rb) = (a.rank(), b.rank());
+        let lead = |s: &Shape| Shape::new(&s.dims()[..s.rank() - 2]).expect("fewer axes");
+        let batch = lead(&a).broadcast(&lead(&b)).expect("batch axes were checked");
+        let mut dims = batch.dims().to_vec();
+        dims.extend([a.dims()[ra - 2], b.dims()[rb - 1]]);
+        let shape = Shape::new(&dims).expect("shape was checked");
+        self.push(Op::MatMul, &[x, y], Attr::NONE, shape, self.dtype(x))
+    }
+    /// `x` summed over whatever broadcasting added, so that it has `shape` again.
+    pub fn sum_to(&mut self, x: Value, shape: Shape) -> Value {
+        let from = self.shape(x);
+        if from == shape {
+            return x;
+        }
+        let lead = from.rank() - shape.rank();
+        let axes = (0..from.rank())
+            .filter(|&i| i < lead || (shape.dims()[i - lead] == 1 && from.dims()[i] != 1))
+            .fold(0u8, |mask, i| mask | 1 << i);
+        let summed = if axes == 0 { x } else { self.reduce(Reduce::Sum, x, axes) };
+        self.reshape(summed, shape)
+    }
+    /// The shape all operands broadcast to.
+    pub fn broadcast(&self, operands: &[Value]) -> Shape {
+        let first = self.shape(operands[0]);
+        operands[1..].iter().fold(first, |s, &v| s.broadcast(&self.shape(v)).expect("operands were checked to broadcast"))
+    }
+}
+
+/// `shape` with extent 1 on `axes`.
+pub fn kept(shape: Shape, axes: u8) -> Shape {
+    let mut dims = shape.dims().to_vec();
+    for (axis, d) in dims.iter_mut().enumerate() {
+        if axes >> axis & 1 == 1 {
+            *d = 1;
+        }
+    }
+    Shape::new(&dims).expect("no larger than before")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instruction_is_sixteen_bytes() {
+        assert_eq!(size_of::<Inst>(), 16);
+    }
+}

@@ -1,0 +1,194 @@
+//! The operations of the instruction list.
+//!
+//! Every instruction has one result, an element type and a shape (columns of [`List`](crate::list::List)). Elementwise
+//! operands broadcast as in NumPy. Attributes are eight bytes, read and written by the functions of [`Attr`].
+
+use retrograde_ops::{Binary, Reduce, Ternary, Unary};
+
+/// What an instruction does. In the formulas `x`, `y`, `z` are its operands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Op {
+    /// A tensor given from outside: a variable, an input, a parameter. Attribute: the leaf's number.
+    Input,
+    /// A rank-0 literal that is part of the program. Attribute: its bits.
+    Const,
+    /// A rank-0 literal that is data: recordings that differ only in it share one program. Attribute: its number.
+    Uniform,
+    /// `0, 1, 2, ...` along the only axis that is not 1. Attribute: that axis.
+    Iota,
+    /// Numbers from a counter, see [`Draw`]. Attribute: stream and ordinal.
+    Random(Draw),
+
+    /// Elementwise, one operand.
+    Unary(Unary),
+    /// Elementwise, two operands.
+    Binary(Binary),
+    /// Elementwise, three operands.
+    Ternary(Ternary),
+    /// `x` to an integer power. Attribute: the exponent.
+    PowI,
+    /// `x` in the result's element type, as Rust's `as`; to bool: `x != 0`.
+    Cast,
+    /// `x`, with nothing behind it for a derivative.
+    Detach,
+
+    /// Reduction; the reduced axes stay with extent 1. Attribute: the axes.
+    Reduce(Reduce),
+    /// `ln(sum(exp x))`, safe for any magnitude; reduced axes stay with extent 1. Attribute: the axes.
+    LogSumExp,
+    /// `exp x / sum(exp x)`; zeros where every `x` is negative infinity. Attribute: the axes.
+    Softmax,
+    /// `x - logsumexp x`. Attribute: the axes.
+    LogSoftmax,
+    /// Index (u32) of the first largest element, extent 1 kept; NaN counts as largest. Attribute: the axis.
+    ArgMax,
+    /// Index (u32) of the first smallest element, extent 1 kept; NaN counts as smallest. Attribute: the axis.
+    ArgMin,
+
+    /// `r[i] = y[i] + x[i] r[i-1]` along an axis, `r[-1] = 0`. Attribute: axis, and whether it runs from the end.
+    Recurrence,
+    /// Running maximum along an axis. Attribute: the axis.
+    CumMax,
+    /// Index (u32) of the running maximum's first occurrence. Attribute: the axis.
+    CumArgMax,
+    /// `ln(cumsum(exp x))` along an axis. Attribute: the axis.
+    LogCumSumExp,
+
+    /// The same elements in row-major order under another shape.
+    Reshape,
+    /// Axes reordered. Attribute: the order.
+    Permute,
+    /// Every axis cut to `start, start + step, ...`. Attribute: number of the [`SliceSpec`].
+    Slice,
+    /// Adjoint of `Slice`: zeros of the result's shape with `x` written at the slice. Attribute: the [`SliceSpec`].
+    Unslice,
+    /// `x` broadcast to the result's shape.
+    Expand,
+    /// `x` in dense memory of its own: what passes insert where no strides serve a kernel.
+    Copy,
+    /// Operands (in the pool) joined along an axis. Attribute: the axis.
+    Concat,
+
+    /// `x[..., m, k] y[..., k, n]`, batch axes broadcast. Both operands have rank 2 at least.
+    MatMul,
+
+    /// `r[o, k, i] = x[o, y[o, k, i], i]`; `y` (u32 or i64) may have extent 1 on the other axes. Attribute: the axis.
+    Gather,
+    /// Adjoint of `Gather`: zeros of the result's shape, `r[o, y[o, k, i], i] += x[o, k, i]`. Attribute: the axis.
+    ScatterAdd,
+    /// `x`, an index tensor, after the check that all are below the bound. Attribute: the bound.
+    CheckIndex,
+}
+
+/// What [`Op::Random`] draws. Elements depend on (seed, ordinal, step, element) alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Draw {
+    /// Uniform in `[0, 1)`.
+    Uniform,
+    /// Standard normal.
+    Normal,
+    /// Uniform integers (u32) in `[0, 2^32)`.
+    Bits,
+    /// A permutation (u32) of `0..n`.
+    Permutation,
+}
+
+impl Op {
+    /// Whether element `e` of the result depends on element `e` of each (broadcast) operand alone.
+    pub fn is_elementwise(self) -> bool {
+        matches!(self, Self::Unary(_) | Self::Binary(_) | Self::Ternary(_) | Self::PowI | Self::Cast)
+    }
+
+    /// Whether the result is a strided view of its operand, so that nothing needs to be computed.
+    pub fn is_view(self) -> bool {
+        matches!(self, Self::Reshape | Self::Permute | Self::Slice | Self::Expand | Self::Detach)
+    }
+
+    /// Whether the result comes from outside the list.
+    pub fn is_leaf(self) -> bool {
+        matches!(self, Self::Input | Self::Const | Self::Uniform | Self::Iota | Self::Random(_))
+    }
+
+    /// The name printed in listings and errors.
+    pub fn name(self) -> String {
+        match self {
+            Self::Unary(u) => format!("{u:?}").to_lowercase(),
+            Self::Binary(b) => format!("{b:?}").to_lowercase(),
+            Self::Ternary(t) => format!("{t:?}").to_lowercase(),
+            Self::Reduce(r) => format!("reduce_{r:?}").to_lowercase(),
+            Self::Random(d) => format!("random_{d:?}").to_lowercase(),
+            other => format!("{other:?}").to_lowercase(),
+        }
+    }
+}
+
+/// Where a slice starts and how it steps, for each axis; its extents are the result's shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SliceSpec {
+    /// Index of the first element along each axis.
+    pub start: [usize; retrograde_storage::MAX_RANK],
+    /// Distance between elements along each axis, not 0, may be negative.
+    pub step: [isize; retrograde_storage::MAX_RANK],
+}
+
+/// Eight bytes that say more about an instruction, read according to its [`Op`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Attr(pub u64);
+
+impl Attr {
+    /// No attribute.
+    pub const NONE: Self = Self(0);
+
+    /// A float literal ([`Op::Const`] of a float type).
+    pub fn float(x: f64) -> Self {
+        Self(x.to_bits())
+    }
+    /// The float literal.
+    pub fn as_float(self) -> f64 {
+        f64::from_bits(self.0)
+    }
+    /// An integer: a literal of an integer or bool type, an exponent, a bound, a number in a pool.
+    pub fn int(x: i64) -> Self {
+        Self(x as u64)
+    }
+    /// The integer.
+    pub fn as_int(self) -> i64 {
+        self.0 as i64
+    }
+    /// A set of axes, bit `i` for axis `i`.
+    pub fn axes(mask: u8) -> Self {
+        Self(mask.into())
+    }
+    /// The set of axes.
+    pub fn as_axes(self) -> u8 {
+        self.0 as u8
+    }
+    /// One axis, and for scans whether they run from the end.
+    pub fn axis(axis: usize, reverse: bool) -> Self {
+        Self(axis as u64 | u64::from(reverse) << 8)
+    }
+    /// The axis.
+    pub fn as_axis(self) -> usize {
+        (self.0 & 0xff) as usize
+    }
+    /// Whether a scan runs from the end.
+    pub fn is_reverse(self) -> bool {
+        self.0 & 0x100 != 0
+    }
+    /// An order of axes, four bits each.
+    pub fn order(order: &[usize]) -> Self {
+        Self(order.iter().enumerate().fold(0, |bits, (i, &axis)| bits | (axis as u64) << (4 * i)))
+    }
+    /// The order of `rank` axes.
+    pub fn as_order(self, rank: usize) -> Vec<usize> {
+        (0..rank).map(|i| (self.0 >> (4 * i) & 0xf) as usize).collect()
+    }
+    /// A random stream's number and the ordinal of the draw within it.
+    pub fn draw(stream: u32, ordinal: u32) -> Self {
+        Self(u64::from(stream) << 32 | u64::from(ordinal))
+    }
+    /// (stream, ordinal).
+    pub fn as_draw(self) -> (u32, u32) {
+        ((self.0 >> 32) as u32, self.0 as u32)
+    }
+}

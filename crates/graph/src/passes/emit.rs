@@ -1,0 +1,313 @@
+//! The kernels of each step: micro-ops and slots for groups, operands with their places for the rest.
+
+use std::collections::HashMap;
+
+use retrograde_ops::scalar::{ScalarCode, ScalarOp};
+use retrograde_ops::tile::{self, Class, Code, Elem, MicroOp, Over, Reduction, ViewSpec, Width};
+use retrograde_storage::{DType, Id};
+
+use super::fuse::{Group, Steps, ends_group, is_scalar, operand_strides, reduced_axes};
+use super::memory::Place;
+use super::places::Places;
+use crate::list::{List, Value};
+use crate::op::Op;
+
+/// A group ready to run.
+#[derive(Debug)]
+pub(crate) struct GroupStep {
+    /// The micro-ops.
+    pub group: tile::Group,
+    /// By view of the group: whose memory, and the first element's position in it.
+    pub bases: Vec<(Value, isize)>,
+    /// By reduction: the value it computes.
+    pub results: Vec<Value>,
+    /// By micro-op: the instruction it serves, for listings and errors.
+    pub values: Vec<Value>,
+}
+
+fn elem(dtype: DType) -> Elem {
+    match dtype {
+        DType::F32 | DType::F64 => Elem::Float,
+        DType::U32 | DType::I64 => Elem::Int,
+        DType::Bool => Elem::Mask,
+    }
+}
+
+/// Bits of a literal as the tile engine and the scalar interpreter want them.
+fn literal_bits(list: &List, v: Value, narrow: bool) -> u64 {
+    let attr = list.attr(v);
+    match list.dtype(v) {
+        DType::F32 if narrow => u64::from((attr.as_float() as f32).to_bits()),
+        DType::F32 | DType::F64 => attr.as_float().to_bits(),
+        DType::U32 => u64::from(attr.as_int() as u32),
+        DType::I64 => attr.as_int() as u64,
+        DType::Bool => u64::from(attr.as_int() != 0),
+    }
+}
+
+/// Where a value stands while the group is being emitted.
+#[derive(Clone, Copy)]
+struct Slot {
+    number: u16,
+    /// Uses still to come; the slot is free at 0. Scalars are never freed: they are computed once for all tiles.
+    uses: u32,
+}
+
+struct Emitter<'a> {
+    list: &'a List,
+    places: &'a Places,
+    group: &'a Group,
+    out: GroupStep,
+    /// Slots of values computed in the group or loaded, the latter by value and strides.
+    slots: HashMap<(Value, [isize; 3], isize), Slot>,
+    free: [Vec<u16>; 3],
+}
+
+impl Emitter<'_> {
+    fn push(&mut self, op: MicroOp, v: Value) {
+        self.out.group.ops.push(op);
+        self.out.values.push(v);
+    }
+
+    fn take(&mut self, class: Class) -> u16 {
+        if let Some(slot) = self.free[class as usize].pop() {
+            return slot;
+        }
+        self.out.group.slots.push(class);
+        (self.out.group.slots.len() - 1) as u16
+    }
+
+    fn view(&mut self, base: Value, offset: isize, dtype: DType, strides: [isize; 3]) -> u32 {
+        self.out.bases.push((base, offset));
+        self.out.group.views.push(ViewSpec { dtype, strides });
+        self.out.bases.len() as u32 - 1
+    }
+
+    /// What identifies an operand: in-group values by themselves, memory by where and how.
+    fn locate(&self, operand: Value, dims: &[usize], vary: usize, member: &dyn Fn(Value) -> bool) -> (Value, [isize; 3], isize) {
+        let base = self.places.base(operand);
+        if member(base) {
+            return (base, [0; 3], 0);
+        }
+        if is_scalar(self.list, operand) {
+            return (base, [0; 3], self.places.view(operand).offset);
+        }
+        let view = self.places.view(operand);
+        let by_axis = operand_strides(view, dims, self.group.axes.len(), vary).expect("fits checked the operand");
+        (base, self.group.strides(&by_axis), view.offset)
+    }
+
+    /// The slot of an operand, loaded now if it is not in one, and one use less to come.
+    fn operand(&mut self, key: (Value, [isize; 3], isize), operand: Value, v: Value, uses: u32) -> u16 {
+        let slot = *self.slots.get(&key).unwrap_or(&Slot { number: u16::MAX, uses: 0 });
+        if slot.number != u16::MAX {
+            return slot.number;
+        }
+        let (base, strides, offset) = key;
+        let dtype = self.list.dtype(operand);
+        let space = self.group.space();
+        let varies = |axis: usize| strides[axis] != 0 && space[axis] != 1;
+        let class = if varies(2) {
+            Class::Full
+        } else if varies(0) || varies(1) {
+            Class::Column
+        } else {
+            Class::Scalar
+        };
+        let number = self.take(class);
+        if self.list.op(base) == Op::Const {
+            self.out.group.constants.push(literal_bits(self.list, base, false));
+            let imm = self.out.group.constants.len() as u32 - 1;
+            self.push(MicroOp { imm, ..MicroOp::new(Code::Const(elem(dtype)), number) }, v);
+        } else {
+            let imm = self.view(base, offset, dtype, strides);
+            self.push(MicroOp { imm, ..MicroOp::new(Code::Load, number) }, v);
+        }
+        self.slots.insert(key, Slot { number, uses });
+        number
+    }
+
+    /// `slot` as a full slot: reductions count every element, so narrower values are widened first. Free it afterwards.
+    fn widen(&mut self, slot: u16, v: Value) -> u16 {
+        if self.out.group.slots[slot as usize] == Class::Full {
+            return slot;
+        }
+        let wide = self.take(Class::Full);
+        self.push(MicroOp { a: slot, ..MicroOp::new(Code::Copy, wide) }, v);
+        self.free[Class::Full as usize].push(wide);
+        wide
+    }
+
+    fn release(&mut self, key: (Value, [isize; 3], isize)) {
+        let slot = self.slots.get_mut(&key).expect("operands are in slots");
+        slot.uses -= 1;
+        let class = self.out.group.slots[slot.number as usize];
+        if slot.uses == 0 && class != Class::Scalar {
+            self.free[class as usize].push(slot.number);
+            self.slots.remove(&key);
+        }
+    }
+}
+
+/// Emits a group. `stored` says which members' elements are needed in memory.
+pub(crate) fn group(list: &List, places: &Places, group: &Group, stored: &[bool]) -> GroupStep {
+    let axes = group.axes.len();
+    let mut members = vec![false; list.len()];
+    group.members.iter().for_each(|v| members[v.index()] = true);
+    let member = |v: Value| members[v.index()] && !ends_group(list, v, group);
+    let width = group.width.unwrap_or(Width::Four);
+    let empty = tile::Group {
+        space: group.space(),
+        width,
+        ops: Vec::new(),
+        slots: Vec::new(),
+        views: Vec::new(),
+        constants: Vec::new(),
+        reductions: Vec::new(),
+    };
+    let out = GroupStep { group: empty, bases: Vec::new(), results: Vec::new(), values: Vec::new() };
+    let mut emit = Emitter { list, places, group, out, slots: HashMap::new(), free: [Vec::new(), Vec::new(), Vec::new()] };
+
+    // The shape an instruction iterates over, and how many leading axes it varies along.
+    let reach = |v: Value| {
+        let over = if let Op::Reduce(_) = list.op(v) { list.arg(v, 0) } else { v };
+        (list.dims(over), group.vary(list.dims(over)).expect("members fit"))
+    };
+    let mut uses: HashMap<(Value, [isize; 3], isize), u32> = HashMap::new();
+    for &v in &group.members {
+        let (dims, vary) = reach(v);
+        for &operand in list.args(v) {
+            *uses.entry(emit.locate(operand, dims, vary, &member)).or_default() += 1;
+        }
+    }
+
+    for &v in &group.members {
+        let (dims, vary) = reach(v);
+        let keys: Vec<_> = list.args(v).iter().map(|&o| emit.locate(o, dims, vary, &member)).collect();
+        let mut slots = [0; 3];
+        for (i, key) in keys.iter().enumerate() {
+            slots[i] = emit.operand(*key, list.arg(v, i), v, uses[key]);
+        }
+        let [mut a, b, c] = slots;
+        if matches!(list.op(v), Op::Reduce(_)) {
+            a = emit.widen(a, v);
+        }
+        if ends_group(list, v, group) {
+            let Op::Reduce(kind) = list.op(v) else { unreachable!("only reductions end groups") };
+            let (from, to) = reduced_axes(dims, list.attr(v).as_axes());
+            let over = match (from, to == axes) {
+                (0, true) => Over::All,
+                (0, false) => Over::Rows,
+                _ => Over::Middle,
+            };
+            let class = Class::Full;
+            let imm = emit.out.group.reductions.len() as u32;
+            emit.out.group.reductions.push(Reduction { over, kind, elem: elem(list.dtype(v)), class });
+            emit.out.results.push(v);
+            emit.push(MicroOp { a, imm, ..MicroOp::new(Code::Reduce, 0) }, v);
+            keys.iter().for_each(|&k| emit.release(k));
+            continue;
+        }
+        let x = elem(list.dtype(list.arg(v, 0)));
+        let y = elem(list.dtype(v));
+        let (code, imm) = match list.op(v) {
+            Op::Unary(op) => (Code::Unary(x, op), 0),
+            Op::Binary(op) => (Code::Binary(x, op), 0),
+            Op::Ternary(op) => (Code::Ternary(y, op), 0),
+            Op::PowI => (Code::PowI, list.attr(v).as_int() as u32),
+            Op::Cast => (Code::Cast(x, y), 0),
+            Op::Reduce(kind) => (Code::ReduceRow(x, kind), 0),
+            other => unreachable!("{other:?} is not fusible"),
+        };
+        // A full result of narrower operands is computed narrow and widened where it is stored or used.
+        let class = if matches!(list.op(v), Op::Reduce(_)) {
+            Class::Column
+        } else {
+            (0..keys.len()).map(|i| emit.out.group.slots[slots[i] as usize]).max().unwrap_or(Class::Scalar)
+        };
+        let key = (v, [0; 3], 0);
+        let left = uses.get(&key).copied().unwrap_or(0) + 1;
+        keys.iter().for_each(|&k| emit.release(k));
+        let dst = emit.take(class);
+        emit.slots.insert(key, Slot { number: dst, uses: left });
+        emit.push(MicroOp { code, dst, a, b, c, imm }, v);
+        if stored[v.index()] {
+            let full = if group.vary(list.dims(v)) == Some(axes) { Class::Full } else { Class::Column };
+            let strides = group.strides(&group.dense(group.vary(list.dims(v)).expect("members fit")));
+            let source = if class < full {
+                let wide = emit.take(full);
+                emit.push(MicroOp { a: dst, ..MicroOp::new(Code::Copy, wide) }, v);
+                emit.free[full as usize].push(wide);
+                wide
+            } else {
+                dst
+            };
+            let imm = emit.view(v, 0, list.dtype(v), strides);
+            emit.push(MicroOp { a: source, imm, ..MicroOp::new(Code::Store, 0) }, v);
+        }
+        emit.release(key);
+    }
+    emit.out
+}
+
+/// A group of its own for `0, 1, 2, ...`.
+pub(crate) fn iota(list: &List, v: Value) -> GroupStep {
+    let dtype = list.dtype(v);
+    let width = if dtype.size() == 8 { Width::Eight } else { Width::Four };
+    let load = MicroOp::new(Code::Iota(tile::Axis::Inner, elem(dtype)), 0);
+    let group = tile::Group {
+        space: [1, 1, list.shape(v).len()],
+        width,
+        ops: vec![load, MicroOp::new(Code::Store, 0)],
+        slots: vec![Class::Full],
+        views: vec![ViewSpec { dtype, strides: [0, 0, 1] }],
+        constants: Vec::new(),
+        reductions: Vec::new(),
+    };
+    GroupStep { group, bases: vec![(v, 0)], results: Vec::new(), values: vec![v, v] }
+}
+
+/// Emits a run of scalar instructions over cells.
+pub(crate) fn scalars(list: &List, places: &Places, steps: &[Value], cell: &dyn Fn(Value) -> Place) -> Vec<ScalarOp> {
+    let at = |v: Value| match cell(places.base(v)) {
+        Place::Cell(i) => i,
+        other => unreachable!("{v} is a scalar, but lives in {other:?}"),
+    };
+    let each = steps.iter().map(|&v| {
+        let args = list.args(v);
+        let reg = |i: usize| args.get(i).map_or(0, |&a| at(a));
+        let x = list.dtype(args[0]);
+        let (code, imm) = match list.op(v) {
+            Op::Unary(op) => (ScalarCode::Unary(x, op), 0),
+            Op::Binary(op) => (ScalarCode::Binary(x, op), 0),
+            Op::Ternary(op) => (ScalarCode::Ternary(list.dtype(v), op), 0),
+            Op::PowI => (ScalarCode::PowI(x), list.attr(v).as_int() as u64),
+            Op::Cast => (ScalarCode::Cast(x, list.dtype(v)), 0),
+            other => unreachable!("{other:?} is not a scalar instruction"),
+        };
+        ScalarOp { code, dst: at(v), a: reg(0), b: reg(1), c: reg(2), imm }
+    });
+    each.collect()
+}
+
+/// Bits that a literal's cell holds from the start.
+pub(crate) fn cell_bits(list: &List, v: Value) -> u64 {
+    literal_bits(list, v, true)
+}
+
+/// Checks, in debug builds, that steps and groups agree: every operand comes from an earlier step or the same group.
+#[cfg(debug_assertions)]
+pub(crate) fn verify(list: &List, places: &Places, steps: &Steps) {
+    use super::fuse::{READY, Step};
+    for v in list.values() {
+        let step = steps.of[v.index()];
+        if step == READY {
+            continue;
+        }
+        for &operand in list.args(v) {
+            let from = steps.of[places.base(operand).index()];
+            let same = from == step && !matches!(steps.steps[step as usize], Step::Kernel(_));
+            assert!(from < step || same, "{v} in step {step} reads {operand} of step {from}");
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Algebra that is exact for every input, NaN, infinities and negative zero included.
+//!
+//! Not here, because they are not exact: `x * 0`, `x - x`, `x + 0.0` (turns -0.0 into 0.0), `x / x`, and anything that
+//! reassociates. Transcendental functions of literals are not folded either: the kernel's bits are the definition.
+
+use retrograde_ops::{Binary, Unary};
+use retrograde_storage::DType;
+
+use crate::list::{List, Value};
+use crate::op::Op;
+
+/// The literal that `v` is, if it is a float literal.
+fn literal(list: &List, v: Value) -> Option<f64> {
+    (list.op(v) == Op::Const && list.dtype(v).is_float()).then(|| list.attr(v).as_float())
+}
+
+/// A literal's arithmetic in its own type.
+fn evaluate(op: Binary, a: f64, b: f64, dtype: DType) -> Option<f64> {
+    macro_rules! arithmetic {
+        ($a:expr, $b:expr) => {
+            match op {
+                Binary::Add => $a + $b,
+                Binary::Sub => $a - $b,
+                Binary::Mul => $a * $b,
+                Binary::Div => $a / $b,
+                Binary::MulStrong => if $a == 0.0 { $a } else { $a * $b },
+                Binary::DivStrong => if $a == 0.0 { $a } else { $a / $b },
+                _ => return None,
+            }
+        };
+    }
+    match dtype {
+        DType::F32 => Some(f64::from(arithmetic!(a as f32, b as f32))),
+        DType::F64 => Some(arithmetic!(a, b)),
+        _ => None,
+    }
+}
+
+/// A value that equals `v` exactly and costs less, if there is one. May append to the list.
+pub(crate) fn simplify(list: &mut List, v: Value) -> Option<Value> {
+    let shape = list.shape(v);
+    let same = |list: &List, x: Value| (list.shape(x) == shape).then_some(x);
+    match list.op(v) {
+        Op::Binary(op) => {
+            let (x, y) = (list.arg(v, 0), list.arg(v, 1));
+            let (a, b) = (literal(list, x), literal(list, y));
+            if let (Some(a), Some(b)) = (a, b) {
+                let dtype = list.dtype(v);
+                return evaluate(op, a, b, dtype).map(|r| list.float(r, dtype));
+            }
+            match (op, a, b) {
+                // Strong or not: `1 d` is `d`, since 1 is not zero; `g 1` is `g`, since a strong zero keeps its sign.
+                (Binary::Mul | Binary::MulStrong, Some(1.0), _) => same(list, y),
+                (Binary::Mul | Binary::MulStrong | Binary::Div | Binary::DivStrong, _, Some(1.0)) => same(list, x),
+                (Binary::Mul | Binary::MulStrong, Some(-1.0), _) if list.shape(y) == shape => Some(list.unary(Unary::Neg, y)),
+                (Binary::Mul | Binary::Div, _, Some(-1.0)) if list.shape(x) == shape => Some(list.unary(Unary::Neg, x)),
+                // `x - 0.0` is `x`, -0.0 included.
+                (Binary::Sub, _, Some(zero)) if zero.to_bits() == 0 => same(list, x),
+                // `0.0 / y` and `0.0 y` under a strong zero.
+                (Binary::MulStrong | Binary::DivStrong, Some(0.0), _) => same(list, x),
+                _ => None,
+            }
+        }
+        Op::Unary(Unary::Neg) => {
+            let x = list.arg(v, 0);
+            if let Some(a) = literal(list, x) {
+                let dtype = list.dtype(v);
+                return Some(list.float(-a, dtype));
+            }
+            (list.op(x) == Op::Unary(Unary::Neg)).then(|| list.arg(x, 0))
+        }
+        Op::Reduce(_) => {
+            // Over axes of extent 1 nothing is combined.
+            let x = list.arg(v, 0);
+            (list.shape(x) == shape).then_some(x)
+        }
+        Op::Reshape | Op::Expand => {
+            let x = list.arg(v, 0);
+            same(list, x).or_else(|| {
+                // A reshape of a reshape needs the first shape no more.
+                let inner = list.op(v) == Op::Reshape && list.op(x) == Op::Reshape;
+                inner.then(|| list.arg(x, 0)).map(|source| list.reshape(source, shape))
+            })
+        }
+        Op::Permute => {
+            let x = list.arg(v, 0);
+            let rank = shape.rank();
+            let outer = list.attr(v).as_order(rank);
+            if outer.iter().enumerate().all(|(i, &a)| i == a) {
+                return Some(x);
+            }
+            if list.op(x) != Op::Permute {
+                return None;
+            }
+            let inner = list.attr(x).as_order(rank);
+            let both: Vec<usize> = outer.iter().map(|&a| inner[a]).collect();
+            let source = list.arg(x, 0);
+            let identity = both.iter().enumerate().all(|(i, &a)| i == a);
+            Some(if identity { source } else { list.permute(source, &both) })
+        }
+        Op::Detach => Some(list.arg(v, 0)),
+        _ => None,
+    }
+}

@@ -1,0 +1,51 @@
+//! Mask-exact adjoints: where an adjoint can be structurally zero (a branch masked off, an element not gathered, a seed
+//! the user gave), multiplying it by a local derivative must give zero even if that derivative is infinite or NaN.
+//! Rules always emit the strong multiplication; here it becomes a plain one wherever the adjoint cannot be structurally
+//! zero. This decides values (an *accidental* zero times infinity stays NaN, as IEEE says), so it always runs.
+
+use retrograde_ops::{Binary, Ternary, Unary};
+use retrograde_storage::{DType, Id};
+
+use crate::list::{List, Value};
+use crate::op::Op;
+
+/// Downgrades strong operations in place. Must see [`Op::Detach`], which marks seeds, so it runs on the recording's copy
+/// before folding removes them, or on lists where no seed is an input.
+pub(crate) fn downgrade(list: &mut List) {
+    let mut zeros = vec![false; list.len()];
+    for row in 0..list.len() {
+        let v = Value::from_index(row);
+        let at = |i: usize| zeros[list.arg(v, i).index()];
+        let zero = match list.op(v) {
+            Op::Const => list.dtype(v).is_float() && list.attr(v).as_float() == 0.0,
+            // A seed, or a value taken as data: whoever gave it may have put zeros in.
+            Op::Detach | Op::Unslice | Op::ScatterAdd => true,
+            Op::Cast => list.dtype(list.arg(v, 0)) == DType::Bool || at(0),
+            Op::Ternary(Ternary::Select) => at(1) || at(2),
+            Op::Binary(op) => match op {
+                Binary::MulStrong | Binary::DivStrong | Binary::Div => at(0),
+                Binary::Mul => at(0) || at(1),
+                Binary::Add | Binary::Sub => at(0) && at(1),
+                _ => false,
+            },
+            Op::Unary(Unary::Relu) => true,
+            Op::Unary(Unary::Neg | Unary::Abs | Unary::Sign | Unary::Square | Unary::Sqrt) => at(0),
+            Op::Reduce(_) | Op::Reshape | Op::Permute | Op::Slice | Op::Expand | Op::Copy | Op::Gather => at(0),
+            Op::MatMul => at(0) || at(1),
+            Op::Recurrence => at(1),
+            Op::Concat => list.args(v).iter().any(|a| zeros[a.index()]),
+            Op::Unary(_) | Op::Ternary(_) | Op::PowI | Op::Input | Op::Uniform | Op::Iota | Op::Random(_) => false,
+            Op::LogSumExp | Op::Softmax | Op::LogSoftmax | Op::ArgMax | Op::ArgMin => false,
+            Op::CumMax | Op::CumArgMax | Op::LogCumSumExp | Op::CheckIndex => false,
+        };
+        zeros[row] = zero;
+        let plain = match list.op(v) {
+            Op::Binary(Binary::MulStrong) => Binary::Mul,
+            Op::Binary(Binary::DivStrong) => Binary::Div,
+            _ => continue,
+        };
+        if !zeros[list.arg(v, 0).index()] {
+            list.set_op(v, Op::Binary(plain));
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Views: which values need no memory of their own because strides over another value say them.
+
+use retrograde_storage::{Id, View};
+
+use crate::list::{List, Value};
+use crate::op::Op;
+
+/// For every value, the value whose memory it lives in, and how its elements are found there.
+pub(crate) struct Places {
+    base: Vec<Value>,
+    view: Vec<View>,
+}
+
+impl Places {
+    /// Resolves every view of the list. A reshape that no strides can say becomes a base of its own: a copy.
+    pub(crate) fn resolve(list: &List) -> Self {
+        let mut places = Self { base: Vec::with_capacity(list.len()), view: Vec::with_capacity(list.len()) };
+        for v in list.values() {
+            let through = if list.op(v).is_view() { places.through(list, v) } else { None };
+            let (base, view) = through.unwrap_or((v, View::dense(list.shape(v))));
+            places.base.push(base);
+            places.view.push(view);
+        }
+        places
+    }
+
+    fn through(&self, list: &List, v: Value) -> Option<(Value, View)> {
+        let x = list.arg(v, 0);
+        let (base, from) = (self.base(x), self.view(x));
+        let shape = list.shape(v);
+        let view = match list.op(v) {
+            Op::Detach => *from,
+            Op::Reshape => from.reshape(shape)?,
+            Op::Permute => from.permute(&list.attr(v).as_order(shape.rank())),
+            Op::Expand => from.expand(shape),
+            Op::Slice => {
+                let spec = list.slice_spec(v);
+                (0..shape.rank()).fold(*from, |view, axis| {
+                    view.slice(axis, spec.start[axis], spec.step[axis], shape.dims()[axis])
+                })
+            }
+            _ => return None,
+        };
+        Some((base, view))
+    }
+
+    /// The value in whose memory `v` lives: `v` itself unless it is a view.
+    pub(crate) fn base(&self, v: Value) -> Value {
+        self.base[v.index()]
+    }
+    /// Where the elements of `v` stand in the memory of its base.
+    pub(crate) fn view(&self, v: Value) -> &View {
+        &self.view[v.index()]
+    }
+    /// Whether `v` has memory of its own.
+    pub(crate) fn is_base(&self, v: Value) -> bool {
+        self.base(v) == v
+    }
+}

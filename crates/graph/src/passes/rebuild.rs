@@ -1,0 +1,175 @@
+//! Dead code, lowering, folding and common subexpressions in one walk: copies what is needed into a new list.
+
+use std::collections::HashMap;
+
+use retrograde_storage::{DType, Id, Packed, Shape};
+
+use super::fold;
+use crate::list::{List, Value};
+use crate::lower::lower;
+use crate::op::{Attr, Op, SliceSpec};
+
+/// What to compile: values of a list, some of which are given.
+#[derive(Clone, Copy)]
+pub(crate) struct Job<'a> {
+    /// The recording.
+    pub list: &'a List,
+    /// Values given from outside although they are not leaves (evaluated before); by row, may be shorter than the list.
+    pub known: &'a [bool],
+    /// Values to compute.
+    pub outputs: &'a [Value],
+    /// `(leaf, value)`: the leaf's memory receives the value once nothing reads its old content.
+    pub updates: &'a [(Value, Value)],
+}
+
+/// The list that is planned, and how it hangs together with the recording.
+pub(crate) struct Rebuilt {
+    /// Primitives only, no dead code.
+    pub list: List,
+    /// By number in [`Op::Input`]'s attribute: the recorded value given from outside.
+    pub externals: Vec<Value>,
+    /// The outputs, in the order asked for.
+    pub outputs: Vec<Value>,
+    /// `(input, value)` of each update.
+    pub updates: Vec<(Value, Value)>,
+}
+
+impl Rebuilt {
+    /// Copies the list, letting `emit` append an instruction in another way (it gets the new list, the old row and the
+    /// operands' new rows; `None` appends the instruction unchanged).
+    pub(crate) fn rewrite(&self, mut emit: impl FnMut(&mut List, Value, &[Value]) -> Option<Value>) -> Self {
+        let old = &self.list;
+        let mut list = List::default();
+        let mut map: Vec<Value> = Vec::with_capacity(old.len());
+        for v in old.values() {
+            let args: Vec<Value> = old.args(v).iter().map(|a| map[a.index()]).collect();
+            list.set_location(old.location(v));
+            let attr = match old.op(v) {
+                Op::Slice | Op::Unslice => Attr::int(list.add_spec(*old.slice_spec(v)).into()),
+                _ => old.attr(v),
+            };
+            let new = emit(&mut list, v, &args);
+            map.push(new.unwrap_or_else(|| list.push(old.op(v), &args, attr, old.shape(v), old.dtype(v))));
+        }
+        let at = |v: Value| map[v.index()];
+        Self {
+            externals: self.externals.clone(),
+            outputs: self.outputs.iter().map(|&v| at(v)).collect(),
+            updates: self.updates.iter().map(|&(a, b)| (at(a), at(b))).collect(),
+            list,
+        }
+    }
+}
+
+/// What makes two instructions the same.
+type Key = (Op, [u32; 3], Attr, Shape, DType);
+
+struct Rebuild {
+    list: List,
+    /// Lookups only, never iterated: the order of a hash table decides nothing.
+    seen: HashMap<Key, Value>,
+    specs: HashMap<SliceSpec, u32>,
+    optimise: bool,
+}
+
+impl Rebuild {
+    fn key(list: &List, v: Value) -> Option<Key> {
+        let args = list.args(v);
+        if args.len() > 3 || matches!(list.op(v), Op::Concat | Op::Input) {
+            return None;
+        }
+        let mut ids = [u32::MAX; 3];
+        for (to, a) in ids.iter_mut().zip(args) {
+            *to = a.index() as u32;
+        }
+        Some((list.op(v), ids, list.attr(v), list.shape(v), list.dtype(v)))
+    }
+
+    /// Folds and shares what was emitted from row `from` on; returns where `v` ended up.
+    ///
+    /// Emission may append several instructions; each is looked up in turn. A row that turns out to exist already is
+    /// left behind as dead code of the new list, which planning never visits.
+    fn settle(&mut self, from: usize, v: Value) -> Value {
+        if !self.optimise {
+            return v;
+        }
+        let mut moved: Vec<Packed<Value>> = Vec::new();
+        let mut result = v;
+        let rows = from..self.list.len();
+        for row in rows {
+            let at = Value::from_index(row);
+            for (i, arg) in self.list.args(at).to_vec().into_iter().enumerate() {
+                if arg.index() >= from {
+                    if let Some(to) = moved[arg.index() - from].get() {
+                        self.list.set_arg(at, i, to);
+                    }
+                }
+            }
+            let target = fold::simplify(&mut self.list, at).unwrap_or(at);
+            let target = match Self::key(&self.list, target) {
+                Some(key) => *self.seen.entry(key).or_insert(target),
+                None => target,
+            };
+            moved.push(if target == at { Packed::NONE } else { Packed::some(target) });
+            if at == v {
+                result = target;
+            }
+        }
+        result
+    }
+}
+
+/// Runs the pass. `optimise` off keeps every recorded instruction that is needed, for comparison in tests.
+pub(crate) fn rebuild(job: &Job<'_>, optimise: bool) -> Rebuilt {
+    let old = job.list;
+    let known = |v: Value| job.known.get(v.index()).copied().unwrap_or(false);
+    let roots = || job.outputs.iter().copied().chain(job.updates.iter().flat_map(|&(a, b)| [a, b]));
+
+    // What the roots need: one backward walk, since operands point only backwards.
+    let end = roots().map(|v| v.index() + 1).max().unwrap_or(0);
+    let mut needed = vec![false; end];
+    roots().for_each(|v| needed[v.index()] = true);
+    for row in (0..end).rev() {
+        let v = Value::from_index(row);
+        if needed[row] && !known(v) {
+            old.args(v).iter().for_each(|a| needed[a.index()] = true);
+        }
+    }
+
+    let mut new = Rebuild { list: List::default(), seen: HashMap::new(), specs: HashMap::new(), optimise };
+    let mut externals = Vec::new();
+    let mut map = vec![Packed::<Value>::NONE; end];
+    let mut args = Vec::new();
+    for row in 0..end {
+        if !needed[row] {
+            continue;
+        }
+        let v = Value::from_index(row);
+        let (mut op, mut attr, shape, dtype) = (old.op(v), old.attr(v), old.shape(v), old.dtype(v));
+        args.clear();
+        if known(v) || op == Op::Input {
+            (op, attr) = (Op::Input, Attr::int(externals.len() as i64));
+            externals.push(v);
+        } else {
+            args.extend(old.args(v).iter().map(|a| map[a.index()].get().expect("operands come first")));
+        }
+        if matches!(op, Op::Slice | Op::Unslice) {
+            let spec = *old.slice_spec(v);
+            let list = &mut new.list;
+            attr = Attr::int((*new.specs.entry(spec).or_insert_with(|| list.add_spec(spec))).into());
+        }
+        new.list.set_location(old.location(v));
+        let from = new.list.len();
+        let lowered = lower(&mut new.list, op, &args, attr, shape, dtype);
+        let emitted = lowered.unwrap_or_else(|| new.list.push(op, &args, attr, shape, dtype));
+        let settled = if emitted.index() >= from { new.settle(from, emitted) } else { emitted };
+        map[row] = Packed::some(settled);
+    }
+    let at = |v: Value| map[v.index()].get().expect("roots are needed");
+    Rebuilt {
+        externals,
+        outputs: job.outputs.iter().map(|&v| at(v)).collect(),
+        updates: job.updates.iter().map(|&(a, b)| (at(a), at(b))).collect(),
+        list: new.list,
+    }
+}

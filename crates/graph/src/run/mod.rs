@@ -1,0 +1,8 @@
+//! Replay: a plan's steps run phase by phase, by the caller and by helpers that arrive when they can.
+
+pub(crate) mod bind;
+pub(crate) mod kernel;
+pub(crate) mod phase;
+pub(crate) mod plan;
+pub(crate) mod team;
+pub(crate) mod workspace;

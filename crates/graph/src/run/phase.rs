@@ -1,0 +1,122 @@
+//! Running one block of one phase. All raw memory access of replay comes through here.
+
+use std::cell::Cell;
+
+use retrograde_ops::scalar;
+use retrograde_storage::{DType, PACKET_BYTES, Packet};
+
+use super::bind::Bindings;
+use super::plan::{Phase, Plan};
+
+/// One run as every thread sees it.
+#[derive(Clone, Copy)]
+pub(crate) struct Run<'a> {
+    pub plan: &'a Plan,
+    pub bindings: Bindings<'a>,
+    /// By group and view: the address of the first element.
+    pub table: &'a [*mut u8],
+}
+
+impl Run<'_> {
+    /// Fills the table of base addresses.
+    pub(crate) fn fill_table(plan: &Plan, bindings: &Bindings<'_>, table: &mut [*mut u8]) {
+        for group in &plan.groups {
+            let views = group.step.group.views.iter();
+            for (i, (&(base, offset), view)) in group.step.bases.iter().zip(views).enumerate() {
+                let at = bindings.value(base);
+                table[group.table + i] = at.wrapping_offset(offset * view.dtype.size() as isize);
+            }
+        }
+    }
+
+    fn arena(&self, packet: usize) -> *mut u8 {
+        self.bindings.arena.wrapping_add(packet * PACKET_BYTES)
+    }
+
+    /// Runs one block.
+    ///
+    /// # Safety
+    /// All earlier phases are complete and their writes visible; every block of a phase is run once; the bindings'
+    /// memory is live and has the plan's sizes (externals dense and of their ports' shapes, outputs likewise and
+    /// disjoint from everything, the arena and cells ours alone); `scratch` is this thread's alone.
+    pub(crate) unsafe fn block(&self, phase: usize, block: usize, scratch: &mut [Packet]) {
+        let (plan, bindings) = (self.plan, &self.bindings);
+        match plan.phases[phase].0 {
+            Phase::Group(g) => {
+                let group = &plan.groups[g];
+                let bases = &self.table[group.table..group.table + group.step.bases.len()];
+                let slots = Cell::from_mut(scratch).as_slice_of_cells();
+                // Reductions are few: their addresses fit the stack but for groups with hundreds of results.
+                let mut few = [std::ptr::null_mut(); 16];
+                let many: Vec<*mut u8>;
+                let partials = if group.partials.len() <= few.len() {
+                    few.iter_mut().zip(&group.partials).for_each(|(to, &p)| *to = self.arena(p));
+                    &few[..group.partials.len()]
+                } else {
+                    many = group.partials.iter().map(|&p| self.arena(p)).collect();
+                    &many[..]
+                };
+                // SAFETY: `Plan::compile` checked the group and cut it; the table holds addresses of memory with the
+                // views' extents (emission took strides from the values' own views); partial results are this step's
+                // own stretch of the arena; the memory plan keeps what is stored apart from what is read, except
+                // element by element in place, which the tile engine allows.
+                unsafe { group.step.group.run_block(bindings.level, &group.geometry, bases, partials, block, slots) }
+            }
+            Phase::Finish(g) => {
+                let group = &plan.groups[g];
+                for (r, (&value, &partial)) in group.step.results.iter().zip(&group.partials).enumerate() {
+                    // SAFETY: the phase before wrote the partial results; the result's place has its length.
+                    unsafe { group.step.group.finish(bindings.level, r, self.arena(partial), bindings.value(value)) }
+                }
+            }
+            Phase::Scalars(s) => {
+                // SAFETY: cells are ours alone and this phase has one block, so no other thread sees them now.
+                let cells = unsafe { std::slice::from_raw_parts_mut(bindings.cells.cast::<u64>(), plan.cells) };
+                scalar::run(bindings.level, &plan.scalars[s], cells);
+            }
+            Phase::Kernel(k, sub) => {
+                let kernel = &plan.kernels[k];
+                let shared = self.arena(kernel.shared.unwrap_or(0)).cast();
+                // SAFETY: operands are views of values the memory plan keeps live and apart; `shared` is this
+                // kernel's own stretch of the arena.
+                unsafe { kernel.run(bindings, sub, block, shared, scratch) }
+            }
+            Phase::Poison(start, len) => {
+                let floats = len * PACKET_BYTES / size_of::<f32>();
+                // SAFETY: a stretch of the arena that no live value uses, and this phase has one block.
+                let dead = unsafe { std::slice::from_raw_parts_mut(self.arena(start).cast::<f32>(), floats) };
+                dead.fill(f32::NAN);
+            }
+        }
+    }
+
+    /// Copies scalar inputs, literals and scalars that are data into their cells.
+    ///
+    /// # Safety
+    /// As [`block`](Self::block), before the first phase.
+    pub(crate) unsafe fn load_cells(&self, uniforms: &[f64]) {
+        let cells = self.bindings.cells.cast::<u64>();
+        for &(cell, bits) in &self.plan.literals {
+            // SAFETY: the plan counts its cells.
+            unsafe { *cells.add(cell as usize) = bits }
+        }
+        for &(cell, number, dtype) in &self.plan.uniforms {
+            let x = uniforms[number as usize];
+            let bits = if dtype == DType::F32 { u64::from((x as f32).to_bits()) } else { x.to_bits() };
+            // SAFETY: the plan counts its cells.
+            unsafe { *cells.add(cell as usize) = bits }
+        }
+        for (i, &(port, cell)) in self.plan.inputs.iter().enumerate() {
+            if let Some(cell) = cell {
+                let from = self.bindings.externals[i];
+                // SAFETY: a scalar external has one element of its type; a cell has eight bytes, zeroed first so that
+                // the upper half of a narrow element is defined.
+                unsafe {
+                    let to = cells.add(cell as usize);
+                    *to = 0;
+                    std::ptr::copy_nonoverlapping(from, to.cast::<u8>(), port.dtype.size());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! A plan: everything that is decided before a program runs.
+
+use retrograde_ops::Level;
+use retrograde_ops::scalar::ScalarOp;
+use retrograde_ops::thresholds::BLOCK_ELEMENTS;
+use retrograde_ops::tile::{CacheSizes, Geometry, Request};
+use retrograde_storage::{DType, Id, PACKET_BYTES, Packed, Shape};
+
+use super::kernel::{Kernel, kernels};
+use crate::list::{List, Value};
+use crate::op::Op;
+use crate::passes::emit::{self, GroupStep};
+use crate::passes::fuse::{self, READY, Step};
+use crate::passes::legalise::legalise;
+use crate::passes::memory::{self, Memory, Place, Span};
+use crate::passes::places::Places;
+use crate::passes::rebuild::{Job, rebuild};
+use crate::{Error, ErrorKind, Result};
+
+/// How to compile and run: the defaults are what users want, the rest is for tests and measurements.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Options {
+    /// SIMD level; the machine's widest unless `RETROGRADE_LEVEL` or the builder lowers it.
+    pub level: Level,
+    /// Threads that may work on one run, the caller included; 0: as many as the rayon pool has.
+    pub threads: usize,
+    /// Folding and common subexpressions.
+    pub optimise: bool,
+    /// Fusion into groups.
+    pub fuse: bool,
+    /// Buffers that are not live at the same time share memory.
+    pub share: bool,
+    /// Memory is filled with NaN when its last reader is done.
+    pub poison: bool,
+    /// Packets a slot takes in a tile, or what fits the caches.
+    pub tile: Option<std::num::NonZeroUsize>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { level: level(), threads: 0, optimise: true, fuse: true, share: true, poison: false, tile: None }
+    }
+}
+
+/// The level of this process: the widest, or the one that `RETROGRADE_LEVEL` names if the machine has it.
+pub fn level() -> Level {
+    static LEVEL: std::sync::OnceLock<Level> = std::sync::OnceLock::new();
+    *LEVEL.get_or_init(|| {
+        let best = Level::detect();
+        let forced = std::env::var("RETROGRADE_LEVEL").ok().and_then(|name| Level::from_name(&name));
+        forced.filter(|l| l.runs_on(best)).unwrap_or(best)
+    })
+}
+
+/// One phase of a run: work that needs everything before it, cut into blocks that threads claim.
+#[derive(Debug)]
+pub(crate) enum Phase {
+    /// A fused group's tiles.
+    Group(usize),
+    /// Combines the partial results of a group's reductions.
+    Finish(usize),
+    /// Scalar instructions.
+    Scalars(usize),
+    /// A kernel, and which of its own phases.
+    Kernel(usize, usize),
+    /// Fills dead memory with NaN (a test option): first packet, packets.
+    Poison(usize, usize),
+}
+
+/// A group with its cut and memory.
+#[derive(Debug)]
+pub(crate) struct PlannedGroup {
+    pub step: GroupStep,
+    pub geometry: Geometry,
+    /// By reduction: first packet of its partial results in the arena.
+    pub partials: Vec<usize>,
+    /// First entry in the table of base addresses.
+    pub table: usize,
+}
+
+/// An input or output as the plan sees it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Port {
+    pub shape: Shape,
+    pub dtype: DType,
+}
+
+/// A compiled program. Immutable; any number of workspaces run it at once.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub list: List,
+    /// By external: the value of the recording it stands for.
+    pub externals: Vec<Value>,
+    /// By external: type, shape, and the cell it is copied to if it is a scalar.
+    pub inputs: Vec<(Port, Option<u32>)>,
+    pub outputs: Vec<Port>,
+    pub phases: Vec<(Phase, usize)>,
+    pub groups: Vec<PlannedGroup>,
+    pub scalars: Vec<Vec<ScalarOp>>,
+    pub kernels: Vec<Kernel>,
+    pub place: Vec<Place>,
+    /// What cells hold when a run starts: `(cell, bits)` of literals, `(cell, number)` of scalars that are data.
+    pub literals: Vec<(u32, u64)>,
+    pub uniforms: Vec<(u32, u32, DType)>,
+    pub cells: usize,
+    pub arena: usize,
+    pub spans: Vec<(Packed<Value>, Span)>,
+    pub scratch: usize,
+    /// Entries in the table of base addresses.
+    pub table: usize,
+    /// Streams of random numbers drawn from, highest number + 1.
+    pub streams: usize,
+    pub options: Options,
+    /// Estimated nanoseconds on one core.
+    pub cost: f64,
+}
+
+/// Nanoseconds a scalar instruction takes.
+const SCALAR_NS: f64 = 4.0;
+
+/// What compilation collects step by step.
+#[derive(Default)]
+struct Build {
+    options: Options,
+    step: u32,
+    groups: Vec<PlannedGroup>,
+    kernels: Vec<Kernel>,
+    scalars: Vec<Vec<Value>>,
+    phases: Vec<(Phase, usize)>,
+    /// Memory that steps need beside their values: `(step, packets)`.
+    requests: Vec<(u32, usize)>,
+    table: usize,
+    scratch: usize,
+    cost: f64,
+}
+
+impl Build {
+    fn request(&mut self, packets: usize) -> usize {
+        self.requests.push((self.step, packets));
+        self.requests.len() - 1
+    }
+
+    fn group(&mut self, step: GroupStep) -> Result<()> {
+        step.group.check().map_err(|e| internal(&format!("group of step {}: {e}", self.step)))?;
+        let geometry = match self.options.tile {
+            Some(tile_packets) => step.group.geometry_of(Request { tile_packets, block_elements: BLOCK_ELEMENTS }),
+            None => step.group.geometry(caches()),
+        };
+        let space: f64 = step.group.space.iter().map(|&d| d as f64).product();
+        self.cost += space * step.group.ops.len() as f64 * ELEMENT_NS;
+        self.scratch = self.scratch.max(step.group.scratch_packets(&geometry));
+        let partials: Vec<usize> =
+            (0..step.group.reductions.len()).map(|r| self.request(step.group.partial_bytes(r) / PACKET_BYTES)).collect();
+        let number = self.groups.len();
+        self.phases.push((Phase::Group(number), step.group.blocks(&geometry)));
+        if !partials.is_empty() {
+            self.phases.push((Phase::Finish(number), 1));
+        }
+        let table = self.table;
+        self.table += step.bases.len();
+        self.groups.push(PlannedGroup { step, geometry, partials, table });
+        Ok(())
+    }
+
+    fn kernel(&mut self, mut kernel: Kernel) {
+        self.cost += kernel.cost_ns();
+        self.scratch = self.scratch.max(kernel.scratch());
+        let shared = kernel.shared_packets();
+        kernel.shared = (shared > 0).then(|| self.request(shared));
+        let number = self.kernels.len();
+        self.phases.extend(kernel.phases().into_iter().enumerate().map(|(sub, blocks)| (Phase::Kernel(number, sub), blocks)));
+        self.kernels.push(kernel);
+    }
+}
+
+/// This machine's caches, looked up once.
+fn caches() -> &'static CacheSizes {
+    static CACHES: std::sync::OnceLock<CacheSizes> = std::sync::OnceLock::new();
+    CACHES.get_or_init(CacheSizes::detect)
+}
+
+/// Nanoseconds that an element takes in one micro-op: L1 traffic of two loads and a store, measured 0.05 to 0.3.
+const ELEMENT_NS: f64 = 0.1;
+
+impl Plan {
+    /// Compiles what a job asks for.
+    pub(crate) fn compile(job: &Job<'_>, options: Options) -> Result<Self> {
+        let mut built = rebuild(job, options.optimise);
+        let mut places = Places::resolve(&built.list);
+        if let Some(legal) = legalise(&built, &places) {
+            built = legal;
+            places = Places::resolve(&built.list);
+        }
+        let steps = fuse::assign(&built, &places, options.fuse);
+        #[cfg(debug_assertions)]
+        emit::verify(&built.list, &places, &steps);
+        let list = &built.list;
+        let stored = memory::stored(&built, &places, &steps);
+        // Groups and kernels first: they say how much memory they need beside their values.
+        let mut build = Build { options, ..Build::default() };
+        let mut ends = Vec::new();
+        for (number, step) in steps.steps.iter().enumerate().skip(READY as usize + 1) {
+            build.step = number as u32;
+            match step {
+                Step::Group(members) => build.group(emit::group(list, &places, members, &stored))?,
+                Step::Kernel(v) if list.op(*v) == Op::Iota => build.group(emit::iota(list, *v))?,
+                Step::Kernel(v) => {
+                    for kernel in kernels(list, &places, *v, options.level) {
+                        build.kernel(kernel);
+                    }
+                }
+                Step::Scalars(values) => {
+                    build.cost += values.len() as f64 * SCALAR_NS;
+                    build.phases.push((Phase::Scalars(build.scalars.len()), 1));
+                    build.scalars.push(values.clone());
+                }
+            }
+            ends.push((number as u32, build.phases.len()));
+        }
+        let Memory { place, arena, cells, spans, copied, late, extra } =
+            memory::plan(&built, &places, &steps, &build.requests, options.share);
+        // What could not be written in place is copied when all else is done.
+        for (v, output) in copied {
+            build.kernel(Kernel::copy_out(list, &places, v, Place::Output(output)));
+        }
+        for k in late {
+            let (input, v) = built.updates[k];
+            build.kernel(Kernel::copy_out(list, &places, v, Place::External(list.attr(input).as_int() as u32)));
+        }
+        let Build { mut groups, mut kernels, scalars: scalar_steps, mut phases, table, scratch, cost, .. } = build;
+        // Requests were numbered as they were made, and are answered in that order.
+        groups.iter_mut().flat_map(|g| &mut g.partials).for_each(|p| *p = extra[*p].1);
+        kernels.iter_mut().filter_map(|k| k.shared.as_mut()).for_each(|p| *p = extra[*p].1);
+        if options.poison {
+            insert_poison(&mut phases, &ends, &spans);
+        }
+
+        let scalars = scalar_steps.iter().map(|s| emit::scalars(list, &places, s, &|v| place[v.index()])).collect();
+        let port = |v: Value| Port { shape: list.shape(v), dtype: list.dtype(v) };
+        let mut inputs = vec![None; built.externals.len()];
+        let (mut literals, mut uniforms, mut streams) = (Vec::new(), Vec::new(), 0);
+        for v in list.values() {
+            let cell = if let Place::Cell(c) = place[v.index()] { Some(c) } else { None };
+            match (list.op(v), cell) {
+                (Op::Input, cell) => inputs[list.attr(v).as_int() as usize] = Some((port(v), cell)),
+                (Op::Const, Some(c)) => literals.push((c, emit::cell_bits(list, v))),
+                (Op::Uniform, Some(c)) => uniforms.push((c, list.attr(v).as_int() as u32, list.dtype(v))),
+                (Op::Random(_), _) => streams = streams.max(list.attr(v).as_draw().0 as usize + 1),
+                _ => {}
+            }
+        }
+        if arena.checked_mul(PACKET_BYTES).is_none_or(|b| b > isize::MAX as usize) || arena > u32::MAX as usize {
+            return Err(Error::new(ErrorKind::Memory, format!("the program needs {arena} packets of 64 bytes at once")));
+        }
+        let outputs = built.outputs.iter().map(|&v| port(v)).collect();
+        let inputs = inputs.into_iter().map(|i| i.expect("every external is an input of the list")).collect();
+        Ok(Self {
+            inputs, outputs, phases, groups, scalars, kernels, place, literals, uniforms, cells, arena, spans,
+            scratch, table, streams, options, cost, externals: built.externals, list: built.list,
+        })
+    }
+}
+
+/// A mistake of ours, reported instead of thrown.
+fn internal(what: &str) -> Error {
+    Error::new(ErrorKind::Setting, format!("internal error, please report it: {what}"))
+}
+
+/// After the last phase of the step in which a buffer dies, its memory becomes NaN.
+fn insert_poison(phases: &mut Vec<(Phase, usize)>, ends: &[(u32, usize)], spans: &[(Packed<Value>, Span)]) {
+    let mut at: Vec<(usize, usize, usize)> = spans
+        .iter()
+        .filter_map(|(_, s)| ends.iter().find(|e| e.0 == s.dies).map(|e| (e.1, s.start, s.len)))
+        .collect();
+    at.sort_unstable();
+    for (phase, start, len) in at.into_iter().rev() {
+        phases.insert(phase, (Phase::Poison(start, len), 1));
+    }
+}
+
+
+impl Plan {
+    /// Threads that may work on a run.
+    pub(crate) fn threads(&self) -> usize {
+        if self.options.threads == 0 { rayon::current_num_threads() } else { self.options.threads }
+    }
+}

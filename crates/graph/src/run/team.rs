@@ -1,0 +1,257 @@
+//! One parallel region a run: the caller starts at once, helpers join when they wake, nobody waits for a thread that has
+//! not arrived.
+//!
+//! A sleeping rayon worker starts 30 to 150 microseconds late, a spinning one 0.2; a fork and join an operation would
+//! cost more than most operations. So a run opens a *gate*; helpers (jobs of the caller's rayon pool) that find it open
+//! step in, claim blocks of the current phase from an atomic counter, and step out when the caller closes it. The caller
+//! waits only for helpers inside. Because a helper that comes late or never is not missed, a run inside a user's busy
+//! pool cannot deadlock.
+
+use std::cell::UnsafeCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use retrograde_storage::Packet;
+
+use super::phase::Run;
+
+/// How long a helper spins for the next run before it goes back to its pool. Longer than the gap between training steps
+/// (a few microseconds of data loading), far shorter than what an idle core costs anybody.
+pub(crate) const SPIN: Duration = Duration::from_micros(200);
+
+/// Estimated work, in nanoseconds on one core, below which no helper is asked: waking one costs 30 to 150 us, and even
+/// a spinning one some 0.5 us a phase.
+pub(crate) const PARALLEL_NS: f64 = 20_000.0;
+
+/// Threads that are running or spinning for any team of this process: a hint that keeps many independent runs on many
+/// threads from asking for helpers that would only take cores from each other.
+static BUSY: AtomicUsize = AtomicUsize::new(0);
+
+/// Set in the gate while a run is open; the rest of the gate counts helpers inside, in steps of [`INSIDE`].
+const OPEN: usize = 1;
+const INSIDE: usize = 2;
+
+/// State shared by a workspace and its helpers.
+pub(crate) struct Team {
+    gate: AtomicUsize,
+    /// Helper jobs that exist: queued, working or spinning.
+    helpers: AtomicUsize,
+    /// Current phase in the upper half, next block in the lower; see [`Team::work`].
+    claim: AtomicU64,
+    done: AtomicUsize,
+    failed: AtomicBool,
+    /// Which scratch a helper takes: bit `i` for helper `i`.
+    seats: AtomicU64,
+    /// The run, with its lifetime erased. Written by the caller while the gate is closed and nobody is inside.
+    run: UnsafeCell<Option<Job>>,
+}
+
+/// A run and the scratch of every seat.
+#[derive(Clone, Copy)]
+struct Job {
+    run: *const Run<'static>,
+    scratch: *mut Vec<Packet>,
+    seats: usize,
+}
+
+// SAFETY: `run` is only written by the one caller, while the gate is closed and no helper is inside; helpers read it
+// between stepping in (acquire) and out (release). What it points to is shared soundly by `Run::block`'s contract.
+unsafe impl Sync for Team {}
+// SAFETY: the raw pointers are only used while the run that owns what they point to is open.
+unsafe impl Send for Team {}
+
+impl Team {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            gate: AtomicUsize::new(0),
+            helpers: AtomicUsize::new(0),
+            claim: AtomicU64::new(0),
+            done: AtomicUsize::new(0),
+            failed: AtomicBool::new(false),
+            seats: AtomicU64::new(0),
+            run: UnsafeCell::new(None),
+        })
+    }
+
+    /// Runs all phases with up to `threads` threads, the caller among them. `scratch[0]` is the caller's, the others are
+    /// helpers'. Returns whether a helper failed (a bug of ours: the run's results are then not to be used).
+    ///
+    /// # Safety
+    /// The memory contract of [`Run::block`] holds for the whole call.
+    pub(crate) unsafe fn run(self: &Arc<Self>, run: &Run<'_>, scratch: &mut [Vec<Packet>], threads: usize) -> bool {
+        let busy = BUSY.fetch_add(1, Ordering::Relaxed);
+        let alone = threads <= 1 || run.plan.cost < PARALLEL_NS || busy >= rayon::current_num_threads();
+        let failed = if alone {
+            // SAFETY: one thread runs every block of every phase in order.
+            unsafe { Self::run_alone(run, &mut scratch[0]) };
+            false
+        } else {
+            // SAFETY: passed on.
+            unsafe { self.run_together(run, scratch, threads) }
+        };
+        BUSY.fetch_sub(1, Ordering::Relaxed);
+        failed
+    }
+
+    /// # Safety
+    /// As [`run`](Self::run).
+    unsafe fn run_alone(run: &Run<'_>, scratch: &mut [Packet]) {
+        for (phase, &(_, blocks)) in run.plan.phases.iter().enumerate() {
+            for block in 0..blocks {
+                // SAFETY: in order, once each.
+                unsafe { run.block(phase, block, scratch) }
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`run`](Self::run).
+    unsafe fn run_together(self: &Arc<Self>, run: &Run<'_>, scratch: &mut [Vec<Packet>], threads: usize) -> bool {
+        let (mine, theirs) = scratch.split_first_mut().expect("a workspace has scratch for its caller");
+        let seats = theirs.len().min(usize::BITS as usize).min(threads - 1);
+        self.failed.store(false, Ordering::Relaxed);
+        self.claim.store(NO_PHASE << 32, Ordering::Relaxed);
+        // SAFETY: the gate is closed and nobody is inside: the last run waited for that, and this call has the
+        // workspace to itself. The lifetime is erased until the gate closes again, below.
+        unsafe {
+            *self.run.get() = Some(Job {
+                run: std::ptr::from_ref(run).cast(),
+                scratch: theirs.as_mut_ptr(),
+                seats,
+            });
+        }
+        self.gate.store(OPEN, Ordering::Release);
+        while self.helpers.load(Ordering::Relaxed) < seats {
+            self.helpers.fetch_add(1, Ordering::Relaxed);
+            let team = Arc::clone(self);
+            rayon::spawn(move || team.help());
+        }
+        // Closes the gate and waits for who is inside, also when a block panics: no helper may outlive the run.
+        let closing = Closing(self);
+        for (phase, &(_, blocks)) in run.plan.phases.iter().enumerate() {
+            if blocks == 1 {
+                // SAFETY: helpers only claim blocks of phases that are announced, and the last announced one is done.
+                unsafe { run.block(phase, 0, mine) }
+                continue;
+            }
+            self.done.store(0, Ordering::Relaxed);
+            // Publishes all writes of earlier phases to whoever claims a block of this one.
+            self.claim.store((phase as u64) << 32, Ordering::Release);
+            // SAFETY: blocks are claimed once each.
+            unsafe { self.work(run, mine) };
+            while self.done.load(Ordering::Acquire) < blocks {
+                std::hint::spin_loop();
+            }
+        }
+        drop(closing);
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// Claims and runs blocks of the announced phase until there is none left.
+    ///
+    /// # Safety
+    /// The caller of [`run`](Self::run), or inside the gate.
+    unsafe fn work(&self, run: &Run<'_>, scratch: &mut [Packet]) {
+        loop {
+            let seen = self.claim.load(Ordering::Acquire);
+            let blocks = |word: u64| run.plan.phases.get((word >> 32) as usize).map_or(0, |p| p.1 as u64);
+            if seen & 0xffff_ffff >= blocks(seen) {
+                return;
+            }
+            // The word carries the phase, so a thread that comes late to a phase claims from the one that is current;
+            // it never counts up a word it has not just seen to have blocks left, so the lower half cannot overflow.
+            let Ok(claimed) = self.claim.compare_exchange_weak(seen, seen + 1, Ordering::AcqRel, Ordering::Relaxed) else {
+                continue;
+            };
+            // SAFETY: the block was claimed by us alone, and earlier phases are complete: the caller announces a phase
+            // only then.
+            unsafe { run.block((claimed >> 32) as usize, (claimed & 0xffff_ffff) as usize, scratch) };
+            self.done.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    /// A helper's life: step into open runs, spin for a while between them, leave.
+    fn help(&self) {
+        BUSY.fetch_add(1, Ordering::Relaxed);
+        let mut last = Instant::now();
+        let mut turns = 0u32;
+        loop {
+            if self.step_in() {
+                last = Instant::now();
+            } else {
+                turns = turns.wrapping_add(1);
+                let crowded = BUSY.load(Ordering::Relaxed) > rayon::current_num_threads();
+                if turns % 64 == 0 && (crowded || last.elapsed() > SPIN) {
+                    break;
+                }
+                std::hint::spin_loop();
+            }
+        }
+        BUSY.fetch_sub(1, Ordering::Relaxed);
+        self.helpers.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Takes part in the open run, if there is one; returns when it closes.
+    fn step_in(&self) -> bool {
+        let gate = self.gate.load(Ordering::Relaxed);
+        if gate & OPEN == 0 {
+            return false;
+        }
+        if self.gate.compare_exchange(gate, gate + INSIDE, Ordering::Acquire, Ordering::Relaxed).is_err() {
+            return false;
+        }
+        // SAFETY: inside an open gate nobody writes the job, and the caller does not return before we have stepped out.
+        let job = unsafe { *self.run.get() };
+        if let Some(job) = job {
+            self.take_seat(job);
+        }
+        self.gate.fetch_sub(INSIDE, Ordering::Release);
+        true
+    }
+
+    fn take_seat(&self, job: Job) {
+        let mut seats = self.seats.load(Ordering::Relaxed);
+        let seat = loop {
+            let seat = (!seats).trailing_zeros() as usize;
+            if seat >= job.seats {
+                return;
+            }
+            match self.seats.compare_exchange_weak(seats, seats | 1 << seat, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => break seat,
+                Err(now) => seats = now,
+            }
+        };
+        // SAFETY: `run` lives until the gate is closed and we have stepped out; the seat's scratch is ours alone while
+        // its bit is set.
+        let (run, scratch) = unsafe { (&*job.run, (*job.scratch.add(seat)).as_mut_slice()) };
+        while self.gate.load(Ordering::Relaxed) & OPEN != 0 {
+            let work = std::panic::AssertUnwindSafe(|| {
+                // SAFETY: inside the gate.
+                unsafe { self.work(run, scratch) }
+            });
+            if std::panic::catch_unwind(work).is_err() {
+                // The caller waits for the block that was claimed: count it, and tell.
+                self.failed.store(true, Ordering::Relaxed);
+                self.done.fetch_add(1, Ordering::Release);
+            }
+            std::hint::spin_loop();
+        }
+        self.seats.fetch_and(!(1 << seat), Ordering::Release);
+    }
+}
+
+/// In the claim word: no phase is announced.
+const NO_PHASE: u64 = u32::MAX as u64;
+
+/// Closes the gate when dropped.
+struct Closing<'a>(&'a Team);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.gate.fetch_and(!OPEN, Ordering::Release);
+        while self.0.gate.load(Ordering::Acquire) != 0 {
+            std::hint::spin_loop();
+        }
+    }
+}

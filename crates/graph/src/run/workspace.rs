@@ -1,0 +1,124 @@
+//! The memory of one running copy of a plan.
+
+use std::sync::Arc;
+
+use retrograde_ops::structured::ErrorCell;
+use retrograde_storage::{PACKET_BYTES, Packet};
+
+use super::bind::Bindings;
+use super::phase::Run;
+use super::plan::Plan;
+use super::team::Team;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Arena, cells, scratch and addresses: everything a run writes besides its outputs. A steady state allocates nothing.
+pub(crate) struct Memory {
+    arena: Vec<Packet>,
+    cells: Vec<u64>,
+    scratch: Vec<Vec<Packet>>,
+    table: Addresses,
+    externals: Addresses,
+    outputs: Addresses,
+    errors: ErrorCell,
+    team: Arc<Team>,
+}
+
+impl std::fmt::Debug for Memory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Memory({} bytes)", self.bytes())
+    }
+}
+
+/// Addresses kept between runs only to keep their memory: rewritten by every run before it uses them.
+#[derive(Default)]
+struct Addresses(Vec<*mut u8>);
+// SAFETY: nothing is dereferenced through a stored address; see the type's doc.
+unsafe impl Send for Addresses {}
+
+/// What a run is given besides its plan.
+pub(crate) struct Given<'a> {
+    /// By external: its first element.
+    pub externals: &'a mut dyn FnMut(usize) -> *mut u8,
+    /// By output: its first element.
+    pub outputs: &'a mut dyn FnMut(usize) -> *mut u8,
+    /// Scalars that are data.
+    pub uniforms: &'a [f64],
+    /// Seeds of random streams.
+    pub seeds: &'a [u64],
+    /// Number of the run.
+    pub step: u64,
+}
+
+fn packets(n: usize) -> Result<Vec<Packet>> {
+    let mut memory = Vec::new();
+    memory.try_reserve_exact(n).map_err(|_| {
+        Error::new(ErrorKind::Memory, format!("the program needs {} MB, which there are not", (n * PACKET_BYTES) >> 20))
+    })?;
+    memory.resize(n, Packet::ZERO);
+    Ok(memory)
+}
+
+impl Memory {
+    /// Memory for `plan`.
+    pub(crate) fn new(plan: &Plan) -> Result<Self> {
+        let threads = plan.threads();
+        Ok(Self {
+            arena: packets(plan.arena)?,
+            cells: vec![0; plan.cells],
+            scratch: (0..threads).map(|_| packets(plan.scratch)).collect::<Result<_>>()?,
+            table: Addresses(vec![std::ptr::null_mut(); plan.table]),
+            externals: Addresses(vec![std::ptr::null_mut(); plan.inputs.len()]),
+            outputs: Addresses(vec![std::ptr::null_mut(); plan.outputs.len()]),
+            errors: ErrorCell::new(),
+            team: Team::new(),
+        })
+    }
+
+    /// Bytes held.
+    pub(crate) fn bytes(&self) -> usize {
+        let packets = self.arena.len() + self.scratch.iter().map(Vec::len).sum::<usize>();
+        packets * PACKET_BYTES + self.cells.len() * size_of::<u64>()
+    }
+
+    /// Runs `plan`, whose memory this is.
+    ///
+    /// # Safety
+    /// Every external address is valid for reads of its port's elements (for writes too if the plan updates it) and
+    /// every output address for writes of its port's, aligned for their types, for the whole call; outputs overlap
+    /// neither each other nor an external; nobody else writes externals or touches outputs meanwhile.
+    pub(crate) unsafe fn run(&mut self, plan: &Plan, given: Given<'_>) -> Result<()> {
+        self.externals.0.iter_mut().enumerate().for_each(|(i, to)| *to = (given.externals)(i));
+        self.outputs.0.iter_mut().enumerate().for_each(|(i, to)| *to = (given.outputs)(i));
+        self.errors.take();
+        let bindings = Bindings {
+            level: plan.options.level,
+            place: &plan.place,
+            externals: &self.externals.0,
+            outputs: &self.outputs.0,
+            arena: self.arena.as_mut_ptr().cast(),
+            cells: self.cells.as_mut_ptr().cast(),
+            seeds: given.seeds,
+            step: given.step,
+            errors: &self.errors,
+        };
+        Run::fill_table(plan, &bindings, &mut self.table.0);
+        let run = Run { plan, bindings, table: &self.table.0 };
+        // SAFETY: the caller vouches for externals and outputs; arena, cells and scratch have the plan's sizes and are
+        // borrowed for the call.
+        let failed = unsafe {
+            run.load_cells(given.uniforms);
+            self.team.run(&run, &mut self.scratch, plan.threads())
+        };
+        if failed {
+            return Err(Error::new(ErrorKind::Unknown, "a kernel panicked on a helper thread; please report it"));
+        }
+        match self.errors.get() {
+            None => Ok(()),
+            Some(fault) => {
+                let v = retrograde_storage::Id::from_index(fault.site as usize);
+                let message = format!("{} of {}: {fault}", plan.list.op(v).name(), plan.list.shape(v));
+                Err(Error::new(ErrorKind::Index, message).at(plan.list.location(v)))
+            }
+        }
+    }
+}

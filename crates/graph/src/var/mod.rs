@@ -1,0 +1,242 @@
+//! [`Var`]: a handle on a recorded value, with every operation as a method or operator; and [`Rec`], what makes leaves.
+//!
+//! One file a family of operations, named as in the kernels and the rules.
+
+/// Methods of one operand, by table: documentation, name, operation.
+macro_rules! unary_methods {
+    ($($(#[$doc:meta])* $name:ident => $op:ident;)*) => {
+        impl<'t, T: $crate::var::Float> $crate::var::Var<'t, T> {
+            $($(#[$doc])*
+            #[track_caller]
+            pub fn $name(self) -> Self {
+                self.unary(stringify!($name), retrograde_ops::Unary::$op)
+            })*
+        }
+    };
+}
+
+mod activation;
+mod arith;
+mod axes;
+mod compare;
+mod create;
+mod index;
+mod loss;
+mod norm;
+mod product;
+mod random;
+mod reduce;
+mod row;
+mod scan;
+mod shape;
+mod special;
+#[cfg(test)]
+mod tests;
+
+use std::marker::PhantomData;
+use std::panic::Location;
+
+use retrograde_ops::{Binary, Unary};
+use retrograde_storage::{DType, Element, Id, Real, Shape};
+
+use crate::error::{Error, ErrorKind, Fault};
+use crate::infer;
+use crate::list::Value;
+use crate::params::Bound;
+use crate::recorder::{Recorder, Recording};
+
+pub use axes::{Axes, keep};
+pub use index::Index;
+pub use loss::Reduction;
+pub use random::Rng;
+pub use shape::INFER;
+
+/// Where operations are recorded: a copyable reference to a tape (and to the parameters of the step, if there are any).
+/// Handed to closures of `Program::record`, returned by `Tape::step`, and reachable from any [`Var`].
+#[derive(Clone, Copy)]
+pub struct Rec<'t> {
+    pub(crate) recorder: &'t Recorder,
+    pub(crate) params: Bound<'t>,
+}
+
+/// A recorded value of element type `T`: two pointers and a row number, `Copy`, valid as long as its tape's step.
+pub struct Var<'t, T = f32> {
+    pub(crate) rec: Rec<'t>,
+    pub(crate) id: Value,
+    pub(crate) element: PhantomData<T>,
+}
+
+impl<T> Clone for Var<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for Var<'_, T> {}
+
+impl<T: Element> std::fmt::Debug for Var<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let state = self.rec.recorder.state.borrow();
+        write!(f, "{}: {} {}", self.id, T::DTYPE, state.list.shape(self.id))
+    }
+}
+
+/// A handle whose element type is forgotten: how operands of mixed types reach the recorder.
+#[derive(Clone, Copy)]
+pub(crate) struct AnyVar<'t> {
+    pub rec: Rec<'t>,
+    pub id: Value,
+}
+
+impl<'t, T> From<Var<'t, T>> for AnyVar<'t> {
+    fn from(v: Var<'t, T>) -> Self {
+        AnyVar { rec: v.rec, id: v.id }
+    }
+}
+
+/// The element types that carry gradients, with the arithmetic of their handles: `f32` and `f64`.
+///
+/// The higher-ranked bounds make `T::of(2.0) * x` available in generic code, where `2.0 * x` is not.
+pub trait Float:
+    Real
+    + crate::params::Bind
+    + for<'t> std::ops::Add<Var<'t, Self>, Output = Var<'t, Self>>
+    + for<'t> std::ops::Sub<Var<'t, Self>, Output = Var<'t, Self>>
+    + for<'t> std::ops::Mul<Var<'t, Self>, Output = Var<'t, Self>>
+    + for<'t> std::ops::Div<Var<'t, Self>, Output = Var<'t, Self>>
+{
+    /// The nearest value of this type.
+    fn of(x: f64) -> Self {
+        Self::from_f64(x)
+    }
+}
+impl Float for f32 {}
+impl Float for f64 {}
+
+/// An operand: another handle, or a plain number that becomes a scalar.
+pub trait Operand<'t, T>: Copy {
+    /// The operand as a handle recorded where `rec` records.
+    fn lift(self, rec: Rec<'t>) -> Var<'t, T>;
+}
+impl<'t, T: Element> Operand<'t, T> for Var<'t, T> {
+    fn lift(self, _: Rec<'t>) -> Var<'t, T> {
+        self
+    }
+}
+impl<'t, T: Element> Operand<'t, T> for T {
+    #[track_caller]
+    fn lift(self, rec: Rec<'t>) -> Var<'t, T> {
+        rec.scalar(self)
+    }
+}
+
+impl<'t> Rec<'t> {
+    pub(crate) fn var<T>(self, id: Value) -> Var<'t, T> {
+        Var { rec: self, id, element: PhantomData }
+    }
+
+    /// A rank-0 constant.
+    #[track_caller]
+    pub fn scalar<T: Element>(self, x: T) -> Var<'t, T> {
+        let mut state = self.recorder.state.borrow_mut();
+        state.list.set_location(Some(Location::caller()));
+        let id = state.scalar(x.to_f64(), T::DTYPE);
+        drop(state);
+        self.var(id)
+    }
+
+    /// Records an operation over operands of this tape: checks that they are of this tape and not poisoned, then lets
+    /// `build` check shapes and emit. `name` is what the error calls the operation.
+    #[track_caller]
+    pub(crate) fn apply<T: Element>(
+        self,
+        name: &str,
+        operands: &[AnyVar<'t>],
+        build: impl FnOnce(&mut Recording) -> Result<Value, Fault>,
+    ) -> Var<'t, T> {
+        let at = Location::caller();
+        let mut state = self.recorder.state.borrow_mut();
+        let id = if operands.iter().all(|o| std::ptr::eq(o.rec.recorder, self.recorder)) {
+            // At most a handful of operands but for concat: the common case stays off the heap.
+            let mut few = [Value::from_index(0); 4];
+            if operands.len() <= few.len() {
+                for (to, from) in few.iter_mut().zip(operands) {
+                    *to = from.id;
+                }
+                state.apply(name, &few[..operands.len()], T::DTYPE, at, build)
+            } else {
+                let ids: Vec<Value> = operands.iter().map(|o| o.id).collect();
+                state.apply(name, &ids, T::DTYPE, at, build)
+            }
+        } else {
+            let message = format!("{name}: an operand belongs to another tape; record both on one tape, or pass the value as an input");
+            state.push_poison(Error::new(ErrorKind::Foreign, message).at(Some(at)), T::DTYPE)
+        };
+        drop(state);
+        self.var(id)
+    }
+}
+
+impl<'t, T: Element> Var<'t, T> {
+    /// Where this value is recorded: lets a model make constants and parameters without a context argument.
+    pub fn rec(self) -> Rec<'t> {
+        self.rec
+    }
+
+    /// The element type.
+    pub fn dtype(self) -> DType {
+        T::DTYPE
+    }
+
+    /// The extents, or the error that keeps this value from having any.
+    pub fn shape(self) -> crate::Result<Vec<usize>> {
+        self.shape_checked().map(|s| s.dims().to_vec())
+    }
+
+    /// The number of elements.
+    #[expect(clippy::len_without_is_empty, reason = "fallible; a tensor is rarely asked whether it is empty")]
+    pub fn len(self) -> crate::Result<usize> {
+        self.shape_checked().map(|s| s.len())
+    }
+
+    pub(crate) fn shape_checked(self) -> crate::Result<Shape> {
+        let state = self.rec.recorder.state.borrow();
+        match state.poison_of(self.id) {
+            Some(error) => Err(error.clone()),
+            None => Ok(state.list.shape(self.id)),
+        }
+    }
+}
+
+/// How methods record.
+impl<'t, T: Element> Var<'t, T> {
+    /// One elementwise operation of this value.
+    #[track_caller]
+    pub(crate) fn unary<U: Element>(self, name: &str, op: Unary) -> Var<'t, U> {
+        self.rec.apply(name, &[self.into()], |s| Ok(s.list.unary(op, self.id)))
+    }
+
+    /// One elementwise operation of this value and another of its type, broadcast.
+    #[track_caller]
+    pub(crate) fn binary<U: Element>(
+        self,
+        name: &str,
+        op: Binary,
+        other: impl Operand<'t, T>,
+    ) -> Var<'t, U> {
+        let other = other.lift(self.rec);
+        self.rec.apply(name, &[self.into(), other.into()], |s| {
+            infer::broadcast(&s.list, &[self.id, other.id])?;
+            Ok(s.list.binary(op, self.id, other.id))
+        })
+    }
+
+    /// Anything of this value alone.
+    #[track_caller]
+    pub(crate) fn map<U: Element>(
+        self,
+        name: &str,
+        build: impl FnOnce(&mut Recording, Value) -> Result<Value, Fault>,
+    ) -> Var<'t, U> {
+        self.rec.apply(name, &[self.into()], |s| build(s, self.id))
+    }
+}

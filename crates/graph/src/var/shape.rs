@@ -1,0 +1,434 @@
+//! Shape: elements stay what they are and move elsewhere. Views cost nothing where strides can say them.
+
+use std::ops::{Bound, RangeBounds};
+
+use retrograde_storage::{Element, IntoShape, MAX_RANK, Shape};
+
+use super::axes::without;
+use super::{Axes, Rec, Var};
+use crate::error::Fault;
+use crate::infer;
+use crate::list::{List, Value};
+use crate::op::{Attr, Op, SliceSpec};
+
+/// The extent that [`Var::reshape`] works out from the others: `x.reshape([2, INFER])`.
+pub const INFER: usize = usize::MAX;
+
+impl<'t, T: Element> Var<'t, T> {
+    /// The same elements in row-major order under another shape of as many. One extent may be [`INFER`].
+    #[track_caller]
+    pub fn reshape(self, dims: impl AsRef<[usize]>) -> Self {
+        self.map("reshape", |s, x| {
+            let shape = reshaped(s.list.shape(x), dims.as_ref())?;
+            Ok(s.list.reshape(x, shape))
+        })
+    }
+
+    /// All elements in one axis.
+    #[track_caller]
+    pub fn flatten(self) -> Self {
+        self.reshape([INFER])
+    }
+
+    /// Two axes exchanged.
+    #[track_caller]
+    pub fn transpose(self, a: isize, b: isize) -> Self {
+        self.map("transpose", |s, x| {
+            let shape = s.list.shape(x);
+            let mut order: Vec<usize> = (0..shape.rank()).collect();
+            order.swap(infer::axis(shape, a)?, infer::axis(shape, b)?);
+            Ok(permuted(&mut s.list, x, &order))
+        })
+    }
+
+    /// The last two axes exchanged: a matrix transposed, or every matrix of a batch. Rank 2 at least.
+    #[track_caller]
+    pub fn t(self) -> Self {
+        self.map("t", |s, x| {
+            infer::rank_at_least(s.list.shape(x), 2)?;
+            Ok(s.list.transpose(x))
+        })
+    }
+
+    /// Axes in another order: axis `i` of the result is axis `order[i]` of `x`.
+    #[track_caller]
+    pub fn permute(self, order: impl AsRef<[isize]>) -> Self {
+        self.map("permute", |s, x| {
+            let (shape, order) = (s.list.shape(x), order.as_ref());
+            if order.len() != shape.rank() {
+                let reason = format!("{} axes are named, but the operand has {}; name each once", order.len(), shape.rank());
+                return Err(Fault::axis(reason));
+            }
+            infer::axis_mask(shape, order)?;
+            let order = order.iter().map(|&a| infer::axis(shape, a)).collect::<Result<Vec<_>, _>>()?;
+            Ok(permuted(&mut s.list, x, &order))
+        })
+    }
+
+    /// Without the given axes, which must have extent 1; `..` drops all such axes.
+    #[track_caller]
+    pub fn squeeze(self, axes: impl Into<Axes>) -> Self {
+        let axes = axes.into();
+        self.map("squeeze", |s, x| {
+            let shape = s.list.shape(x);
+            let mut mask = axes.mask(shape)?;
+            for (axis, &extent) in shape.dims().iter().enumerate() {
+                if mask >> axis & 1 == 1 && extent != 1 {
+                    if !axes.is_all() {
+                        let reason = format!("axis {axis} has extent {extent}, only extent 1 can be dropped; try `slice` or a reduction");
+                        return Err(Fault::shape(reason));
+                    }
+                    mask &= !(1 << axis);
+                }
+            }
+            Ok(s.list.reshape(x, without(shape, mask)))
+        })
+    }
+
+    /// A new axis of extent 1, at this place of the result.
+    #[track_caller]
+    pub fn unsqueeze(self, axis: isize) -> Self {
+        self.map("unsqueeze", |s, x| {
+            let shape = s.list.shape(x);
+            infer::room_for_axis(shape)?;
+            let mut dims = shape.dims().to_vec();
+            dims.insert(infer::new_axis(shape, axis)?, 1);
+            let shape = infer::shape(&dims)?;
+            Ok(s.list.reshape(x, shape))
+        })
+    }
+
+    /// Broadcast to a shape: new axes in front, axes of extent 1 repeated. The gradient sums what was repeated.
+    #[track_caller]
+    pub fn broadcast_to(self, shape: impl IntoShape) -> Self {
+        let shape = shape.into_shape();
+        self.map("broadcast_to", |s, x| {
+            let shape = shape.map_err(|e| Fault::shape(e.to_string()))?;
+            infer::broadcasts_to(s.list.shape(x), shape)?;
+            Ok(s.list.expand(x, shape))
+        })
+    }
+
+    /// [`broadcast_to`](Self::broadcast_to) by its other name.
+    #[track_caller]
+    pub fn expand(self, shape: impl IntoShape) -> Self {
+        self.broadcast_to(shape)
+    }
+
+    /// Elements of a range along an axis: `x.slice(0, 1..3)`, `x.slice(-1, ..-1)`. Negative bounds count from the end.
+    /// The range must lie within the axis.
+    #[track_caller]
+    pub fn slice(self, axis: isize, range: impl RangeBounds<isize>) -> Self {
+        self.slice_step(axis, range, 1)
+    }
+
+    /// Every `step`-th element of a range along an axis, from its start; with a negative step from its end backwards:
+    /// `x.slice_step(0, .., -1)` reverses, `x.slice_step(0, 2..6, -2)` takes elements 5 and 3.
+    #[track_caller]
+    pub fn slice_step(self, axis: isize, range: impl RangeBounds<isize>, step: isize) -> Self {
+        self.map("slice", |s, x| {
+            let shape = s.list.shape(x);
+            let axis = infer::axis(shape, axis)?;
+            if step == 0 {
+                return Err(infer::argument("the step must not be 0"));
+            }
+            let (start, end) = bounds(&range, shape.dims()[axis])?;
+            let len = (end - start).div_ceil(step.unsigned_abs());
+            if step == 1 && len == shape.dims()[axis] {
+                return Ok(x);
+            }
+            let first = if step > 0 || len == 0 { start } else { end - 1 };
+            Ok(sliced(&mut s.list, x, axis, first, step, len))
+        })
+    }
+
+    /// `len` elements from `start` along an axis.
+    #[track_caller]
+    pub fn narrow(self, axis: isize, start: usize, len: usize) -> Self {
+        self.map("narrow", |s, x| {
+            let shape = s.list.shape(x);
+            let axis = infer::axis(shape, axis)?;
+            let extent = shape.dims()[axis];
+            if start.checked_add(len).is_none_or(|end| end > extent) {
+                let reason = format!("{len} elements from {start} do not lie within axis {axis} of extent {extent}");
+                return Err(infer::argument(reason));
+            }
+            Ok(s.list.narrow(x, axis, start, len))
+        })
+    }
+
+    /// Reversed along the given axes.
+    #[track_caller]
+    pub fn flip(self, axes: impl Into<Axes>) -> Self {
+        let axes = axes.into();
+        self.map("flip", |s, x| {
+            let shape = s.list.shape(x);
+            let mask = axes.mask(shape)?;
+            let mut spec = SliceSpec { start: [0; MAX_RANK], step: [1; MAX_RANK] };
+            for (axis, &extent) in shape.dims().iter().enumerate() {
+                if mask >> axis & 1 == 1 && extent > 0 {
+                    spec.start[axis] = extent - 1;
+                    spec.step[axis] = -1;
+                }
+            }
+            Ok(s.list.slice(x, spec, shape))
+        })
+    }
+
+    /// Moved along an axis by `shift` (towards the end if positive), what leaves at one end coming in at the other.
+    #[track_caller]
+    pub fn roll(self, shift: isize, axis: isize) -> Self {
+        self.map("roll", |s, x| {
+            let shape = s.list.shape(x);
+            let axis = infer::axis(shape, axis)?;
+            let n = shape.dims()[axis];
+            // The first element of the result is the one `shift` before.
+            let at = if n == 0 { 0 } else { (n as isize - shift.rem_euclid(n as isize)) as usize % n };
+            if at == 0 {
+                return Ok(x);
+            }
+            let head = s.list.narrow(x, axis, at, n - at);
+            let tail = s.list.narrow(x, axis, 0, at);
+            Ok(s.list.push(Op::Concat, &[head, tail], Attr::axis(axis, false), shape, T::DTYPE))
+        })
+    }
+
+    /// Consecutive pieces of these extents along an axis; they must add up to its extent.
+    #[track_caller]
+    pub fn split(self, extents: &[usize], axis: isize) -> Vec<Self> {
+        let mut start = 0usize;
+        let mut pieces = Vec::with_capacity(extents.len());
+        let total = extents.iter().fold(0usize, |sum, &n| sum.saturating_add(n));
+        for &n in extents {
+            pieces.push(self.map("split", |s, x| {
+                let shape = s.list.shape(x);
+                let axis = infer::axis(shape, axis)?;
+                if total != shape.dims()[axis] {
+                    let extent = shape.dims()[axis];
+                    let reason = format!("the pieces {extents:?} add up to {total}, but axis {axis} has extent {extent}");
+                    return Err(Fault::shape(reason));
+                }
+                Ok(s.list.narrow(x, axis, start, n))
+            }));
+            start = start.saturating_add(n);
+        }
+        pieces
+    }
+
+    /// `n` consecutive pieces along an axis, as equal as possible, the longer ones first.
+    #[track_caller]
+    pub fn chunk(self, n: usize, axis: isize) -> Vec<Self> {
+        let mut pieces = Vec::with_capacity(n);
+        for i in 0..n {
+            pieces.push(self.map("chunk", |s, x| {
+                let shape = s.list.shape(x);
+                let axis = infer::axis(shape, axis)?;
+                let (each, longer) = (shape.dims()[axis] / n, shape.dims()[axis] % n);
+                Ok(s.list.narrow(x, axis, each * i + longer.min(i), each + usize::from(i < longer)))
+            }));
+        }
+        pieces
+    }
+
+    /// Copies along every axis, `counts[i]` of axis `i`; more counts than axes make new axes in front.
+    #[track_caller]
+    pub fn repeat(self, counts: impl AsRef<[usize]>) -> Self {
+        self.map("repeat", |s, x| {
+            let (rank, counts) = (s.list.shape(x).rank(), counts.as_ref());
+            if counts.len() < rank {
+                let reason = format!("{} counts for {rank} axes; give one for each, or use `tile`", counts.len());
+                return Err(Fault::axis(reason));
+            }
+            tiled(&mut s.list, x, counts)
+        })
+    }
+
+    /// As [`repeat`](Self::repeat), but fewer counts than axes are counts of the last axes.
+    #[track_caller]
+    pub fn tile(self, counts: impl AsRef<[usize]>) -> Self {
+        self.map("tile", |s, x| {
+            let (rank, counts) = (s.list.shape(x).rank(), counts.as_ref());
+            let mut all = vec![1; rank.saturating_sub(counts.len())];
+            all.extend_from_slice(counts);
+            tiled(&mut s.list, x, &all)
+        })
+    }
+
+    /// Every element `n` times in a row along an axis.
+    #[track_caller]
+    pub fn repeat_interleave(self, n: usize, axis: isize) -> Self {
+        self.map("repeat_interleave", |s, x| {
+            let shape = s.list.shape(x);
+            let axis = infer::axis(shape, axis)?;
+            let mut dims = shape.dims().to_vec();
+            dims[axis] = times(dims[axis], n)?;
+            let result = infer::shape(&dims)?;
+            // An axis behind the repeated one; what stands before and after is one axis each.
+            let (outer, inner) = shape.dims().split_at(axis + 1);
+            let (outer, inner) = (outer.iter().product(), inner.iter().product());
+            repeated(&mut s.list, x, [outer, n, inner], result)
+        })
+    }
+
+    /// The same value with nothing behind it for a derivative: a constant from here on.
+    #[track_caller]
+    pub fn detach(self) -> Self {
+        self.map("detach", |s, x| {
+            let (shape, dtype) = (s.list.shape(x), s.list.dtype(x));
+            Ok(s.list.push(Op::Detach, &[x], Attr::NONE, shape, dtype))
+        })
+    }
+}
+
+impl<'t> Rec<'t> {
+    /// Values joined along an axis; all other extents must be equal.
+    #[track_caller]
+    pub fn concat<T: Element>(self, parts: &[Var<'t, T>], axis: isize) -> Var<'t, T> {
+        let operands: Vec<_> = parts.iter().map(|&p| p.into()).collect();
+        self.apply("concat", &operands, |s| {
+            let ids: Vec<Value> = parts.iter().map(|p| p.id).collect();
+            joined(&mut s.list, &ids, axis)
+        })
+    }
+
+    /// Values of one shape joined along a new axis.
+    #[track_caller]
+    pub fn stack<T: Element>(self, parts: &[Var<'t, T>], axis: isize) -> Var<'t, T> {
+        let operands: Vec<_> = parts.iter().map(|&p| p.into()).collect();
+        self.apply("stack", &operands, |s| {
+            let Some(first) = parts.first() else { return Err(nothing_to_join()) };
+            let shape = s.list.shape(first.id);
+            infer::room_for_axis(shape)?;
+            let at = infer::new_axis(shape, axis)?;
+            let mut dims = shape.dims().to_vec();
+            dims.insert(at, 1);
+            let shape = infer::shape(&dims)?;
+            let mut ids = Vec::with_capacity(parts.len());
+            for part in parts {
+                infer::equal_shapes(&s.list, first.id, part.id)?;
+                ids.push(s.list.reshape(part.id, shape));
+            }
+            joined(&mut s.list, &ids, at as isize)
+        })
+    }
+}
+
+fn reshaped(from: Shape, dims: &[usize]) -> Result<Shape, Fault> {
+    let mut dims = dims.to_vec();
+    let unknown: Vec<usize> = (0..dims.len()).filter(|&i| dims[i] == INFER).collect();
+    match unknown.as_slice() {
+        [] => {}
+        &[at] => {
+            let known = dims.iter().filter(|&&d| d != INFER).try_fold(1usize, |n, &d| n.checked_mul(d));
+            dims[at] = match known {
+                Some(known) if known > 0 && from.len() % known == 0 => from.len() / known,
+                _ => {
+                    dims[at] = 0;
+                    let reason = format!("{} elements do not fill {dims:?} whatever extent {at} is", from.len());
+                    return Err(Fault::shape(reason));
+                }
+            };
+        }
+        _ => return Err(Fault::shape("only one extent can be `INFER`")),
+    }
+    let shape = infer::shape(&dims)?;
+    if shape.len() == from.len() {
+        return Ok(shape);
+    }
+    Err(Fault::shape(format!(
+        "{shape} has {} elements, but the operand has {}; one extent may be `INFER`",
+        shape.len(),
+        from.len()
+    )))
+}
+
+fn permuted(list: &mut List, x: Value, order: &[usize]) -> Value {
+    if order.iter().enumerate().all(|(i, &a)| i == a) { x } else { list.permute(x, order) }
+}
+
+/// A range's start and end within `0..=extent`.
+fn bounds(range: &impl RangeBounds<isize>, extent: usize) -> Result<(usize, usize), Fault> {
+    let n = extent as isize;
+    let from_start = |i: isize| if i < 0 { i.saturating_add(n) } else { i };
+    let start = match range.start_bound() {
+        Bound::Unbounded => 0,
+        Bound::Included(&i) => from_start(i),
+        Bound::Excluded(&i) => from_start(i).saturating_add(1),
+    };
+    let end = match range.end_bound() {
+        Bound::Unbounded => n,
+        Bound::Included(&i) => from_start(i).saturating_add(1),
+        Bound::Excluded(&i) => from_start(i),
+    };
+    if 0 <= start && start <= end && end <= n {
+        return Ok((start as usize, end as usize));
+    }
+    Err(infer::argument(format!(
+        "the range {start}..{end} does not lie within an axis of extent {extent}; bounds may be negative to count from the end"
+    )))
+}
+
+fn sliced(list: &mut List, x: Value, axis: usize, start: usize, step: isize, len: usize) -> Value {
+    let mut spec = SliceSpec { start: [0; MAX_RANK], step: [1; MAX_RANK] };
+    spec.start[axis] = if len == 0 { 0 } else { start };
+    spec.step[axis] = step;
+    let mut dims = list.dims(x).to_vec();
+    dims[axis] = len;
+    let shape = Shape::new(&dims).expect("a slice is no larger than its source");
+    list.slice(x, spec, shape)
+}
+
+fn nothing_to_join() -> Fault {
+    Fault::shape("there is nothing to join; give at least one value")
+}
+
+fn joined(list: &mut List, parts: &[Value], axis: isize) -> Result<Value, Fault> {
+    let Some(&first) = parts.first() else { return Err(nothing_to_join()) };
+    let shape = list.shape(first);
+    let axis = infer::axis(shape, axis)?;
+    let mut extent = 0usize;
+    for (i, &part) in parts.iter().enumerate() {
+        let other = list.shape(part);
+        let differs = |a: usize| a != axis && other.dims()[a] != shape.dims()[a];
+        if other.rank() != shape.rank() || (0..shape.rank()).any(differs) {
+            return Err(Fault::shape(format!(
+                "all must have the extents of the first but along axis {axis}: part {i} has {other}, the first {shape}"
+            )));
+        }
+        extent = extent.saturating_add(other.dims()[axis]);
+    }
+    if let [only] = parts {
+        return Ok(*only);
+    }
+    let mut dims = shape.dims().to_vec();
+    dims[axis] = extent;
+    let shape = infer::shape(&dims)?;
+    Ok(list.push(Op::Concat, parts, Attr::axis(axis, false), shape, list.dtype(first)))
+}
+
+fn times(extent: usize, n: usize) -> Result<usize, Fault> {
+    extent.checked_mul(n).ok_or_else(|| Fault::shape("the result has more elements than memory can address"))
+}
+
+/// Copies axis by axis: each as one broadcast axis before the repeated one.
+fn tiled(list: &mut List, x: Value, counts: &[usize]) -> Result<Value, Fault> {
+    let mut dims = vec![1; counts.len() - list.shape(x).rank()];
+    dims.extend_from_slice(list.dims(x));
+    let mut shape = infer::shape(&dims)?;
+    let mut x = list.reshape(x, shape);
+    for (axis, &n) in counts.iter().enumerate().filter(|(_, n)| **n != 1) {
+        let (outer, inner) = shape.dims().split_at(axis);
+        let (outer, inner) = (outer.iter().product(), inner.iter().product());
+        dims[axis] = times(dims[axis], n)?;
+        shape = infer::shape(&dims)?;
+        x = repeated(list, x, [outer, n, inner], shape)?;
+    }
+    Ok(x)
+}
+
+/// `x` as `[outer, 1, inner]`, broadcast in the middle to `n`, as `shape`.
+fn repeated(list: &mut List, x: Value, [outer, n, inner]: [usize; 3], shape: Shape) -> Result<Value, Fault> {
+    let x = list.reshape(x, infer::shape(&[outer, 1, inner])?);
+    let x = list.expand(x, infer::shape(&[outer, n, inner])?);
+    Ok(list.reshape(x, shape))
+}

@@ -1,0 +1,103 @@
+//! `exp` and `expm1`, and the reduction and scaling that every function built on them shares.
+
+use fearless_simd::{Simd, SimdBase, SimdFloat};
+
+use super::lanes::{Lanes, Real, polynomial, select, splat};
+
+/// `x = n ln 2 + r`, `|r| <= ln 2 / 2`.
+pub(super) struct Octaves<V> {
+    /// [`Real::MAGIC`] plus `n`: its low bits are `n`.
+    shifted: V,
+    /// What remains.
+    pub(super) r: V,
+}
+
+/// Splits `x` of a magnitude that `exp` does not overflow or underflow by far.
+///
+/// Cody and Waite's two parts of `ln 2`: `n * LN2_HI` is exact and so is its difference to `x`, at every level.
+#[inline(always)]
+pub(super) fn octaves<S: Simd, V: Lanes<S>>(simd: S, x: V) -> Octaves<V> {
+    let magic = V::splat(simd, V::Element::MAGIC);
+    let shifted = x.mul_add(V::splat(simd, V::Element::LOG2_E), magic);
+    let n = shifted - magic;
+    let r = n.mul_add(V::splat(simd, -V::Element::LN2_HI), x);
+    let r = n.mul_add(V::splat(simd, -V::Element::LN2_LO), r);
+    Octaves { shifted, r }
+}
+
+impl<V: Copy> Octaves<V> {
+    /// `y * 2^n`, rounded once where the result is subnormal.
+    ///
+    /// Two factors near `2^(n / 2)`: `2^n` itself may be neither a normal number nor finite.
+    #[inline(always)]
+    pub(super) fn scale<S: Simd>(&self, simd: S, y: V) -> V
+    where
+        V: Lanes<S>,
+    {
+        let n = self.shifted.to_bits()
+            - V::Bits::splat(simd, V::Element::MAGIC_BITS)
+            + V::Bits::splat(simd, V::Element::BIAS_2);
+        let half = n >> 1;
+        let first = V::from_bits(half << V::Element::MANTISSA);
+        let second = V::from_bits((n - half) << V::Element::MANTISSA);
+        y * first * second
+    }
+
+    /// `2^(n - 1)` for `n` that makes it a normal number.
+    #[inline(always)]
+    fn half_power<S: Simd>(&self, simd: S) -> V
+    where
+        V: Lanes<S>,
+    {
+        let n = self.shifted.to_bits()
+            - V::Bits::splat(simd, V::Element::MAGIC_BITS)
+            + V::Bits::splat(simd, V::Element::BIAS)
+            - V::Bits::splat(simd, V::Element::ONE_BIT);
+        V::from_bits(n << V::Element::MANTISSA)
+    }
+}
+
+/// `e^r - 1` for `|r| <= ln 2 / 2`, as accurate as `e^r` needs.
+#[inline(always)]
+pub(super) fn exp_reduced<S: Simd, V: Lanes<S>>(simd: S, r: V) -> V {
+    let q = polynomial(simd, r, V::Element::EXP);
+    (r * r).mul_add(q, r)
+}
+
+/// `x` held within `low` and `high`; NaN stays.
+#[inline(always)]
+pub(super) fn hold<S: Simd, V: Lanes<S>>(simd: S, x: V, low: V::Element, high: V::Element) -> V {
+    let (low, high) = (V::splat(simd, low), V::splat(simd, high));
+    let x = select(x.simd_gt(high), high, x);
+    select(x.simd_lt(low), low, x)
+}
+
+/// `e^x`.
+#[inline(always)]
+pub fn exp<S: Simd, V: Lanes<S>>(simd: S, x: V) -> V {
+    let x = hold(simd, x, V::Element::EXP_MIN, V::Element::EXP_MAX);
+    let o = octaves(simd, x);
+    let y = exp_reduced(simd, o.r) + V::Element::of(1.0);
+    o.scale(simd, y)
+}
+
+/// `e^x - 1`, accurate near zero.
+#[inline(always)]
+pub fn expm1<S: Simd, V: Lanes<S>>(simd: S, x: V) -> V {
+    let held = hold(simd, x, V::Element::EXPM1_MIN, V::Element::EXP_MAX);
+    expm1_held(simd, held).copysign(x)
+}
+
+/// [`expm1`] between [`Real::EXPM1_MIN`] and [`Real::EXP_MAX`], but for the sign of zero.
+#[inline(always)]
+pub(super) fn expm1_held<S: Simd, V: Lanes<S>>(simd: S, x: V) -> V {
+    let o = octaves(simd, x);
+    let q = polynomial(simd, o.r, V::Element::EXPM1);
+    let near = (o.r * o.r).mul_add(q, o.r);
+    // Half of 2^n (1 + near) - 1, since 2^n overflows before the result does.
+    let power = o.half_power(simd);
+    let half = power.mul_add(near, power - V::Element::of(0.5));
+    // Halving would lose a bit of a subnormal argument.
+    let within = o.shifted.simd_eq(V::splat(simd, V::Element::MAGIC));
+    select(within, near, half + half)
+}

@@ -1,0 +1,190 @@
+//! The vectors and elements that the functions of this module are written on.
+
+use fearless_simd::{
+    Simd, SimdBase, SimdFloat, SimdFloatElement, SimdInt, SimdMask, f32x4, f32x8, f32x16, f64x2,
+    f64x4, f64x8,
+};
+
+/// A float element: its layout, constants and coefficient tables, and the kernels that differ between `f32` and `f64`.
+pub trait Real: SimdFloatElement + 'static {
+    /// Stored significand bits.
+    const MANTISSA: u32;
+    /// Bits of the element less one: where the sign is.
+    const SIGN_SHIFT: u32;
+    /// Exponent bias.
+    const BIAS: Self::Bits;
+    /// Twice the bias.
+    const BIAS_2: Self::Bits;
+    /// One.
+    const ONE_BIT: Self::Bits;
+    /// Two.
+    const TWO_BIT: Self::Bits;
+    /// The mask of the stored significand.
+    const MANTISSA_MASK: Self::Bits;
+    /// Bits of the number just above `sqrt(1/2)` where logarithms cut an octave.
+    const SQRT_HALF_BITS: Self::Bits;
+    /// Bits of 1 less [`Self::SQRT_HALF_BITS`].
+    const SQRT_HALF_TO_ONE: Self::Bits;
+    /// `1.5 * 2^MANTISSA`: added to a small number, it rounds it to an integer that the low bits then hold.
+    const MAGIC: Self;
+    /// Bits of [`Self::MAGIC`].
+    const MAGIC_BITS: Self::Bits;
+    /// `2^MANTISSA`.
+    const INTEGER: Self;
+    /// Bits of [`Self::INTEGER`].
+    const INTEGER_BITS: Self::Bits;
+    /// [`Self::INTEGER`] plus the bias.
+    const INTEGER_BIAS: Self;
+    /// The least positive normal number.
+    const MIN_NORMAL: Self;
+    /// Positive infinity.
+    const INFINITY: Self;
+    /// A quiet NaN.
+    const NAN: Self;
+    /// `2^(MANTISSA + 1)`: lifts a subnormal number into the normal range.
+    const LIFT: Self;
+
+    /// `log2(e)`.
+    const LOG2_E: Self;
+    /// The leading bits of `ln 2`: its product with any exponent is exact.
+    const LN2_HI: Self;
+    /// `ln 2 - LN2_HI`.
+    const LN2_LO: Self;
+    /// Every argument from here up overflows `exp`.
+    const EXP_MAX: Self;
+    /// Every argument from here down underflows `exp` to zero.
+    const EXP_MIN: Self;
+    /// `(e^r - 1 - r) / r^2` on half an octave, minimax relative to `e^r`.
+    const EXP: &[Self];
+    /// The same, minimax relative to `e^r - 1`.
+    const EXPM1: &[Self];
+    /// From here down `expm1` is -1, and `tanh(x)` is 1 from half of minus this up.
+    const EXPM1_MIN: Self;
+
+    /// `2 / pi`.
+    const FRAC_2_PI: Self;
+    /// `pi / 2` in three parts.
+    const FRAC_PI_2: [Self; 3];
+    /// The largest magnitude that the three-part reduction serves.
+    const TRIG_MAX: Self;
+    /// Whether the reduced argument carries a second word.
+    const TRIG_TAIL: bool;
+    /// `(sin(r) / r - 1) / z` as a polynomial in `z = r^2`.
+    const SIN: &[Self];
+    /// `(cos(r) - 1 + z / 2) / z^2` as a polynomial in `z = r^2`.
+    const COS: &[Self];
+
+    /// `erf(x) / x - 1` as a polynomial in `x^2`, for `|x| < 1`.
+    const ERF: &[Self];
+    /// `e^(y^2) erfc(y) = q G(q)` with `q = 1 / (1 + ERFC_K y)`: the coefficients of `G`.
+    const ERFC: &[Self];
+    /// See [`Self::ERFC`]; a number of few bits.
+    const ERFC_K: Self;
+    /// `ERFC_K / sqrt(2)` in two words.
+    const CDF_K: [Self; 2];
+    /// `erfc` underflows from here up.
+    const ERFC_MAX: Self;
+
+    /// `value` rounded to this type.
+    fn of(value: f64) -> Self;
+    /// `ln(1 + f) - f` for `1 + f` in the octave around 1 that [`Self::SQRT_HALF_BITS`] begins.
+    fn ln_tail<S: Simd, V: Lanes<S, Element = Self>>(simd: S, f: V) -> V;
+    /// `erf(x)` for `x >= 1`.
+    fn erf_large<S: Simd, V: Lanes<S, Element = Self>>(simd: S, x: V) -> V;
+    /// `x^y` for `x >= 0`, but for the cases where it is 1 or NaN by convention.
+    fn pow_magnitude<S: Simd, V: Lanes<S, Element = Self>>(simd: S, x: V, y: V) -> V;
+    /// `x` modulo `pi / 2` in two words, and the quadrant, for any `x`.
+    fn reduce_huge(x: Self) -> (Self, Self, u8);
+    /// The remainder of truncated division.
+    fn rem_exact(x: Self, y: Self) -> Self;
+}
+
+/// A vector of floats that the functions of this module are written on.
+pub trait Lanes<S: Simd>:
+    SimdFloat<S, Element: Real, Bits: SimdInt<S, Mask = <Self as SimdBase<S>>::Mask>>
+{
+    /// The vector of `f64` of the same width in bytes.
+    type Wide: Lanes<S, Element = f64>;
+
+    /// The lanes as `f64`: lower half, upper half. An `f64` vector is its own lower half and repeats it.
+    fn widen_lanes(self) -> [Self::Wide; 2];
+    /// The inverse of [`Self::widen_lanes`], rounding to nearest.
+    fn narrow_lanes(halves: [Self::Wide; 2]) -> Self;
+}
+
+macro_rules! lanes {
+    ($($single:ident $double:ident)*) => {$(
+        impl<S: Simd> Lanes<S> for $single<S> {
+            type Wide = $double<S>;
+
+            #[inline(always)]
+            fn widen_lanes(self) -> [Self::Wide; 2] {
+                let (low, high) = fearless_simd::SimdWiden::widen(self);
+                [low, high]
+            }
+
+            #[inline(always)]
+            fn narrow_lanes([low, high]: [Self::Wide; 2]) -> Self {
+                fearless_simd::SimdNarrow::narrow(low, high)
+            }
+        }
+
+        impl<S: Simd> Lanes<S> for $double<S> {
+            type Wide = Self;
+
+            #[inline(always)]
+            fn widen_lanes(self) -> [Self; 2] {
+                [self, self]
+            }
+
+            #[inline(always)]
+            fn narrow_lanes([low, _]: [Self; 2]) -> Self {
+                low
+            }
+        }
+    )*};
+}
+lanes!(f32x4 f64x2 f32x8 f64x4 f32x16 f64x8);
+
+/// `value` in every lane, rounded to the element type.
+#[inline(always)]
+pub(super) fn splat<S: Simd, V: Lanes<S>>(simd: S, value: f64) -> V {
+    V::splat(simd, V::Element::of(value))
+}
+
+/// The polynomial of `coefficients`, constant first, at `x`, by Horner's rule.
+#[inline(always)]
+pub(super) fn polynomial<S: Simd, V: Lanes<S>>(simd: S, x: V, coefficients: &[V::Element]) -> V {
+    let (last, rest) = coefficients.split_last().expect("no table is empty");
+    let mut sum = V::splat(simd, *last);
+    for &c in rest.iter().rev() {
+        sum = sum.mul_add(x, V::splat(simd, c));
+    }
+    sum
+}
+
+/// `if_true` where `mask` is set, else `if_false`.
+#[inline(always)]
+pub(super) fn select<S: Simd, V: Lanes<S>>(mask: V::Mask, if_true: V, if_false: V) -> V {
+    fearless_simd::Select::select(mask, if_true, if_false)
+}
+
+/// Whether `mask` is set in any lane.
+#[inline(always)]
+pub(super) fn any<S: Simd, M: SimdMask<S>>(mask: M) -> bool {
+    mask.any_true()
+}
+
+/// An exact product as a rounded one and its error.
+#[inline(always)]
+pub(super) fn two_product<S: Simd, V: Lanes<S>>(a: V, b: V) -> (V, V) {
+    let product = a * b;
+    (product, a.mul_sub_precise(b, product))
+}
+
+/// An exact sum as a rounded one and its error, `|a| >= |b|` or `a = 0`.
+#[inline(always)]
+pub(super) fn fast_two_sum<S: Simd, V: Lanes<S>>(a: V, b: V) -> (V, V) {
+    let sum = a + b;
+    (sum, b - (sum - a))
+}

@@ -1,0 +1,113 @@
+//! Logarithms.
+
+use fearless_simd::{Simd, SimdBase, SimdFloat};
+
+use super::exp::exp;
+use super::lanes::{Lanes, Real, any, select, splat};
+
+/// `(e, m)` of `x = 2^e m` with `m` in the octave around 1 that starts at `sqrt(1/2)`, for positive normal `x`.
+#[inline(always)]
+pub(super) fn octave<S: Simd, V: Lanes<S>>(simd: S, x: V) -> (V, V) {
+    let bits = x.to_bits() + V::Bits::splat(simd, V::Element::SQRT_HALF_TO_ONE);
+    let biased = bits >> V::Element::MANTISSA;
+    let exponent = V::from_bits(biased | V::Bits::splat(simd, V::Element::INTEGER_BITS))
+        - V::splat(simd, V::Element::INTEGER_BIAS);
+    let m = V::from_bits(
+        (bits & V::Bits::splat(simd, V::Element::MANTISSA_MASK))
+            + V::Bits::splat(simd, V::Element::SQRT_HALF_BITS),
+    );
+    (exponent, m)
+}
+
+/// `(e, m)` as [`octave`] gives them, for positive finite `x`.
+#[inline(always)]
+pub(super) fn octave_gradual<S: Simd, V: Lanes<S>>(simd: S, x: V) -> (V, V) {
+    let small = x.simd_lt(V::splat(simd, V::Element::MIN_NORMAL));
+    let lifted = select(small, x * V::splat(simd, V::Element::LIFT), x);
+    let (e, m) = octave(simd, lifted);
+    let digits = splat::<S, V>(simd, f64::from(V::Element::MANTISSA + 1));
+    (select(small, e - digits, e), m)
+}
+
+/// `y` where `x` is positive and finite, else what a logarithm makes of `x`: `ln(0) = -inf`, `ln(x < 0) = NaN`.
+#[inline(always)]
+fn log_specials<S: Simd, V: Lanes<S>>(simd: S, x: V, y: V) -> V {
+    let zero = splat::<S, V>(simd, 0.0);
+    let infinity = V::splat(simd, V::Element::INFINITY);
+    let special = select(x.simd_lt(zero), V::splat(simd, V::Element::NAN), x);
+    let special = select(x.simd_eq(zero), -infinity, special);
+    select(x.simd_gt(zero) & x.simd_lt(infinity), y, special)
+}
+
+/// The mask of positive normal finite lanes.
+#[inline(always)]
+fn is_ordinary<S: Simd, V: Lanes<S>>(simd: S, x: V) -> V::Mask {
+    x.simd_ge(V::splat(simd, V::Element::MIN_NORMAL))
+        & x.simd_lt(V::splat(simd, V::Element::INFINITY))
+}
+
+/// `e ln 2 + ln(1 + f) + correction`.
+#[inline(always)]
+fn assemble<S: Simd, V: Lanes<S>>(simd: S, e: V, f: V, correction: V) -> V {
+    let tail = V::Element::ln_tail(simd, f) + correction;
+    let tail = e.mul_add(V::splat(simd, V::Element::LN2_LO), tail);
+    e.mul_add(V::splat(simd, V::Element::LN2_HI), f + tail)
+}
+
+/// The natural logarithm.
+#[inline(always)]
+pub fn ln<S: Simd, V: Lanes<S>>(simd: S, x: V) -> V {
+    let one = splat::<S, V>(simd, 1.0);
+    let zero = splat::<S, V>(simd, 0.0);
+    if any(!is_ordinary(simd, x)) {
+        let (e, m) = octave_gradual(simd, x);
+        return log_specials(simd, x, assemble(simd, e, m - one, zero));
+    }
+    let (e, m) = octave(simd, x);
+    assemble(simd, e, m - one, zero)
+}
+
+/// `ln(1 + x)`, accurate near zero.
+#[inline(always)]
+pub fn log1p<S: Simd, V: Lanes<S>>(simd: S, x: V) -> V {
+    let u = x + V::Element::of(1.0);
+    let y = log1p_ordinary(simd, x, u).copysign(x);
+    if any(!is_ordinary(simd, u)) {
+        return log_specials(simd, u, y);
+    }
+    y
+}
+
+/// [`log1p`] where `u = 1 + x` is positive and finite, but for the sign of zero.
+///
+/// In the octave around 1, `f` is `x` itself. Outside it, the rounding error of `1 + x` is made up for to first order:
+/// it is below 1.5 ulp of the result, so that a rough reciprocal of `u` does.
+#[inline(always)]
+fn log1p_ordinary<S: Simd, V: Lanes<S>>(simd: S, x: V, u: V) -> V {
+    let one = splat::<S, V>(simd, 1.0);
+    let zero = splat::<S, V>(simd, 0.0);
+    let back = u - one;
+    let error = (one - (u - back)) + (x - back);
+    let (e, m) = octave(simd, u);
+    let f = m - one;
+    let biased =
+        (u.to_bits() + V::Bits::splat(simd, V::Element::SQRT_HALF_TO_ONE)) >> V::Element::MANTISSA;
+    let down =
+        V::from_bits((V::Bits::splat(simd, V::Element::BIAS_2) - biased) << V::Element::MANTISSA);
+    let rough = f.mul_add(f - one, one);
+    let near = e.simd_eq(zero);
+    let negligible = e.simd_gt(splat::<S, V>(simd, 60.0));
+    let correction = select(near | negligible, zero, error * down * rough);
+    assemble(simd, e, select(near, x, f), correction)
+}
+
+/// `ln(1 + e^x)`.
+#[inline(always)]
+pub fn softplus<S: Simd, V: Lanes<S>>(simd: S, x: V) -> V {
+    let zero = splat::<S, V>(simd, 0.0);
+    let e = exp(simd, -x.abs());
+    let one = splat::<S, V>(simd, 1.0);
+    let tail = log1p_ordinary(simd, e, one + e);
+    // NaN fails the comparison and so reaches the sum.
+    select(x.simd_lt(zero), zero, x) + tail
+}

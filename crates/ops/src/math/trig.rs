@@ -1,0 +1,121 @@
+//! Sine, cosine and tangent.
+
+use fearless_simd::{Simd, SimdBase, SimdFloat};
+
+use super::lanes::{Lanes, Real, any, polynomial, select, splat, two_product};
+
+/// `(shifted, r, tail)`: `x` is `r + tail` and as many times `pi / 2` as the low bits of `shifted` say modulo 4;
+/// `|r| <= pi / 4` but for a rounding error.
+///
+/// Cody and Waite's three parts with exact steps, so that no short constants are needed: the first difference is
+/// representable, the others lose a rounding error of what is left. Lanes beyond [`Real::TRIG_MAX`] go one by one to
+/// [`Real::reduce_huge`].
+#[inline(always)]
+fn reduce<S: Simd, V: Lanes<S>>(simd: S, x: V) -> (V, V, V) {
+    let [first, second, third] = V::Element::FRAC_PI_2.map(|part| V::splat(simd, -part));
+    let magic = V::splat(simd, V::Element::MAGIC);
+    let mut shifted = x.mul_add(V::splat(simd, V::Element::FRAC_2_PI), magic);
+    let n = shifted - magic;
+    let left = n.mul_add_precise(first, x);
+    let (mut r, mut tail) = if V::Element::TRIG_TAIL {
+        let (product, error) = two_product(n, second);
+        // Either may be the larger.
+        let r = left + product;
+        let back = r - left;
+        let lost = (left - (r - back)) + (product - back);
+        (r, n.mul_add(third, lost + error))
+    } else {
+        let r = n.mul_add_precise(second, left);
+        (n.mul_add(third, r), splat(simd, 0.0))
+    };
+    let huge = x.abs().simd_gt(V::splat(simd, V::Element::TRIG_MAX));
+    if any(huge) {
+        for lane in 0..V::LEN {
+            if fearless_simd::SimdMask::test(&huge, lane) {
+                let (r_lane, tail_lane, quadrant) = V::Element::reduce_huge(x[lane]);
+                r[lane] = r_lane;
+                tail[lane] = tail_lane;
+                shifted[lane] = V::Element::MAGIC + V::Element::from(quadrant);
+            }
+        }
+    }
+    (shifted, r, tail)
+}
+
+/// `sin(r + tail)` for `|r| <= pi / 4`.
+#[inline(always)]
+fn sin_kernel<S: Simd, V: Lanes<S>>(simd: S, r: V, tail: V) -> V {
+    let z = r * r;
+    let s = polynomial(simd, z, V::Element::SIN);
+    let cubic = z * r;
+    let sine = if V::Element::TRIG_TAIL {
+        let slope = z.mul_add(splat::<S, V>(simd, -0.5), splat::<S, V>(simd, 1.0));
+        r + cubic.mul_add(s, tail * slope)
+    } else {
+        cubic.mul_add(s, r)
+    };
+    // Keeps the sign of zero.
+    select(z.simd_eq(splat::<S, V>(simd, 0.0)), r, sine)
+}
+
+/// `cos(r + tail)` for `|r| <= pi / 4`.
+#[inline(always)]
+fn cos_kernel<S: Simd, V: Lanes<S>>(simd: S, r: V, tail: V) -> V {
+    let one = splat::<S, V>(simd, 1.0);
+    let z = r * r;
+    let c = polynomial(simd, z, V::Element::COS);
+    let half = z * splat::<S, V>(simd, 0.5);
+    let w = one - half;
+    let lost = (one - w) - half;
+    let lost = if V::Element::TRIG_TAIL {
+        lost - r * tail
+    } else {
+        lost
+    };
+    w + (z * z).mul_add(c, lost)
+}
+
+/// `even` with the sign of the quadrant where the quadrant (the low bits of `shifted`, plus `ahead`) is even, else `odd`
+/// with it: the sine of quadrants 0 to 3 is `s, c, -s, -c`.
+#[inline(always)]
+fn by_quadrant<S: Simd, V: Lanes<S>>(
+    simd: S,
+    shifted: V,
+    ahead: <V::Element as fearless_simd::SimdFloatElement>::Bits,
+    even: V,
+    odd: V,
+) -> V {
+    let one = V::Bits::splat(simd, V::Element::ONE_BIT);
+    let two = V::Bits::splat(simd, V::Element::TWO_BIT);
+    let quadrant = shifted.to_bits() + V::Bits::splat(simd, ahead);
+    let is_odd = (quadrant & one).simd_eq(one);
+    let sign = (quadrant & two) << (V::Element::SIGN_SHIFT - 1);
+    V::from_bits(select(is_odd, odd, even).to_bits() ^ sign)
+}
+
+/// The sine, of any argument however large.
+#[inline(always)]
+pub fn sin<S: Simd, V: Lanes<S>>(simd: S, x: V) -> V {
+    let (shifted, r, tail) = reduce(simd, x);
+    let (s, c) = (sin_kernel(simd, r, tail), cos_kernel(simd, r, tail));
+    let zero = V::Element::ONE_BIT - V::Element::ONE_BIT;
+    by_quadrant(simd, shifted, zero, s, c)
+}
+
+/// The cosine, of any argument however large.
+#[inline(always)]
+pub fn cos<S: Simd, V: Lanes<S>>(simd: S, x: V) -> V {
+    let (shifted, r, tail) = reduce(simd, x);
+    let (s, c) = (sin_kernel(simd, r, tail), cos_kernel(simd, r, tail));
+    by_quadrant(simd, shifted, V::Element::ONE_BIT, s, c)
+}
+
+/// The tangent, of any argument however large.
+#[inline(always)]
+pub fn tan<S: Simd, V: Lanes<S>>(simd: S, x: V) -> V {
+    let (shifted, r, tail) = reduce(simd, x);
+    let (s, c) = (sin_kernel(simd, r, tail), cos_kernel(simd, r, tail));
+    let one = V::Bits::splat(simd, V::Element::ONE_BIT);
+    let is_odd = (shifted.to_bits() & one).simd_eq(one);
+    select(is_odd, -c, s) / select(is_odd, s, c)
+}

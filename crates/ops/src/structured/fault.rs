@@ -1,0 +1,89 @@
+//! Errors found while running: the first one wins, whatever the threads.
+
+use std::fmt;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// An element a kernel could not accept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fault {
+    /// Which instruction, as the kernel was told.
+    pub site: u32,
+    /// Row-major position of the offending element in its operand, axes along which that is only repeated left out.
+    pub position: u64,
+    /// The offending value.
+    pub value: i64,
+    /// What it had to be below: valid are `0..bound`, for signed indices `-bound..bound`.
+    pub bound: u64,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "index {} at position {} is out of range for an axis of {} elements",
+            self.value, self.position, self.bound
+        )
+    }
+}
+
+/// Keeps the smallest [`Fault`] reported, by `(site, position)`. One serves all threads and kernels of a run.
+#[derive(Debug)]
+pub struct ErrorCell {
+    /// The smallest `(site, position)` so far, position saturated to 32 bits: lets later ones leave without the lock.
+    first: AtomicU64,
+    fault: Mutex<Option<Fault>>,
+}
+
+impl ErrorCell {
+    /// No fault yet.
+    pub const fn new() -> Self {
+        Self {
+            first: AtomicU64::new(u64::MAX),
+            fault: Mutex::new(None),
+        }
+    }
+
+    /// Whether nothing was reported.
+    pub fn is_clear(&self) -> bool {
+        self.get().is_none()
+    }
+
+    /// The smallest fault reported. Meaningful once the kernels that report have finished.
+    pub fn get(&self) -> Option<Fault> {
+        *self.lock()
+    }
+
+    /// Takes the smallest fault, leaving the cell as new.
+    pub fn take(&mut self) -> Option<Fault> {
+        *self.first.get_mut() = u64::MAX;
+        self.lock().take()
+    }
+
+    /// Reports a fault. Cold: a run without faults never comes here.
+    #[cold]
+    #[inline(never)]
+    pub fn report(&self, fault: Fault) {
+        let key = u64::from(fault.site) << 32 | fault.position.min(u64::from(u32::MAX));
+        if self.first.fetch_min(key, Ordering::Relaxed) < key {
+            return;
+        }
+        let mut kept = self.lock();
+        if kept.is_none_or(|k| fault < k) {
+            *kept = Some(fault);
+        }
+    }
+
+    /// A panic cannot leave a half-written `Option<Fault>`, so a poisoned lock is as good as any.
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Fault>> {
+        self.fault
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Default for ErrorCell {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,298 @@
+//! Elementwise micro-ops on slots: which loop, and which lanes the packets are read as.
+
+use fearless_simd::prelude::*;
+
+use super::lanes::{InPacket, Wide};
+use super::map::{Operand, Target, map1, map2, map2_long, map3};
+use super::table::{binary_table, unary_table};
+use super::{Axis, Elem};
+use crate::{Binary, Ternary, Unary, math};
+
+/// `target = what(a)`.
+pub(super) fn unary<S: Simd, W: Wide>(
+    simd: S,
+    elem: Elem,
+    what: Unary,
+    target: Target<'_>,
+    a: Operand<'_>,
+) {
+    macro_rules! float {
+        (|$x:ident| $f:expr) => {
+            map1(
+                simd,
+                target,
+                a,
+                #[inline(always)]
+                |p| {
+                    let $x = W::Float::<S>::load(simd, p);
+                    let y: W::Float<S> = $f;
+                    y.packet()
+                },
+            )
+        };
+    }
+    macro_rules! mask {
+        (|$x:ident| $f:expr) => {
+            map1(
+                simd,
+                target,
+                a,
+                #[inline(always)]
+                |p| {
+                    let $x = W::Float::<S>::load(simd, p);
+                    let y: W::Mask<S> = $f;
+                    y.packet()
+                },
+            )
+        };
+    }
+    match elem {
+        Elem::Float => unary_table!(what, simd, float, mask, ()),
+        // `Neg`, the only one.
+        Elem::Int => map1(
+            simd,
+            target,
+            a,
+            #[inline(always)]
+            |p| (W::int(simd, 0) - W::Int::<S>::load(simd, p)).packet(),
+        ),
+        // `Not`, the only one.
+        Elem::Mask => map1(
+            simd,
+            target,
+            a,
+            #[inline(always)]
+            |p| (!W::Mask::<S>::load(simd, p)).packet(),
+        ),
+    }
+}
+
+/// `target = what(a, b)`.
+pub(super) fn binary<S: Simd, W: Wide>(
+    simd: S,
+    elem: Elem,
+    what: Binary,
+    target: Target<'_>,
+    a: Operand<'_>,
+    b: Operand<'_>,
+) {
+    macro_rules! on {
+        ($map:ident, $from:ty, $to:ty, |$x:ident, $y:ident| $f:expr) => {
+            $map(
+                simd,
+                target,
+                a,
+                b,
+                #[inline(always)]
+                |p, q| {
+                    let $x = <$from>::load(simd, p);
+                    let $y = <$from>::load(simd, q);
+                    let z: $to = $f;
+                    z.packet()
+                },
+            )
+        };
+    }
+    macro_rules! float {
+        ($($f:tt)*) => { on!(map2, W::Float::<S>, W::Float::<S>, $($f)*) };
+    }
+    macro_rules! long {
+        ($($f:tt)*) => { on!(map2_long, W::Float::<S>, W::Float::<S>, $($f)*) };
+    }
+    macro_rules! float_mask {
+        ($($f:tt)*) => { on!(map2, W::Float::<S>, W::Mask::<S>, $($f)*) };
+    }
+    macro_rules! int {
+        ($($f:tt)*) => { on!(map2, W::Int::<S>, W::Int::<S>, $($f)*) };
+    }
+    macro_rules! int_mask {
+        ($($f:tt)*) => { on!(map2, W::Int::<S>, W::Mask::<S>, $($f)*) };
+    }
+    macro_rules! mask {
+        ($($f:tt)*) => { on!(map2, W::Mask::<S>, W::Mask::<S>, $($f)*) };
+    }
+    match elem {
+        Elem::Float => binary_table!(what, simd, float, long, float_mask, ()),
+        Elem::Int => match what {
+            Binary::Add => int!(|x, y| x + y),
+            Binary::Sub => int!(|x, y| x - y),
+            Binary::Mul => int!(|x, y| x * y),
+            Binary::Max => int!(|x, y| x.max(y)),
+            Binary::Min => int!(|x, y| x.min(y)),
+            Binary::Lt => int_mask!(|x, y| x.simd_lt(y)),
+            Binary::Le => int_mask!(|x, y| x.simd_le(y)),
+            Binary::Gt => int_mask!(|x, y| x.simd_gt(y)),
+            Binary::Ge => int_mask!(|x, y| x.simd_ge(y)),
+            Binary::Eq => int_mask!(|x, y| x.simd_eq(y)),
+            Binary::Ne => int_mask!(|x, y| x.simd_ne(y)),
+            Binary::Div
+            | Binary::Rem
+            | Binary::Pow
+            | Binary::Copysign
+            | Binary::MulStrong
+            | Binary::DivStrong
+            | Binary::And
+            | Binary::Or
+            | Binary::Xor => {}
+        },
+        Elem::Mask => match what {
+            Binary::And => mask!(|x, y| x & y),
+            Binary::Or => mask!(|x, y| x | y),
+            Binary::Xor | Binary::Ne => mask!(|x, y| x ^ y),
+            Binary::Eq => mask!(|x, y| !(x ^ y)),
+            Binary::Add
+            | Binary::Sub
+            | Binary::Mul
+            | Binary::Div
+            | Binary::Rem
+            | Binary::Max
+            | Binary::Min
+            | Binary::Pow
+            | Binary::Copysign
+            | Binary::MulStrong
+            | Binary::DivStrong
+            | Binary::Lt
+            | Binary::Le
+            | Binary::Gt
+            | Binary::Ge => {}
+        },
+    }
+}
+
+/// `target = what(a, b, c)`.
+pub(super) fn ternary<S: Simd, W: Wide>(
+    simd: S,
+    elem: Elem,
+    what: Ternary,
+    target: Target<'_>,
+    operands: [Operand<'_>; 3],
+) {
+    macro_rules! on {
+        ($first:ty, $rest:ty, |$x:ident, $y:ident, $z:ident| $f:expr) => {
+            map3(
+                simd,
+                target,
+                operands,
+                #[inline(always)]
+                |p, q, r| {
+                    let $x = <$first>::load(simd, p);
+                    let $y = <$rest>::load(simd, q);
+                    let $z = <$rest>::load(simd, r);
+                    let w: $rest = $f;
+                    w.packet()
+                },
+            )
+        };
+    }
+    match (what, elem) {
+        (Ternary::Fma, _) => {
+            on!(W::Float::<S>, W::Float::<S>, |x, y, z| x.mul_add(y, z));
+        }
+        // Bits are bits: one loop serves floats, integers and masks.
+        (Ternary::Select, _) => on!(W::Mask::<S>, W::Int::<S>, |m, x, y| m.select(x, y)),
+        (Ternary::Clamp, Elem::Int) => {
+            on!(W::Int::<S>, W::Int::<S>, |x, lo, hi| x.max(lo).min(hi));
+        }
+        (Ternary::Clamp, _) => on!(W::Float::<S>, W::Float::<S>, |x, lo, hi| math::min(
+            simd,
+            math::max(simd, x, lo),
+            hi
+        )),
+    }
+}
+
+/// `target = a` to the power `exponent`.
+pub(super) fn powi<S: Simd, W: Wide>(simd: S, exponent: i32, target: Target<'_>, a: Operand<'_>) {
+    map1(
+        simd,
+        target,
+        a,
+        #[inline(always)]
+        |p| math::powi(simd, W::Float::<S>::load(simd, p), exponent).packet(),
+    );
+}
+
+/// `target = a` as another kind of element.
+pub(super) fn cast<S: Simd, W: Wide>(
+    simd: S,
+    from: Elem,
+    to: Elem,
+    target: Target<'_>,
+    a: Operand<'_>,
+) {
+    macro_rules! on {
+        ($from:ty, |$x:ident| $f:expr) => {
+            map1(
+                simd,
+                target,
+                a,
+                #[inline(always)]
+                |p| {
+                    let $x = <$from>::load(simd, p);
+                    $f.packet()
+                },
+            )
+        };
+    }
+    match (from, to) {
+        (Elem::Int, Elem::Float) => on!(W::Int::<S>, |x| W::to_float::<S>(x)),
+        (Elem::Float, Elem::Int) => on!(W::Float::<S>, |x| W::to_int::<S>(x)),
+        (Elem::Mask, Elem::Float) => on!(W::Mask::<S>, |m| {
+            m.select(W::float::<S>(simd, 1.0), W::float(simd, 0.0))
+        }),
+        (Elem::Mask, Elem::Int) => on!(W::Mask::<S>, |m| {
+            m.select(W::int::<S>(simd, 1), W::int(simd, 0))
+        }),
+        (Elem::Float, Elem::Float) | (Elem::Int, Elem::Int) | (_, Elem::Mask) => {}
+    }
+}
+
+/// `target` = a constant, given as the bits of an `f64`, an integer, or 0 / not 0.
+pub(super) fn constant<S: Simd, W: Wide>(simd: S, elem: Elem, bits: u64, target: Target<'_>) {
+    simd.vectorize(
+        #[inline(always)]
+        || {
+            let packet = match elem {
+                Elem::Float => W::float::<S>(simd, f64::from_bits(bits)).packet(),
+                Elem::Int => W::int::<S>(simd, bits).packet(),
+                Elem::Mask => W::Mask::<S>::splat(simd, bits != 0).packet(),
+            };
+            for cell in target.cells {
+                cell.set(packet);
+            }
+        },
+    );
+}
+
+/// Sets each row of `target` to the inner indices from `first` on; or each packet to its row's index along an outer
+/// axis, rows counted from `first` and `middle` of them to an outer index.
+#[inline(never)]
+pub(super) fn iota<S: Simd, W: Wide>(
+    simd: S,
+    axis: Axis,
+    elem: Elem,
+    target: Target<'_>,
+    first: usize,
+    middle: usize,
+) {
+    simd.vectorize(
+        #[inline(always)]
+        || {
+            let ramp = W::ramp(simd);
+            for (i, cell) in target.cells.iter().enumerate() {
+                let index = match axis {
+                    Axis::Outer => W::int(simd, ((first + i) / middle) as u64),
+                    Axis::Middle => W::int(simd, ((first + i) % middle) as u64),
+                    Axis::Inner => {
+                        let start = first + i % target.columns * W::Int::<S>::LEN;
+                        ramp + W::int(simd, start as u64)
+                    }
+                };
+                cell.set(match elem {
+                    Elem::Float => W::to_float::<S>(index).packet(),
+                    Elem::Int | Elem::Mask => index.packet(),
+                });
+            }
+        },
+    );
+}

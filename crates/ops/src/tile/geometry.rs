@@ -1,0 +1,280 @@
+//! How a group is cut: tiles that fit a cache, blocks that threads claim, and where each slot stands in scratch.
+
+use std::num::NonZeroUsize;
+
+use super::{Class, Code, Group, MicroOp, Over};
+use crate::thresholds::{
+    BLOCK_ELEMENTS, CHUNK, TILE_CACHE_SHARE, TILE_PACKETS_L1, TILE_PACKETS_L2,
+};
+
+/// Bytes of the caches that one core has for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheSizes {
+    /// First level, data.
+    pub l1: usize,
+    /// Second level.
+    pub l2: usize,
+}
+
+impl CacheSizes {
+    /// What a core of the last decade has at least.
+    pub const SMALL: Self = Self {
+        l1: 32 << 10,
+        l2: 256 << 10,
+    };
+
+    /// The caches of the first core as Linux reports them; [`CacheSizes::SMALL`] where nothing does.
+    pub fn detect() -> Self {
+        let mut sizes = Self::SMALL;
+        for index in 0..8 {
+            let read = |name: &str| {
+                std::fs::read_to_string(format!(
+                    "/sys/devices/system/cpu/cpu0/cache/index{index}/{name}"
+                ))
+            };
+            let (Ok(level), Ok(kind), Ok(size)) = (read("level"), read("type"), read("size"))
+            else {
+                continue;
+            };
+            let Some(bytes) = parse_size(size.trim()) else {
+                continue;
+            };
+            match (level.trim(), kind.trim()) {
+                ("1", "Data" | "Unified") => sizes.l1 = bytes,
+                ("2", "Data" | "Unified") => sizes.l2 = bytes,
+                _ => {}
+            }
+        }
+        sizes
+    }
+}
+
+/// Bytes of a size as the kernel prints it: `48K`, `2M`.
+fn parse_size(text: &str) -> Option<usize> {
+    let (digits, unit) = match text.as_bytes().last()? {
+        b'K' => (&text[..text.len() - 1], 1 << 10),
+        b'M' => (&text[..text.len() - 1], 1 << 20),
+        _ => (text, 1),
+    };
+    digits.parse::<usize>().ok()?.checked_mul(unit)
+}
+
+/// Where an operand stands in scratch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// First packet.
+    pub at: u32,
+    /// How many packets it takes and how it broadcasts.
+    pub class: Class,
+}
+
+/// A micro-op with its slots looked up.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Step {
+    pub code: Code,
+    pub dst: Place,
+    pub a: Place,
+    pub b: Place,
+    pub c: Place,
+    pub imm: u32,
+}
+
+/// The cut of one group: chosen once by [`Group::geometry`], then shared by all blocks. No result depends on it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Geometry {
+    /// Rows of a tile; more than 1 only where a tile is as wide as a block.
+    pub(super) tile_rows: usize,
+    /// Packets of each row in a tile.
+    pub(super) tile_packets: usize,
+    /// Rows of a block.
+    pub(super) block_rows: usize,
+    /// Packets of each row in a block.
+    pub(super) block_packets: usize,
+    /// Blocks side by side along the inner axis.
+    pub(super) column_blocks: usize,
+    /// All blocks.
+    pub(super) blocks: usize,
+    /// Micro-ops with a `Scalar` result.
+    pub(super) prologue: Box<[Step]>,
+    /// The others.
+    pub(super) body: Box<[Step]>,
+    /// First packet of the accumulators of the first reduction; [`ACCUMULATORS`] for each.
+    pub(super) accumulators: usize,
+    /// Packets of scratch that a running block needs.
+    pub(super) scratch: usize,
+}
+
+/// Independent accumulators of a chunk: packet `j` of a chunk goes to accumulator `j % 4`. Part of the definition of
+/// reductions; four hide the latency of an addition.
+pub(super) const ACCUMULATORS: usize = 4;
+
+/// Sizes asked for; the nearest ones that the group allows are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Packets that each full slot may take.
+    pub tile_packets: NonZeroUsize,
+    /// Elements of the space that a block should have.
+    pub block_elements: NonZeroUsize,
+}
+
+impl Group {
+    /// The cut for a machine with these caches.
+    pub fn geometry(&self, caches: &CacheSizes) -> Geometry {
+        let full = self.slots.iter().filter(|&&c| c == Class::Full).count();
+        let packet = retrograde_storage::PACKET_BYTES * full.max(1);
+        let share = |bytes: usize| bytes / TILE_CACHE_SHARE.1 * TILE_CACHE_SHARE.0 / packet;
+        let in_l1 = share(caches.l1);
+        let tile = if in_l1 >= *TILE_PACKETS_L1.start() {
+            in_l1.min(*TILE_PACKETS_L1.end())
+        } else {
+            share(caches.l2).min(TILE_PACKETS_L2)
+        };
+        self.geometry_of(Request {
+            tile_packets: NonZeroUsize::new(tile).unwrap_or(NonZeroUsize::MIN),
+            block_elements: BLOCK_ELEMENTS,
+        })
+    }
+
+    /// The cut nearest to the sizes asked for.
+    pub fn geometry_of(&self, request: Request) -> Geometry {
+        let (rows, row_packets) = (self.rows(), self.row_packets());
+        let chunk_packets = CHUNK / self.width.lanes();
+        let unit_rows = self.unit_rows();
+        let unit_elements = unit_rows.saturating_mul(self.space[2].max(1));
+        let target = request.block_elements.get();
+        let whole_rows = self.has_row_reduction();
+        let (block_rows, block_packets) =
+            if whole_rows || row_packets <= chunk_packets || unit_elements <= target {
+                let units = (target / unit_elements).max(1);
+                (
+                    unit_rows.saturating_mul(units).min(rows.max(1)),
+                    row_packets,
+                )
+            } else {
+                let elements = (target / unit_rows).next_multiple_of(CHUNK).max(CHUNK);
+                (unit_rows, (elements / self.width.lanes()).min(row_packets))
+            };
+        let share = request.tile_packets.get();
+        let (tile_rows, tile_packets) = if whole_rows || block_packets <= share {
+            let fitting = share / block_packets.max(1);
+            (fitting.clamp(1, block_rows), block_packets)
+        } else {
+            // Tiles of equal length rather than a short last one.
+            (1, block_packets.div_ceil(block_packets.div_ceil(share)))
+        };
+        let column_blocks = row_packets.div_ceil(block_packets.max(1)).max(1);
+        let mut at = 0;
+        let places: Vec<Place> = self
+            .slots
+            .iter()
+            .map(|&class| {
+                let place = Place {
+                    at: at as u32,
+                    class,
+                };
+                at += match class {
+                    Class::Full => tile_rows * tile_packets,
+                    Class::Column => tile_rows,
+                    Class::Scalar => 1,
+                };
+                place
+            })
+            .collect();
+        // A slot number that a micro-op does not use is 0, and there may be no slots at all.
+        let nowhere = Place {
+            at: 0,
+            class: Class::Scalar,
+        };
+        let place = |slot: u16| places.get(usize::from(slot)).copied().unwrap_or(nowhere);
+        let steps = |prologue: bool| -> Box<[Step]> {
+            self.ops
+                .iter()
+                .filter(|op| self.in_prologue(op) == prologue)
+                .map(|op| Step {
+                    code: op.code,
+                    dst: place(op.dst),
+                    a: place(op.a),
+                    b: place(op.b),
+                    c: place(op.c),
+                    imm: op.imm,
+                })
+                .collect()
+        };
+        Geometry {
+            tile_rows,
+            tile_packets,
+            block_rows,
+            block_packets,
+            column_blocks,
+            blocks: rows.div_ceil(block_rows) * column_blocks,
+            prologue: steps(true),
+            body: steps(false),
+            accumulators: at,
+            scratch: at + self.reductions.len() * ACCUMULATORS,
+        }
+    }
+
+    /// Blocks of the group: 0 if there are no rows.
+    pub fn blocks(&self, geometry: &Geometry) -> usize {
+        geometry.blocks
+    }
+
+    /// Packets of scratch that [`Group::run_block`] needs.
+    pub fn scratch_packets(&self, geometry: &Geometry) -> usize {
+        geometry.scratch
+    }
+
+    /// Whether a micro-op runs once a block, before the tiles.
+    pub(super) fn in_prologue(&self, op: &MicroOp) -> bool {
+        !matches!(op.code, Code::Store | Code::Reduce)
+            && self.slots.get(usize::from(op.dst)) == Some(&Class::Scalar)
+    }
+
+    /// Whether a tile must span whole rows.
+    fn has_row_reduction(&self) -> bool {
+        self.ops
+            .iter()
+            .any(|op| matches!(op.code, Code::ReduceRow(..)))
+    }
+
+    /// Rows at whose multiples a block may begin without cutting a chunk of any reduction.
+    fn unit_rows(&self) -> usize {
+        let widest = |middle: bool| {
+            self.reductions
+                .iter()
+                .filter(|r| (r.over == Over::Middle) == middle)
+                .map(|r| self.chunks(*r).rows)
+                .max()
+        };
+        let linear = widest(false).unwrap_or(1);
+        let [outer, middle, _] = self.space;
+        match widest(true) {
+            None => linear,
+            Some(rows) if outer <= 1 || middle % rows == 0 => linear.max(rows),
+            // Chunks begin anew with every `o`: only whole `o`s, and those a multiple of the others' chunks. All chunk
+            // sizes are powers of two.
+            Some(_) => middle
+                .max(1)
+                .saturating_mul(linear >> middle.trailing_zeros().min(linear.trailing_zeros())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_as_the_kernel_prints_them() {
+        assert_eq!(parse_size("48K"), Some(49152));
+        assert_eq!(parse_size("2M"), Some(2 << 20));
+        assert_eq!(parse_size("512"), Some(512));
+        assert_eq!(parse_size("many"), None);
+    }
+
+    #[test]
+    fn detection_finds_plausible_caches() {
+        let found = CacheSizes::detect();
+        assert!(found.l1 >= 16 << 10 && found.l2 >= found.l1, "{found:?}");
+    }
+}

@@ -1,0 +1,407 @@
+//! Where tiles meet memory: the one file of the tile engine with `unsafe` in it.
+//!
+//! [`Outside`] is built once a block from the caller's pointers; all else here is safe to call, because whoever built
+//! it promised that the pointers are good for the whole space and every access is checked to stay inside it.
+
+use std::cell::Cell;
+use std::marker::PhantomData;
+
+use bytemuck::Pod;
+use fearless_simd::Simd;
+use retrograde_storage::{DType, PACKET_BYTES, Packet};
+
+use super::lanes::Wide;
+use super::{Class, Group, ViewSpec};
+
+/// The part of the space that a tile covers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tile {
+    /// First row.
+    pub row: usize,
+    /// Rows.
+    pub rows: usize,
+    /// First packet of each row.
+    pub packet: usize,
+    /// Packets of each row.
+    pub packets: usize,
+}
+
+/// A group's memory for the time of one block.
+#[derive(Clone, Copy)]
+pub(super) struct Outside<'g> {
+    group: &'g Group,
+    bases: &'g [*mut u8],
+    partials: &'g [*mut u8],
+}
+
+impl<'g> Outside<'g> {
+    /// # Safety
+    /// As [`Group::run_block`].
+    pub(super) unsafe fn new(
+        group: &'g Group,
+        bases: &'g [*mut u8],
+        partials: &'g [*mut u8],
+    ) -> Self {
+        Self {
+            group,
+            bases,
+            partials,
+        }
+    }
+
+    /// The memory of view `index`.
+    pub(super) fn view(&self, index: u32) -> Strided<'g> {
+        Strided {
+            base: self.bases[index as usize],
+            spec: self.group.views[index as usize],
+            space: self.group.space,
+            lanes: self.group.width.lanes(),
+            group: PhantomData,
+        }
+    }
+
+    /// The memory for partial results of reduction `r`.
+    pub(super) fn partial(&self, r: usize) -> Flat<'g> {
+        // SAFETY: promised when `self` was made: each block accesses the chunks that it holds alone.
+        unsafe { Flat::new(self.partials[r], self.group.partial_bytes(r)) }
+    }
+}
+
+/// A view of memory with the promise that every element of the space is there.
+#[derive(Clone, Copy)]
+pub(super) struct Strided<'g> {
+    base: *mut u8,
+    spec: ViewSpec,
+    space: [usize; 3],
+    lanes: usize,
+    group: PhantomData<&'g Group>,
+}
+
+/// One row of a tile in memory.
+struct Row {
+    /// The row's first element within the tile.
+    first: *mut u8,
+    /// Valid elements.
+    len: usize,
+}
+
+impl Strided<'_> {
+    /// The rows of a tile.
+    ///
+    /// # Panics
+    /// If the tile is not inside the space.
+    #[inline(always)]
+    fn rows(&self, tile: Tile) -> impl Iterator<Item = Row> {
+        let [outer, middle, inner] = self.space;
+        let first = tile.packet * self.lanes;
+        assert!(tile.row + tile.rows <= outer * middle && first <= inner);
+        let len = (tile.packets * self.lanes).min(inner - first);
+        let size = self.spec.dtype.size() as isize;
+        let [so, sm, sn] = self.spec.strides.map(|s| s * size);
+        let (mut o, mut m) = if tile.rows == 0 {
+            (0, 0)
+        } else {
+            (tile.row / middle, tile.row % middle)
+        };
+        let base = self.base;
+        (0..tile.rows).map(move |_| {
+            let offset = o as isize * so + m as isize * sm + first as isize * sn;
+            m += 1;
+            if m == middle {
+                (o, m) = (o + 1, 0);
+            }
+            Row {
+                // Wrapping: with `len` 0 there may be no element, and then the pointer is not read.
+                first: base.wrapping_offset(offset),
+                len,
+            }
+        })
+    }
+
+    /// The bytes between neighbours along the inner axis.
+    fn step(&self) -> isize {
+        self.spec.strides[2] * self.spec.dtype.size() as isize
+    }
+
+    /// Reads a tile into a slot.
+    #[inline(never)]
+    pub(super) fn load<S: Simd, W: Wide>(
+        &self,
+        simd: S,
+        tile: Tile,
+        slot: &[Cell<Packet>],
+        class: Class,
+    ) {
+        simd.vectorize(
+            #[inline(always)]
+            || {
+                if self.spec.dtype == DType::Bool {
+                    // SAFETY: called with the address of an element of the view: a byte.
+                    let read = |at: *const u8| W::mask_lane(unsafe { at.read() } != 0);
+                    match self.step() {
+                        1 => self.load_with(tile, slot, class, 1, read),
+                        step => self.load_with(tile, slot, class, step, read),
+                    }
+                } else if class == Class::Full && self.step() == size_of::<W::Bits>() as isize {
+                    self.load_dense(tile, slot);
+                } else {
+                    // SAFETY: called with the address of an element of the view, which has the size of `W::Bits` by
+                    // the verifier; any bits are a valid integer.
+                    let read = |at: *const u8| unsafe { at.cast::<W::Bits>().read_unaligned() };
+                    self.load_with(tile, slot, class, self.step(), read);
+                }
+            },
+        );
+    }
+
+    /// Rows of neighbouring elements of the group's width.
+    #[inline(always)]
+    fn load_dense(&self, tile: Tile, slot: &[Cell<Packet>]) {
+        if tile.packets == 0 {
+            return;
+        }
+        for (row, cells) in self.rows(tile).zip(slot.chunks_exact(tile.packets)) {
+            let whole = row.len / self.lanes;
+            for (i, cell) in cells[..whole].iter().enumerate() {
+                // SAFETY: the row has `row.len` elements from `first` on, so this packet's 64 bytes are among them.
+                cell.set(unsafe { row.first.cast::<Packet>().add(i).read_unaligned() });
+            }
+            let rest = row.len % self.lanes * self.spec.dtype.size();
+            if rest > 0 {
+                let mut bytes = [0u8; PACKET_BYTES];
+                // SAFETY: these `rest` bytes are the row's last elements; the array is larger and is ours.
+                unsafe {
+                    let from = row.first.add(whole * PACKET_BYTES);
+                    std::ptr::copy_nonoverlapping(from, bytes.as_mut_ptr(), rest);
+                }
+                cells[whole].set(Packet::from_lanes(bytes));
+            }
+        }
+    }
+
+    /// Any class and stride; `read` gets the address of an element.
+    #[inline(always)]
+    fn load_with<B: Pod>(
+        &self,
+        tile: Tile,
+        slot: &[Cell<Packet>],
+        class: Class,
+        step: isize,
+        read: impl Fn(*const u8) -> B,
+    ) {
+        match class {
+            // No extent is 0 here: blocks without rows do not exist, and a scalar stands for the whole space.
+            Class::Scalar => slot[0].set(splat(read(self.base))),
+            Class::Column => {
+                for (row, cell) in self.rows(column(tile)).zip(slot) {
+                    cell.set(splat(read(row.first)));
+                }
+            }
+            Class::Full if tile.packets == 0 => {}
+            Class::Full if step == 0 => {
+                for (row, cells) in self.rows(tile).zip(slot.chunks_exact(tile.packets)) {
+                    let value = splat(read(row.first));
+                    for cell in cells {
+                        cell.set(value);
+                    }
+                }
+            }
+            Class::Full => {
+                for (row, cells) in self.rows(tile).zip(slot.chunks_exact(tile.packets)) {
+                    let mut at = row.first.cast_const();
+                    for (i, cell) in cells.iter().enumerate() {
+                        let mut packet = Packet::ZERO;
+                        let lanes = lanes_of::<B>(&mut packet);
+                        let valid = (row.len - i * self.lanes).min(lanes.len());
+                        for lane in &mut lanes[..valid] {
+                            *lane = read(at);
+                            at = at.wrapping_offset(step);
+                        }
+                        cell.set(packet);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes a slot's valid lanes to memory.
+    #[inline(never)]
+    pub(super) fn store<S: Simd, W: Wide>(
+        &self,
+        simd: S,
+        tile: Tile,
+        slot: &[Cell<Packet>],
+        class: Class,
+    ) {
+        simd.vectorize(
+            #[inline(always)]
+            || {
+                if self.spec.dtype == DType::Bool {
+                    let zero = <W::Bits as bytemuck::Zeroable>::zeroed();
+                    let write = |at: *mut u8, lane: W::Bits| {
+                        let set = bytemuck::bytes_of(&lane) != bytemuck::bytes_of(&zero);
+                        // SAFETY: called with the address of an element of the view: a byte.
+                        unsafe { at.write(u8::from(set)) };
+                    };
+                    self.store_with(tile, slot, class, write);
+                } else if class == Class::Full && self.step() == size_of::<W::Bits>() as isize {
+                    self.store_dense(tile, slot);
+                } else {
+                    let write = |at: *mut u8, lane: W::Bits| {
+                        // SAFETY: called with the address of an element of the view, which has the size of `W::Bits`
+                        // by the verifier.
+                        unsafe { at.cast::<W::Bits>().write_unaligned(lane) };
+                    };
+                    self.store_with(tile, slot, class, write);
+                }
+            },
+        );
+    }
+
+    /// Rows of neighbouring elements of the group's width.
+    #[inline(always)]
+    fn store_dense(&self, tile: Tile, slot: &[Cell<Packet>]) {
+        if tile.packets == 0 {
+            return;
+        }
+        for (row, cells) in self.rows(tile).zip(slot.chunks_exact(tile.packets)) {
+            let whole = row.len / self.lanes;
+            for (i, cell) in cells[..whole].iter().enumerate() {
+                // SAFETY: the row has `row.len` elements from `first` on, so this packet's 64 bytes are among them; no
+                // other thread touches them, by the contract of `run_block`.
+                unsafe {
+                    row.first
+                        .cast::<Packet>()
+                        .add(i)
+                        .write_unaligned(cell.get())
+                };
+            }
+            let rest = row.len % self.lanes * self.spec.dtype.size();
+            if rest > 0 {
+                let bytes: [u8; PACKET_BYTES] = cells[whole].get().lanes();
+                // SAFETY: these `rest` bytes are the row's last elements; the array is larger and is ours.
+                unsafe {
+                    let to = row.first.add(whole * PACKET_BYTES);
+                    std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, rest);
+                }
+            }
+        }
+    }
+
+    /// Any class and stride; `write` gets the address of an element and its lane.
+    #[inline(always)]
+    fn store_with<B: Pod>(
+        &self,
+        tile: Tile,
+        slot: &[Cell<Packet>],
+        class: Class,
+        write: impl Fn(*mut u8, B),
+    ) {
+        if class == Class::Column {
+            for (row, cell) in self.rows(column(tile)).zip(slot) {
+                write(row.first, lanes_of::<B>(&mut cell.get())[0]);
+            }
+        } else if tile.packets > 0 {
+            let step = self.step();
+            for (row, cells) in self.rows(tile).zip(slot.chunks_exact(tile.packets)) {
+                let mut at = row.first;
+                for (i, cell) in cells.iter().enumerate() {
+                    let mut packet = cell.get();
+                    let lanes = lanes_of::<B>(&mut packet);
+                    let valid = (row.len - i * self.lanes).min(lanes.len());
+                    for lane in &lanes[..valid] {
+                        write(at, *lane);
+                        at = at.wrapping_offset(step);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The rows of a tile without their elements.
+fn column(tile: Tile) -> Tile {
+    Tile {
+        packet: 0,
+        packets: 0,
+        ..tile
+    }
+}
+
+/// A packet as lanes of the size of `B`.
+#[inline(always)]
+fn lanes_of<B: Pod>(packet: &mut Packet) -> &mut [B] {
+    bytemuck::cast_slice_mut(std::slice::from_mut(packet))
+}
+
+/// `lane` in every lane.
+#[inline(always)]
+fn splat<B: Pod>(lane: B) -> Packet {
+    let mut packet = Packet::ZERO;
+    lanes_of::<B>(&mut packet).fill(lane);
+    packet
+}
+
+/// Memory of a reduction's partial results or result, with the promise that `bytes` bytes are there and that nobody
+/// else writes what is accessed.
+#[derive(Clone, Copy)]
+pub(super) struct Flat<'g> {
+    base: *mut u8,
+    bytes: usize,
+    group: PhantomData<&'g Group>,
+}
+
+impl Flat<'_> {
+    /// # Safety
+    /// `base` is valid for reads (and writes, if any are asked for) of `bytes` bytes for the lifetime, free of data
+    /// races.
+    pub(super) unsafe fn new(base: *mut u8, bytes: usize) -> Self {
+        Self {
+            base,
+            bytes,
+            group: PhantomData,
+        }
+    }
+
+    /// Packet `index`.
+    #[inline(always)]
+    pub(super) fn packet(self, index: usize) -> Packet {
+        let at = index * PACKET_BYTES;
+        assert!(at + PACKET_BYTES <= self.bytes);
+        // SAFETY: inside the memory promised, by the assertion; any bits are a packet.
+        unsafe { self.base.add(at).cast::<Packet>().read_unaligned() }
+    }
+
+    /// Sets packet `index`.
+    #[inline(always)]
+    pub(super) fn set_packet(self, index: usize, packet: Packet) {
+        let at = index * PACKET_BYTES;
+        assert!(at + PACKET_BYTES <= self.bytes);
+        // SAFETY: inside the memory promised, by the assertion.
+        unsafe { self.base.add(at).cast::<Packet>().write_unaligned(packet) };
+    }
+
+    /// Element `index` in every lane.
+    #[inline(always)]
+    pub(super) fn lane<B: Pod>(self, index: usize) -> Packet {
+        let at = index * size_of::<B>();
+        assert!(at + size_of::<B>() <= self.bytes);
+        // SAFETY: inside the memory promised, by the assertion; `B` is plain data.
+        splat(unsafe { self.base.add(at).cast::<B>().read_unaligned() })
+    }
+
+    /// Sets `count` elements from `index` on to the first lanes of `packet`.
+    #[inline(always)]
+    pub(super) fn set_lanes<B: Pod>(self, index: usize, count: usize, mut packet: Packet) {
+        let at = index * size_of::<B>();
+        let lanes = &lanes_of::<B>(&mut packet)[..count];
+        assert!(at + size_of_val(lanes) <= self.bytes);
+        // SAFETY: inside the memory promised, by the assertion; the lanes are our own copy.
+        unsafe {
+            let to = self.base.add(at).cast::<B>();
+            for (i, lane) in lanes.iter().enumerate() {
+                to.add(i).write_unaligned(*lane);
+            }
+        }
+    }
+}

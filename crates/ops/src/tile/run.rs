@@ -1,0 +1,214 @@
+//! Running a block tile by tile, and combining what blocks left.
+
+use std::cell::Cell;
+
+use fearless_simd::Simd;
+use retrograde_storage::Packet;
+
+use super::geometry::{ACCUMULATORS, Place, Step};
+use super::lanes::{Eight, Four, Wide};
+use super::map::{self, Operand, Target, Walk};
+use super::memory::{Flat, Outside, Tile};
+use super::reduce::{self, Reducing};
+use super::{Axis, Class, Code, Geometry, Group, Width, apply};
+use crate::{Level, at_level};
+
+impl Group {
+    /// Runs one block.
+    ///
+    /// # Safety
+    /// The group passed [`Group::check`] and `geometry` is one of its own. `bases[k]` is valid for every element that
+    /// view `k` has in the space, `partials[r]` for [`Group::partial_bytes`] of reduction `r`. Blocks may run on
+    /// several threads at once; nothing else may access memory that is stored to or partial results while they run,
+    /// and an element that is stored may be loaded at the same position of the space only, and not at all if it is stored
+    /// from a `Column` (a row may be cut, and each part loads its columns).
+    ///
+    /// # Panics
+    /// If `block` is not less than [`Group::blocks`], or `scratch` is shorter than [`Group::scratch_packets`].
+    pub unsafe fn run_block(
+        &self,
+        level: Level,
+        geometry: &Geometry,
+        bases: &[*mut u8],
+        partials: &[*mut u8],
+        block: usize,
+        scratch: &[Cell<Packet>],
+    ) {
+        assert!(block < geometry.blocks);
+        // SAFETY: the caller's promise.
+        let outside = unsafe { Outside::new(self, bases, partials) };
+        let run = Running {
+            group: self,
+            geometry,
+            outside,
+            scratch: &scratch[..geometry.scratch],
+        };
+        match self.width {
+            Width::Four => at_level!(level, simd => run.block::<_, Four>(simd, block)),
+            Width::Eight => at_level!(level, simd => run.block::<_, Eight>(simd, block)),
+        }
+    }
+
+    /// Combines the partial results of reduction `r` into `out`, [`Group::result_len`] elements in row-major order.
+    /// Without any elements to reduce the result is the reduction's identity.
+    ///
+    /// # Safety
+    /// All blocks ran; `partial` is valid for reads of [`Group::partial_bytes`], `out` for writes of the result, and
+    /// the two do not overlap.
+    pub unsafe fn finish(&self, level: Level, r: usize, partial: *const u8, out: *mut u8) {
+        let bytes = self.result_len(r) * self.width.bytes();
+        // SAFETY: the caller's promise; what `partial` points to is only read.
+        let partial = unsafe { Flat::new(partial.cast_mut(), self.partial_bytes(r)) };
+        // SAFETY: the caller's promise.
+        let out = unsafe { Flat::new(out, bytes) };
+        match self.width {
+            Width::Four => {
+                at_level!(level, simd => reduce::finish::<_, Four>(simd, self, r, partial, out));
+            }
+            Width::Eight => {
+                at_level!(level, simd => reduce::finish::<_, Eight>(simd, self, r, partial, out));
+            }
+        }
+    }
+}
+
+/// A block being run.
+struct Running<'r> {
+    group: &'r Group,
+    geometry: &'r Geometry,
+    outside: Outside<'r>,
+    scratch: &'r [Cell<Packet>],
+}
+
+impl<'r> Running<'r> {
+    fn block<S: Simd, W: Wide>(&self, simd: S, block: usize) {
+        let geometry = self.geometry;
+        let first_row = block / geometry.column_blocks * geometry.block_rows;
+        let last_row = (first_row + geometry.block_rows).min(self.group.rows());
+        let first = block % geometry.column_blocks * geometry.block_packets;
+        let last = (first + geometry.block_packets).min(self.group.row_packets());
+        let mut tile = Tile {
+            row: first_row,
+            rows: 0,
+            packet: 0,
+            packets: 0,
+        };
+        for step in &geometry.prologue {
+            self.step::<S, W>(simd, step, tile);
+        }
+        while tile.row < last_row {
+            tile.rows = geometry.tile_rows.min(last_row - tile.row);
+            tile.packet = first;
+            // Once even without packets: rows of no elements still have sums.
+            loop {
+                tile.packets = geometry.tile_packets.min(last - tile.packet);
+                for step in &geometry.body {
+                    self.step::<S, W>(simd, step, tile);
+                }
+                tile.packet += tile.packets;
+                if tile.packet >= last {
+                    break;
+                }
+            }
+            tile.row += tile.rows;
+        }
+    }
+
+    /// The packets of a slot that a tile uses.
+    #[inline(always)]
+    fn cells(&self, place: Place, tile: Tile) -> &'r [Cell<Packet>] {
+        let len = match place.class {
+            Class::Full => tile.rows * tile.packets,
+            Class::Column => tile.rows,
+            Class::Scalar => 1,
+        };
+        &self.scratch[place.at as usize..][..len]
+    }
+
+    #[inline(always)]
+    fn target(&self, place: Place, tile: Tile) -> Target<'r> {
+        Target {
+            cells: self.cells(place, tile),
+            columns: match place.class {
+                Class::Full => tile.packets,
+                Class::Column | Class::Scalar => 1,
+            },
+        }
+    }
+
+    /// An operand of a micro-op whose result has class `target`.
+    #[inline(always)]
+    fn operand(&self, place: Place, target: Class, tile: Tile) -> Operand<'r> {
+        Operand {
+            cells: self.cells(place, tile),
+            walk: match place.class {
+                class if class == target => Walk::Each,
+                Class::Column => Walk::Row,
+                Class::Scalar | Class::Full => Walk::One,
+            },
+        }
+    }
+
+    #[inline(always)]
+    fn step<S: Simd, W: Wide>(&self, simd: S, step: &Step, tile: Tile) {
+        let target = || self.target(step.dst, tile);
+        let operand = |place: Place| self.operand(place, step.dst.class, tile);
+        match step.code {
+            Code::Load => {
+                let slot = self.cells(step.dst, tile);
+                let view = self.outside.view(step.imm);
+                view.load::<S, W>(simd, tile, slot, step.dst.class);
+            }
+            // A row cut into several tiles has its column once: the first tile's. Another block may have the others.
+            Code::Store | Code::Reduce if step.a.class == Class::Column && tile.packet > 0 => {}
+            Code::Store => {
+                let slot = self.cells(step.a, tile);
+                let view = self.outside.view(step.imm);
+                view.store::<S, W>(simd, tile, slot, step.a.class);
+            }
+            Code::Const(elem) => {
+                let bits = self.group.constants[step.imm as usize];
+                apply::constant::<S, W>(simd, elem, bits, target());
+            }
+            Code::Iota(axis, elem) => {
+                let first = match axis {
+                    Axis::Inner => tile.packet * self.group.width.lanes(),
+                    Axis::Outer | Axis::Middle => tile.row,
+                };
+                let middle = self.group.space[1];
+                apply::iota::<S, W>(simd, axis, elem, target(), first, middle);
+            }
+            Code::Copy => map::copy(target(), operand(step.a)),
+            Code::Unary(elem, what) => {
+                apply::unary::<S, W>(simd, elem, what, target(), operand(step.a));
+            }
+            Code::Binary(elem, what) => {
+                let (a, b) = (operand(step.a), operand(step.b));
+                apply::binary::<S, W>(simd, elem, what, target(), a, b);
+            }
+            Code::Ternary(elem, what) => {
+                let operands = [step.a, step.b, step.c].map(operand);
+                apply::ternary::<S, W>(simd, elem, what, target(), operands);
+            }
+            Code::PowI => {
+                apply::powi::<S, W>(simd, step.imm as i32, target(), operand(step.a));
+            }
+            Code::Cast(from, to) => {
+                apply::cast::<S, W>(simd, from, to, target(), operand(step.a));
+            }
+            Code::ReduceRow(elem, kind) => {
+                let (target, source) = (self.cells(step.dst, tile), self.cells(step.a, tile));
+                let inner = self.group.space[2];
+                reduce::rows::<S, W>(simd, elem, kind, target, source, inner);
+            }
+            Code::Reduce => {
+                let r = step.imm as usize;
+                let accumulators =
+                    &self.scratch[self.geometry.accumulators + r * ACCUMULATORS..][..ACCUMULATORS];
+                let partial = self.outside.partial(r);
+                let reducing = Reducing::new(self.group, r, partial, accumulators);
+                reducing.tile::<S, W>(simd, tile, self.cells(step.a, tile));
+            }
+        }
+    }
+}

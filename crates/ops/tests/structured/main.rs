@@ -1,0 +1,6 @@
+//! The structured kernels against naive oracles on random strided views.
+
+mod common;
+mod gather;
+mod moves;
+mod random;
