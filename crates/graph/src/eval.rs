@@ -47,6 +47,11 @@ impl<T: Float> Gradients<T> {
         let (start, shape) = (*self.ranges.get(p.index())?)?;
         Array::from_vec(self.column[start..start + shape.len()].to_vec(), shape).ok()
     }
+    /// As [`get`](Self::get), borrowed.
+    pub fn slice(&self, p: Param) -> Option<&[T]> {
+        let (start, shape) = self.ranges.get(p.index())?.as_ref()?;
+        self.column.get(*start..start + shape.len())
+    }
     /// Adds other gradients of the same table (accumulation over micro-batches).
     pub fn add(&mut self, other: &Self) -> Result<()> {
         if self.column.len() != other.column.len() {
