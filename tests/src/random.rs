@@ -23,8 +23,23 @@ pub struct Recipe {
 
 /// Extents that inputs are made of: scalars, ones, zeros, part packets, more than a tile, more than a block.
 const SHAPES: &[&[usize]] = &[
-    &[], &[1], &[7], &[17], &[33], &[4, 5], &[1, 6], &[6, 1], &[3, 1, 5], &[2, 3, 4], &[0, 3], &[2, 1, 3, 2], &[40, 26],
-    &[23, 23], &[1030], &[2, 2, 9, 5], &[300, 257],
+    &[],
+    &[1],
+    &[7],
+    &[17],
+    &[33],
+    &[4, 5],
+    &[1, 6],
+    &[6, 1],
+    &[3, 1, 5],
+    &[2, 3, 4],
+    &[0, 3],
+    &[2, 1, 3, 2],
+    &[40, 26],
+    &[23, 23],
+    &[1030],
+    &[2, 2, 9, 5],
+    &[300, 257],
 ];
 
 /// No value grows larger than this.
@@ -33,7 +48,13 @@ const LARGEST: usize = 90_000;
 /// Recipes of up to `steps` steps.
 pub fn recipes(steps: usize, smooth: bool, products: bool) -> impl Strategy<Value = Recipe> {
     let steps = prop::collection::vec(any::<[u8; 4]>(), 1..=steps);
-    (0..SHAPES.len(), any::<u64>(), steps).prop_map(move |(shape, data, steps)| Recipe { shape, data, steps, smooth, products })
+    (0..SHAPES.len(), any::<u64>(), steps).prop_map(move |(shape, data, steps)| Recipe {
+        shape,
+        data,
+        steps,
+        smooth,
+        products,
+    })
 }
 
 /// How many inputs a recipe has.
@@ -63,7 +84,10 @@ impl Recipe {
     }
 
     /// Every value computed, the last ones last; and a scalar that depends on several of them.
-    pub fn build<'t, T: Float>(&self, inputs: [Var<'t, T>; INPUTS]) -> Result<(Var<'t, T>, Vec<Var<'t, T>>)> {
+    pub fn build<'t, T: Float>(
+        &self,
+        inputs: [Var<'t, T>; INPUTS],
+    ) -> Result<(Var<'t, T>, Vec<Var<'t, T>>)> {
         let mut pool = inputs.to_vec();
         for &step in &self.steps {
             let x = pool[usize::from(step[1]) % pool.len()];
@@ -84,16 +108,29 @@ impl Recipe {
     }
 
     /// A value that `x` can be combined with.
-    fn partner<'t, T: Float>(&self, pool: &[Var<'t, T>], x: Var<'t, T>, choice: u8) -> Result<Var<'t, T>> {
+    fn partner<'t, T: Float>(
+        &self,
+        pool: &[Var<'t, T>],
+        x: Var<'t, T>,
+        choice: u8,
+    ) -> Result<Var<'t, T>> {
         let shape = x.shape()?;
         let mut fitting = Vec::new();
         for &v in pool {
             let other = v.shape()?;
-            let fits = shape.iter().rev().zip(other.iter().rev()).all(|(&a, &b)| a == b || a == 1 || b == 1);
+            let fits = shape
+                .iter()
+                .rev()
+                .zip(other.iter().rev())
+                .all(|(&a, &b)| a == b || a == 1 || b == 1);
             let size: usize = (0..shape.len().max(other.len()))
                 .map(|i| {
                     let at = |s: &[usize]| s.len().checked_sub(i + 1).map_or(1, |i| s[i]);
-                    if at(&shape) == 1 { at(&other) } else { at(&shape) }
+                    if at(&shape) == 1 {
+                        at(&other)
+                    } else {
+                        at(&shape)
+                    }
                 })
                 .product();
             if fits && size <= LARGEST {
@@ -103,7 +140,12 @@ impl Recipe {
         Ok(fitting[usize::from(choice) % fitting.len()])
     }
 
-    fn step<'t, T: Float>(&self, x: Var<'t, T>, y: Var<'t, T>, [op, _, _, k]: [u8; 4]) -> Result<Option<Var<'t, T>>> {
+    fn step<'t, T: Float>(
+        &self,
+        x: Var<'t, T>,
+        y: Var<'t, T>,
+        [op, _, _, k]: [u8; 4],
+    ) -> Result<Option<Var<'t, T>>> {
         let shape = x.shape()?;
         let (rank, k) = (shape.len(), usize::from(k));
         let axis = if rank == 0 { 0 } else { (k % rank) as isize };

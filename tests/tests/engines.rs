@@ -3,27 +3,39 @@
 use std::num::NonZeroUsize;
 
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
-use retrograde::prelude::*;
 use retrograde::Options;
+use retrograde::prelude::*;
 use retrograde_ops::Level;
 use retrograde_tests::bits::{first_difference_of_all, first_distance};
 use retrograde_tests::long;
 use retrograde_tests::random::{INPUTS, Recipe, recipes};
 
 /// Runs a check on random recipes: always the same few, or many new ones.
-fn check(steps: usize, smooth: bool, products: bool, f: impl Fn(&Recipe) -> Result<Option<String>>) {
+fn check(
+    steps: usize,
+    smooth: bool,
+    products: bool,
+    f: impl Fn(&Recipe) -> Result<Option<String>>,
+) {
     let config = Config {
         cases: if long() { 4000 } else { 48 },
-        rng_seed: if long() { RngSeed::Random } else { RngSeed::Fixed(11) },
+        rng_seed: if long() {
+            RngSeed::Random
+        } else {
+            RngSeed::Fixed(11)
+        },
         failure_persistence: None,
         max_shrink_iters: 2000,
         ..Config::default()
     };
-    let outcome = TestRunner::new(config).run(&recipes(steps, smooth, products), |recipe| match f(&recipe) {
-        Ok(None) => Ok(()),
-        Ok(Some(difference)) => Err(TestCaseError::fail(difference)),
-        Err(e) => Err(TestCaseError::fail(e.to_string())),
-    });
+    let outcome =
+        TestRunner::new(config).run(&recipes(steps, smooth, products), |recipe| {
+            match f(&recipe) {
+                Ok(None) => Ok(()),
+                Ok(Some(difference)) => Err(TestCaseError::fail(difference)),
+                Err(e) => Err(TestCaseError::fail(e.to_string())),
+            }
+        });
     if let Err(e) = outcome {
         panic!("{e}");
     }
@@ -37,13 +49,20 @@ fn programs<T: Float>(recipe: &Recipe) -> Result<[Program; 2]> {
     Ok([values, loss.value_and_grad()?])
 }
 
-fn run<T: Float>(p: &Program, ws: &mut Workspace, inputs: &[Array<T>; INPUTS]) -> Result<Vec<Array<T>>> {
+fn run<T: Float>(
+    p: &Program,
+    ws: &mut Workspace,
+    inputs: &[Array<T>; INPUTS],
+) -> Result<Vec<Array<T>>> {
     let out = p.run(ws, inputs.each_ref())?;
     (0..out.len()).map(|i| out.array(i)).collect()
 }
 
 /// Runs two times and demands that nothing is left behind by the first.
-fn run_twice<T: Float>(p: &Program, inputs: &[Array<T>; INPUTS]) -> Result<Result<Vec<Array<T>>, String>> {
+fn run_twice<T: Float>(
+    p: &Program,
+    inputs: &[Array<T>; INPUTS],
+) -> Result<Result<Vec<Array<T>>, String>> {
     let mut ws = p.workspace()?;
     let first = run(p, &mut ws, inputs)?;
     let second = run(p, &mut ws, inputs)?;
@@ -68,7 +87,10 @@ fn same_bits<T: Float>(recipe: &Recipe, variants: &[(&str, Options)]) -> Result<
                 Err(difference) => Some(difference),
             };
             if let Some(difference) = difference {
-                return Ok(Some(format!("default and {name}: {difference}\n{}\n{program}\n{name}:\n{variant}", program.listing())));
+                return Ok(Some(format!(
+                    "default and {name}: {difference}\n{}\n{program}\n{name}:\n{variant}",
+                    program.listing()
+                )));
             }
         }
     }
@@ -77,30 +99,80 @@ fn same_bits<T: Float>(recipe: &Recipe, variants: &[(&str, Options)]) -> Result<
 
 fn variants() -> Vec<(&'static str, Options)> {
     let base = Options::default();
-    let tile = |packets| Options { tile: NonZeroUsize::new(packets), ..base };
+    let tile = |packets| Options {
+        tile: NonZeroUsize::new(packets),
+        ..base
+    };
     vec![
-        ("unoptimised", Options { optimise: false, ..base }),
-        ("unfused", Options { fuse: false, ..base }),
-        ("unfused, poisoned", Options { fuse: false, share: false, poison: true, ..base }),
-        ("pinned, poisoned", Options { share: false, poison: true, ..base }),
-        ("planned, poisoned", Options { poison: true, ..base }),
+        (
+            "unoptimised",
+            Options {
+                optimise: false,
+                ..base
+            },
+        ),
+        (
+            "unfused",
+            Options {
+                fuse: false,
+                ..base
+            },
+        ),
+        (
+            "unfused, poisoned",
+            Options {
+                fuse: false,
+                share: false,
+                poison: true,
+                ..base
+            },
+        ),
+        (
+            "pinned, poisoned",
+            Options {
+                share: false,
+                poison: true,
+                ..base
+            },
+        ),
+        (
+            "planned, poisoned",
+            Options {
+                poison: true,
+                ..base
+            },
+        ),
         ("one thread", Options { threads: 1, ..base }),
         ("two threads", Options { threads: 2, ..base }),
         ("tiles of 1", tile(1)),
         ("tiles of 8", tile(8)),
         ("tiles of 64", tile(64)),
-        ("plain", Options { optimise: false, fuse: false, share: false, poison: true, threads: 1, ..base }),
+        (
+            "plain",
+            Options {
+                optimise: false,
+                fuse: false,
+                share: false,
+                poison: true,
+                threads: 1,
+                ..base
+            },
+        ),
     ]
 }
 
 #[test]
 fn options_f32() {
-    check(14, false, true, |recipe| same_bits::<f32>(recipe, &variants()));
+    check(14, false, true, |recipe| {
+        same_bits::<f32>(recipe, &variants())
+    });
 }
 
 #[test]
 fn options_f64() {
-    check(14, false, true, |recipe| same_bits::<f64>(recipe, &variants()));
+    check(14, false, true, |recipe| {
+        same_bits::<f64>(recipe, &variants())
+    });
 }
 
 /// A tape's values and gradients.
@@ -112,7 +184,10 @@ fn on_tape<T: Float>(recipe: &Recipe, inputs: &[Array<T>; INPUTS]) -> Result<Vec
     let mut results = vec![loss.value()?];
     for (leaf, input) in leaves.iter().zip(inputs) {
         // A variable without influence has no gradient on a tape, zeros in a program.
-        results.push(leaf.grad().or_else(|_| Array::try_zeros(input.shape()).map_err(Error::from))?);
+        results.push(
+            leaf.grad()
+                .or_else(|_| Array::try_zeros(input.shape()).map_err(Error::from))?,
+        );
     }
     Ok(results)
 }
@@ -123,7 +198,10 @@ fn tape_equals_program() {
         let inputs = recipe.inputs::<f64>();
         let [_, gradient] = programs::<f64>(recipe)?;
         let expected = run(&gradient, &mut gradient.workspace()?, &inputs)?;
-        Ok(first_difference_of_all(&expected, &on_tape(recipe, &inputs)?))
+        Ok(first_difference_of_all(
+            &expected,
+            &on_tape(recipe, &inputs)?,
+        ))
     });
 }
 
@@ -143,16 +221,37 @@ fn reads_equal_program() {
 
 #[test]
 fn wide_levels_agree() {
-    let levels: Vec<Level> = Level::available().into_iter().filter(|&l| l > Level::Baseline).collect();
-    let variants: Vec<_> = levels.iter().map(|&level| (level.name(), Options { level, ..Options::default() })).collect();
-    check(14, false, false, |recipe| same_bits::<f32>(recipe, &variants));
-    check(14, false, false, |recipe| same_bits::<f64>(recipe, &variants));
+    let levels: Vec<Level> = Level::available()
+        .into_iter()
+        .filter(|&l| l > Level::Baseline)
+        .collect();
+    let variants: Vec<_> = levels
+        .iter()
+        .map(|&level| {
+            (
+                level.name(),
+                Options {
+                    level,
+                    ..Options::default()
+                },
+            )
+        })
+        .collect();
+    check(14, false, false, |recipe| {
+        same_bits::<f32>(recipe, &variants)
+    });
+    check(14, false, false, |recipe| {
+        same_bits::<f64>(recipe, &variants)
+    });
 }
 
 fn near_baseline<T: Float>(recipe: &Recipe, tolerance: f64) -> Result<Option<String>> {
     let inputs = recipe.inputs::<T>();
     for program in programs::<T>(recipe)? {
-        let narrow = program.with_options(Options { level: Level::Baseline, ..Options::default() })?;
+        let narrow = program.with_options(Options {
+            level: Level::Baseline,
+            ..Options::default()
+        })?;
         let expected = run(&program, &mut program.workspace()?, &inputs)?;
         let found = run(&narrow, &mut narrow.workspace()?, &inputs)?;
         if let Some(distance) = first_distance(&expected, &found, tolerance) {

@@ -18,7 +18,7 @@ entity_id!(
 
 /// Opcode and operands. Sixteen bytes, pinned by a test: replay and cache lookups walk millions of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Inst {
+pub(crate) struct Inst {
     /// What to do.
     pub op: Op,
     len: u8,
@@ -415,7 +415,7 @@ impl List {
 }
 
 /// `shape` with extent 1 on `axes`.
-pub fn kept(shape: Shape, axes: u8) -> Shape {
+pub(crate) fn kept(shape: Shape, axes: u8) -> Shape {
     let mut dims = shape.dims().to_vec();
     for (axis, d) in dims.iter_mut().enumerate() {
         if axes >> axis & 1 == 1 {

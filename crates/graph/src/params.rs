@@ -239,7 +239,11 @@ impl<T: Real> Params<T> {
     }
     /// The column of values and every optimiser state column at once, to write: what an optimiser's loop works on.
     pub fn columns_mut(&mut self) -> (&mut [T], Vec<&mut [T]>) {
-        let state = self.state.iter_mut().map(|c| bytemuck::cast_slice_mut(c)).collect();
+        let state = self
+            .state
+            .iter_mut()
+            .map(|c| bytemuck::cast_slice_mut(c))
+            .collect();
         (bytemuck::cast_slice_mut(&mut self.values), state)
     }
     /// The number of optimiser state columns.

@@ -81,6 +81,15 @@ fn place(plan: &Plan, v: Value) -> String {
     }
 }
 
+/// Who stands where in the arena, and from which step to which.
+fn memory(text: &mut String, plan: &Plan) {
+    for (v, span) in &plan.spans {
+        let name = v.get().map_or("partial results".to_string(), |v| v.to_string());
+        let (start, end) = (span.start, span.start + span.len);
+        let _ = writeln!(text, "arena {start}..{end}: {name}, steps {} to {}", span.born, span.dies);
+    }
+}
+
 /// A plan: its phases, with the instructions that each computes and where results go.
 pub(crate) fn plan(plan: &Plan) -> String {
     let mut text = String::new();
@@ -142,5 +151,6 @@ pub(crate) fn plan(plan: &Plan) -> String {
             Phase::Poison(start, len) => writeln!(text, "poison arena {start}, {len} packets"),
         };
     }
+    memory(&mut text, plan);
     text
 }

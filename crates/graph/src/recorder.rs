@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::panic::Location;
 
-use retrograde_storage::{DType, Id, Shape};
+use retrograde_storage::{DType, Shape};
 
 use crate::error::{Error, Fault};
 use crate::list::{List, Value};

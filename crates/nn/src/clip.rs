@@ -9,7 +9,10 @@ pub fn clip_norm<T: Float>(grads: &mut Gradients<T>, limit: f64) -> Result<f64> 
     check(limit)?;
     let norm = grads.norm();
     if !norm.is_finite() {
-        return Err(Error::new(ErrorKind::NotFinite, format!("the gradients' norm is {norm}; they cannot be clipped")));
+        return Err(Error::new(
+            ErrorKind::NotFinite,
+            format!("the gradients' norm is {norm}; they cannot be clipped"),
+        ));
     }
     if norm > limit {
         grads.scale(T::of(limit / norm));
@@ -35,5 +38,8 @@ fn check(limit: f64) -> Result<()> {
     if limit >= 0.0 {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::Setting, format!("a limit on gradients must be a number that is not negative, not {limit}")))
+    Err(Error::new(
+        ErrorKind::Setting,
+        format!("a limit on gradients must be a number that is not negative, not {limit}"),
+    ))
 }

@@ -7,7 +7,11 @@ use retrograde::{Array, Create, Float, IntoShape, Shape};
 
 use crate::random::SplitMix;
 
-fn draw<T: Float>(shape: impl IntoShape, seed: u64, f: impl Fn(&Shape, &mut SplitMix) -> f64) -> Array<T> {
+fn draw<T: Float>(
+    shape: impl IntoShape,
+    seed: u64,
+    f: impl Fn(&Shape, &mut SplitMix) -> f64,
+) -> Array<T> {
     match shape.into_shape() {
         Ok(shape) => {
             let mut random = SplitMix::new(seed);
@@ -19,8 +23,14 @@ fn draw<T: Float>(shape: impl IntoShape, seed: u64, f: impl Fn(&Shape, &mut Spli
 
 /// `(fan_in, fan_out)`, at least 1 each.
 fn fans(shape: &Shape) -> (f64, f64) {
-    let (last, lead) = shape.dims().split_last().map_or((1, &[][..]), |(&last, lead)| (last, lead));
-    (lead.iter().product::<usize>().max(1) as f64, last.max(1) as f64)
+    let (last, lead) = shape
+        .dims()
+        .split_last()
+        .map_or((1, &[][..]), |(&last, lead)| (last, lead));
+    (
+        lead.iter().product::<usize>().max(1) as f64,
+        last.max(1) as f64,
+    )
 }
 
 /// All zeros: biases.
@@ -45,15 +55,21 @@ pub fn he_normal<T: Float>(shape: impl IntoShape, seed: u64) -> Array<T> {
 
 /// Uniform with the variance of [`he_normal`]: within `sqrt(6 / fan_in)`.
 pub fn he_uniform<T: Float>(shape: impl IntoShape, seed: u64) -> Array<T> {
-    draw(shape, seed, |s, r| (6.0 / fans(s).0).sqrt() * (2.0 * r.unit() - 1.0))
+    draw(shape, seed, |s, r| {
+        (6.0 / fans(s).0).sqrt() * (2.0 * r.unit() - 1.0)
+    })
 }
 
 /// Normal with standard deviation `sqrt(2 / (fan_in + fan_out))`, for `tanh` and the like (Glorot and Bengio, 2010).
 pub fn xavier_normal<T: Float>(shape: impl IntoShape, seed: u64) -> Array<T> {
-    draw(shape, seed, |s, r| (2.0 / (fans(s).0 + fans(s).1)).sqrt() * r.normal())
+    draw(shape, seed, |s, r| {
+        (2.0 / (fans(s).0 + fans(s).1)).sqrt() * r.normal()
+    })
 }
 
 /// Uniform with the variance of [`xavier_normal`]: within `sqrt(6 / (fan_in + fan_out))`.
 pub fn xavier_uniform<T: Float>(shape: impl IntoShape, seed: u64) -> Array<T> {
-    draw(shape, seed, |s, r| (6.0 / (fans(s).0 + fans(s).1)).sqrt() * (2.0 * r.unit() - 1.0))
+    draw(shape, seed, |s, r| {
+        (6.0 / (fans(s).0 + fans(s).1)).sqrt() * (2.0 * r.unit() - 1.0)
+    })
 }

@@ -18,14 +18,32 @@ pub struct Linear {
 
 impl Linear {
     /// Adds `name.weight` by [`he_normal`] and `name.bias` of zeros to the table.
-    pub fn new<T: Float>(params: &mut Params<T>, name: &str, inputs: usize, outputs: usize, seed: u64) -> Self {
-        let weight = params.insert(&format!("{name}.weight"), he_normal([inputs, outputs], seed));
+    pub fn new<T: Float>(
+        params: &mut Params<T>,
+        name: &str,
+        inputs: usize,
+        outputs: usize,
+        seed: u64,
+    ) -> Self {
+        let weight = params.insert(
+            &format!("{name}.weight"),
+            he_normal([inputs, outputs], seed),
+        );
         let bias = Some(params.insert(&format!("{name}.bias"), zeros([outputs])));
         Self { weight, bias }
     }
     /// As [`new`](Self::new), without bias.
-    pub fn without_bias<T: Float>(params: &mut Params<T>, name: &str, inputs: usize, outputs: usize, seed: u64) -> Self {
-        let weight = params.insert(&format!("{name}.weight"), he_normal([inputs, outputs], seed));
+    pub fn without_bias<T: Float>(
+        params: &mut Params<T>,
+        name: &str,
+        inputs: usize,
+        outputs: usize,
+        seed: u64,
+    ) -> Self {
+        let weight = params.insert(
+            &format!("{name}.weight"),
+            he_normal([inputs, outputs], seed),
+        );
         Self { weight, bias: None }
     }
     /// The layer's output.
@@ -50,14 +68,25 @@ pub struct LayerNorm {
 impl LayerNorm {
     /// Adds `name.weight` of ones and `name.bias` of zeros to the table; `eps` is 1e-5.
     pub fn new<T: Float>(params: &mut Params<T>, name: &str, features: usize) -> Self {
-        let weight = params.insert(&format!("{name}.weight"), zeros([features]).map(|_: T| T::of(1.0)));
+        let weight = params.insert(
+            &format!("{name}.weight"),
+            zeros([features]).map(|_: T| T::of(1.0)),
+        );
         let bias = params.insert(&format!("{name}.bias"), zeros([features]));
-        Self { weight, bias, eps: 1e-5 }
+        Self {
+            weight,
+            bias,
+            eps: 1e-5,
+        }
     }
     /// The layer's output.
     #[track_caller]
     pub fn forward<'t, T: Float>(&self, x: Var<'t, T>) -> Var<'t, T> {
-        x.layer_norm(x.rec().param(self.weight), x.rec().param(self.bias), self.eps)
+        x.layer_norm(
+            x.rec().param(self.weight),
+            x.rec().param(self.bias),
+            self.eps,
+        )
     }
 }
 

@@ -33,18 +33,37 @@ impl<'a, X: Element, Y: Element> Loader<'a, X, Y> {
         labels.check()?;
         let fault = |kind, message: String| Err(Error::new(kind, message));
         let (Some(&n), Some(&m)) = (samples.shape().first(), labels.shape().first()) else {
-            return fault(ErrorKind::Shape, "a loader needs samples and labels along a first axis, not scalars".into());
+            return fault(
+                ErrorKind::Shape,
+                "a loader needs samples and labels along a first axis, not scalars".into(),
+            );
         };
         if n != m {
-            return fault(ErrorKind::Shape, format!("there are {n} samples but {m} labels"));
+            return fault(
+                ErrorKind::Shape,
+                format!("there are {n} samples but {m} labels"),
+            );
         }
         if batch == 0 {
-            return fault(ErrorKind::Setting, "a batch must have a sample at least".into());
+            return fault(
+                ErrorKind::Setting,
+                "a batch must have a sample at least".into(),
+            );
         }
         let Ok(count) = u32::try_from(n) else {
-            return fault(ErrorKind::Memory, format!("{n} samples are more than a loader numbers"));
+            return fault(
+                ErrorKind::Memory,
+                format!("{n} samples are more than a loader numbers"),
+            );
         };
-        Ok(Self { samples, labels, order: (0..count).collect(), batch, random: None, drop_last: false })
+        Ok(Self {
+            samples,
+            labels,
+            order: (0..count).collect(),
+            batch,
+            random: None,
+            drop_last: false,
+        })
     }
 
     /// In a new random order for each pass.
@@ -61,7 +80,11 @@ impl<'a, X: Element, Y: Element> Loader<'a, X, Y> {
     }
     /// Batches in a pass.
     pub fn len(&self) -> usize {
-        if self.drop_last { self.order.len() / self.batch } else { self.order.len().div_ceil(self.batch) }
+        if self.drop_last {
+            self.order.len() / self.batch
+        } else {
+            self.order.len().div_ceil(self.batch)
+        }
     }
     /// Whether a pass has no batch.
     pub fn is_empty(&self) -> bool {
@@ -73,7 +96,13 @@ impl<'a, X: Element, Y: Element> Loader<'a, X, Y> {
             random.shuffle(&mut self.order);
         }
         let batches = self.len();
-        Epoch { samples: self.samples, labels: self.labels, batch: self.batch, order: &self.order, batches }
+        Epoch {
+            samples: self.samples,
+            labels: self.labels,
+            batch: self.batch,
+            order: &self.order,
+            batches,
+        }
     }
 }
 

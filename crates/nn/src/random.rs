@@ -56,7 +56,14 @@ mod tests {
     fn bits_are_those_of_the_published_generator() {
         // First outputs of splitmix64.c (Vigna) for seed 1234567.
         let mut r = SplitMix::new(1234567);
-        assert_eq!([r.bits(), r.bits(), r.bits()], [6457827717110365317, 3203168211198807973, 9817491932198370423]);
+        assert_eq!(
+            [r.bits(), r.bits(), r.bits()],
+            [
+                6457827717110365317,
+                3203168211198807973,
+                9817491932198370423
+            ]
+        );
     }
 
     #[test]

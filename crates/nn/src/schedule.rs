@@ -33,20 +33,32 @@ impl Default for Schedule {
 impl Schedule {
     /// Always 1.
     pub const fn constant() -> Self {
-        Self { warm_up: 0, curve: Curve::Constant }
+        Self {
+            warm_up: 0,
+            curve: Curve::Constant,
+        }
     }
     /// `factor^floor(step / every)`; `every` of 0 counts as 1.
     pub const fn step(every: u64, factor: f64) -> Self {
-        Self { warm_up: 0, curve: Curve::Step { every, factor } }
+        Self {
+            warm_up: 0,
+            curve: Curve::Step { every, factor },
+        }
     }
     /// `floor + (1 - floor) (1 + cos(pi step / steps)) / 2`, and `floor` after `steps`.
     pub const fn cosine(steps: u64, floor: f64) -> Self {
-        Self { warm_up: 0, curve: Curve::Cosine { steps, floor } }
+        Self {
+            warm_up: 0,
+            curve: Curve::Cosine { steps, floor },
+        }
     }
     /// Before everything else, `steps` steps that rise linearly: `(step + 1) / steps`. The first is not 0, for a step
     /// at rate 0 would be wasted.
     pub const fn warm_up(self, steps: u64) -> Self {
-        Self { warm_up: steps, ..self }
+        Self {
+            warm_up: steps,
+            ..self
+        }
     }
 
     /// The factor of a step.
@@ -74,7 +86,10 @@ mod tests {
     fn curves_pass_through_known_points() {
         assert!((0..5).all(|i| Schedule::constant().factor(i * 1000) == 1.0));
         let s = Schedule::step(10, 0.5);
-        assert_eq!([0, 9, 10, 19, 20, 35].map(|i| s.factor(i)), [1.0, 1.0, 0.5, 0.5, 0.25, 0.125]);
+        assert_eq!(
+            [0, 9, 10, 19, 20, 35].map(|i| s.factor(i)),
+            [1.0, 1.0, 0.5, 0.5, 0.25, 0.125]
+        );
         let s = Schedule::cosine(100, 0.0);
         assert_eq!(s.factor(0), 1.0);
         assert!((s.factor(50) - 0.5).abs() < 1e-15);
@@ -88,7 +103,10 @@ mod tests {
     #[test]
     fn warm_up_rises_linearly_and_then_starts_the_curve() {
         let s = Schedule::step(2, 0.5).warm_up(4);
-        assert_eq!([0, 1, 2, 3, 4, 5, 6].map(|i| s.factor(i)), [0.25, 0.5, 0.75, 1.0, 1.0, 1.0, 0.5]);
+        assert_eq!(
+            [0, 1, 2, 3, 4, 5, 6].map(|i| s.factor(i)),
+            [0.25, 0.5, 0.75, 1.0, 1.0, 1.0, 0.5]
+        );
     }
 
     #[test]

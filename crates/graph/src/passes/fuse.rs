@@ -260,11 +260,10 @@ impl Fuser<'_> {
             return None;
         }
         for &operand in list.args(v) {
-            if let Some(width) = lane(list.dtype(operand)) {
-                if group.width.is_some_and(|w| w != width) {
+            if let Some(width) = lane(list.dtype(operand))
+                && group.width.is_some_and(|w| w != width) {
                     return None;
                 }
-            }
             if is_scalar(list, operand) {
                 continue;
             }
@@ -278,11 +277,10 @@ impl Fuser<'_> {
                 cuts |= group.cuts_of(&by_axis);
             }
         }
-        if let Some(width) = lane(list.dtype(v)) {
-            if group.width.is_some_and(|w| w != width) {
+        if let Some(width) = lane(list.dtype(v))
+            && group.width.is_some_and(|w| w != width) {
                 return None;
             }
-        }
         group.accepts(cuts, solid).then_some((cuts, solid, column))
     }
 
@@ -321,11 +319,10 @@ impl Fuser<'_> {
         } else if fusible && !is_scalar(list, full) && !width_changes(list, v) {
             if self.fuse {
                 for step in earliest.max(1)..self.steps.len() as StepId {
-                    if let Step::Group(group) = &self.steps[step as usize] {
-                        if let Some(found) = self.fits(step, group, v) {
+                    if let Step::Group(group) = &self.steps[step as usize]
+                        && let Some(found) = self.fits(step, group, v) {
                             return self.join(step, v, found);
                         }
-                    }
                 }
             }
             let step = self.push(Step::Group(Group::open(list, full)));

@@ -118,8 +118,6 @@ pub(crate) struct Plan {
     pub scratch: usize,
     /// Entries in the table of base addresses.
     pub table: usize,
-    /// Streams of random numbers drawn from, highest number + 1.
-    pub streams: usize,
     pub options: Options,
     /// Estimated nanoseconds on one core.
     pub cost: f64,
@@ -304,7 +302,7 @@ impl Plan {
             dtype: list.dtype(v),
         };
         let mut inputs = vec![None; built.externals.len()];
-        let (mut literals, mut uniforms, mut streams) = (Vec::new(), Vec::new(), 0);
+        let (mut literals, mut uniforms) = (Vec::new(), Vec::new());
         for v in list.values() {
             let cell = if let Place::Cell(c) = place[v.index()] {
                 Some(c)
@@ -316,9 +314,7 @@ impl Plan {
                 (Op::Const, Some(c)) => literals.push((c, emit::cell_bits(list, v))),
                 (Op::Uniform, Some(c)) => {
                     uniforms.push((c, list.attr(v).as_int() as u32, list.dtype(v)))
-                }
-                (Op::Random(_), _) => streams = streams.max(list.attr(v).as_draw().0 as usize + 1),
-                _ => {}
+                }_ => {}
             }
         }
         if arena
@@ -351,7 +347,6 @@ impl Plan {
             spans,
             scratch,
             table,
-            streams,
             options,
             cost,
             externals: built.externals,

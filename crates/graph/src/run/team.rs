@@ -211,7 +211,7 @@ impl Team {
             } else {
                 turns = turns.wrapping_add(1);
                 let crowded = BUSY.load(Ordering::Relaxed) > rayon::current_num_threads();
-                if turns % 64 == 0 && (crowded || last.elapsed() > SPIN) {
+                if turns.is_multiple_of(64) && (crowded || last.elapsed() > SPIN) {
                     break;
                 }
                 std::hint::spin_loop();

@@ -356,7 +356,7 @@ fn reshaped(from: Shape, dims: &[usize]) -> Result<Shape, Fault> {
                 .filter(|&&d| d != INFER)
                 .try_fold(1usize, |n, &d| n.checked_mul(d));
             dims[at] = match known {
-                Some(known) if known > 0 && from.len() % known == 0 => from.len() / known,
+                Some(known) if known > 0 && from.len().is_multiple_of(known) => from.len() / known,
                 _ => {
                     dims[at] = 0;
                     let reason = format!(

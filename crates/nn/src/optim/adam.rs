@@ -24,7 +24,11 @@ pub struct AdamRule<const DECOUPLED: bool> {
 impl<const DECOUPLED: bool> Optimiser<AdamRule<DECOUPLED>> {
     /// With `b1 = 0.9`, `b2 = 0.999`, `eps = 1e-8`.
     pub fn new(learning_rate: f64) -> Self {
-        let rule = AdamRule { beta1: 0.9, beta2: 0.999, eps: 1e-8 };
+        let rule = AdamRule {
+            beta1: 0.9,
+            beta2: 0.999,
+            eps: 1e-8,
+        };
         Self::with_rule(rule, learning_rate, if DECOUPLED { 0.01 } else { 0.0 })
     }
     /// Decay rates of the first and second moment.
@@ -53,7 +57,11 @@ impl<const DECOUPLED: bool> Rule for AdamRule<DECOUPLED> {
         let rate = rates.learning_rate / (1.0 - self.beta1.powf(t));
         let root = 1.0 / (1.0 - self.beta2.powf(t)).sqrt();
         // Decoupled decay multiplies the value by what is left of it, coupled decay adds to the gradient.
-        let decay = if DECOUPLED { 1.0 - rates.learning_rate * rates.decay } else { rates.decay };
+        let decay = if DECOUPLED {
+            1.0 - rates.learning_rate * rates.decay
+        } else {
+            rates.decay
+        };
         vec![
             rate,
             root,
@@ -68,19 +76,32 @@ impl<const DECOUPLED: bool> Rule for AdamRule<DECOUPLED> {
         ]
     }
     fn record<'t, T: Float>(&self, of: Update<'_, 't, T>) -> (Var<'t, T>, Vec<Var<'t, T>>) {
-        let [rate, root, decay, b1, c1, b2, c2, eps, tiny, small] = std::array::from_fn(|i| of.scalars[i]);
+        let [rate, root, decay, b1, c1, b2, c2, eps, tiny, small] =
+            std::array::from_fn(|i| of.scalars[i]);
         let g = flush(of.grad, tiny);
-        let (w, g) = if DECOUPLED { (decay * of.value, g) } else { (of.value, g + decay * of.value) };
+        let (w, g) = if DECOUPLED {
+            (decay * of.value, g)
+        } else {
+            (of.value, g + decay * of.value)
+        };
         let m = b1 * flush(of.state[0], small) + c1 * g;
         let v = b2 * flush(of.state[1], small) + c2 * (g * g);
         (w - rate * m / (root * v.sqrt() + eps), vec![m, v])
     }
     fn apply<T: Float>(&self, scalars: &[T], value: &mut [T], grad: &[T], state: &mut [&mut [T]]) {
-        let (&[rate, root, decay, b1, c1, b2, c2, eps, tiny, small], [first, second]) = (scalars, state) else { return };
+        let (&[rate, root, decay, b1, c1, b2, c2, eps, tiny, small], [first, second]) =
+            (scalars, state)
+        else {
+            return;
+        };
         let moments = first.iter_mut().zip(second.iter_mut());
         for ((w, &g), (m, v)) in value.iter_mut().zip(grad).zip(moments) {
             let g = flushed(g, tiny);
-            let (from, g) = if DECOUPLED { (decay * *w, g) } else { (*w, g + decay * *w) };
+            let (from, g) = if DECOUPLED {
+                (decay * *w, g)
+            } else {
+                (*w, g + decay * *w)
+            };
             *m = b1 * flushed(*m, small) + c1 * g;
             *v = b2 * flushed(*v, small) + c2 * (g * g);
             *w = from - rate * *m / (root * v.sqrt() + eps);

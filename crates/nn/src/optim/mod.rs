@@ -70,7 +70,14 @@ pub struct Optimiser<R> {
 
 impl<R: Rule> Optimiser<R> {
     fn with_rule(rule: R, learning_rate: f64, decay: f64) -> Self {
-        Self { rule, learning_rate, decay, groups: Vec::new(), schedule: Schedule::constant(), steps: 0 }
+        Self {
+            rule,
+            learning_rate,
+            decay,
+            groups: Vec::new(),
+            schedule: Schedule::constant(),
+            steps: 0,
+        }
     }
 
     /// Weight decay of all parameters whose group has no own.
@@ -83,7 +90,11 @@ impl<R: Rule> Optimiser<R> {
     #[must_use]
     pub fn group(mut self, number: u32, learning_rate: f64, decay: f64) -> Self {
         self.groups.retain(|g| g.number != number);
-        self.groups.push(Group { number, learning_rate, decay });
+        self.groups.push(Group {
+            number,
+            learning_rate,
+            decay,
+        });
         self
     }
     /// A factor on every learning rate, by step.
@@ -107,8 +118,14 @@ impl<R: Rule> Optimiser<R> {
 
     fn rates(&self, group: u32) -> Rates {
         let own = self.groups.iter().find(|g| g.number == group);
-        let (rate, decay) = own.map_or((self.learning_rate, self.decay), |g| (g.learning_rate, g.decay));
-        Rates { learning_rate: rate * self.schedule.factor(self.steps), decay, step: self.steps + 1 }
+        let (rate, decay) = own.map_or((self.learning_rate, self.decay), |g| {
+            (g.learning_rate, g.decay)
+        });
+        Rates {
+            learning_rate: rate * self.schedule.factor(self.steps),
+            decay,
+            step: self.steps + 1,
+        }
     }
 
     /// One step on a loss of `tape.train(&mut params)`: forward, reverse and update as one program. Returns the loss.
@@ -136,9 +153,20 @@ impl<R: Rule> Optimiser<R> {
         }
         let (values, mut columns) = params.columns_mut();
         for (group, range, grad) in work {
-            let scalars: Vec<T> = self.rule.scalars(self.rates(group)).into_iter().map(T::of).collect();
-            let mut state: Vec<&mut [T]> = columns.iter_mut().map(|c| &mut c[range.clone()]).collect();
-            self.rule.apply(&scalars, &mut values[range], grad, &mut state[..self.rule.columns()]);
+            let scalars: Vec<T> = self
+                .rule
+                .scalars(self.rates(group))
+                .into_iter()
+                .map(T::of)
+                .collect();
+            let mut state: Vec<&mut [T]> =
+                columns.iter_mut().map(|c| &mut c[range.clone()]).collect();
+            self.rule.apply(
+                &scalars,
+                &mut values[range],
+                grad,
+                &mut state[..self.rule.columns()],
+            );
         }
         self.steps += 1;
         Ok(())

@@ -19,7 +19,14 @@ pub struct SgdRule {
 impl Sgd {
     /// Plain descent; see [`momentum`](Self::momentum), [`nesterov`](Self::nesterov).
     pub fn new(learning_rate: f64) -> Self {
-        Self::with_rule(SgdRule { momentum: 0.0, nesterov: false }, learning_rate, 0.0)
+        Self::with_rule(
+            SgdRule {
+                momentum: 0.0,
+                nesterov: false,
+            },
+            learning_rate,
+            0.0,
+        )
     }
     /// With momentum.
     #[must_use]
@@ -30,7 +37,10 @@ impl Sgd {
     /// With Nesterov's momentum.
     #[must_use]
     pub fn nesterov(mut self, momentum: f64) -> Self {
-        self.rule = SgdRule { momentum, nesterov: true };
+        self.rule = SgdRule {
+            momentum,
+            nesterov: true,
+        };
         self
     }
 }
@@ -49,7 +59,13 @@ impl Rule for SgdRule {
         0x5347_4400 | u64::from(self.has_momentum()) | u64::from(self.nesterov) << 1
     }
     fn scalars(&self, rates: Rates) -> Vec<f64> {
-        vec![rates.learning_rate, rates.decay, self.momentum, GRADIENT_FLOOR, MOMENT_FLOOR]
+        vec![
+            rates.learning_rate,
+            rates.decay,
+            self.momentum,
+            GRADIENT_FLOOR,
+            MOMENT_FLOOR,
+        ]
     }
     fn record<'t, T: Float>(&self, of: Update<'_, 't, T>) -> (Var<'t, T>, Vec<Var<'t, T>>) {
         let [rate, decay, momentum, tiny, small] = [0, 1, 2, 3, 4].map(|i| of.scalars[i]);
@@ -62,7 +78,9 @@ impl Rule for SgdRule {
         (of.value - rate * step, vec![m])
     }
     fn apply<T: Float>(&self, scalars: &[T], value: &mut [T], grad: &[T], state: &mut [&mut [T]]) {
-        let &[rate, decay, momentum, tiny, small] = scalars else { return };
+        let &[rate, decay, momentum, tiny, small] = scalars else {
+            return;
+        };
         let Some(moments) = state.first_mut() else {
             for (w, &g) in value.iter_mut().zip(grad) {
                 *w = *w - rate * (flushed(g, tiny) + decay * *w);

@@ -3,7 +3,7 @@
 //! The coefficients are minimax, by Remez exchange in 60 digits, rounded one by one (`fit.py`); the error noted is that of
 //! the unrounded polynomial under the stated weight.
 
-use fearless_simd::{Simd, SimdBase};
+use fearless_simd::Simd;
 
 use super::erf::erfc_positive;
 use super::exp::{exp, hold};
@@ -294,7 +294,7 @@ impl Real for f64 {
 
     #[inline(always)]
     fn of(value: f64) -> Self {
-        value as f64
+        value
     }
 
     #[inline(always)]

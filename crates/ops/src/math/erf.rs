@@ -1,6 +1,6 @@
 //! The error function, its complement and the normal distribution function.
 
-use fearless_simd::{Simd, SimdBase, SimdFloat};
+use fearless_simd::Simd;
 
 use super::exp::{exp_reduced, hold, octaves};
 use super::lanes::{Lanes, Real, polynomial, select, splat, two_product};

@@ -1,6 +1,6 @@
 //! `exp` and `expm1`, and the reduction and scaling that every function built on them shares.
 
-use fearless_simd::{Simd, SimdBase, SimdFloat};
+use fearless_simd::{Simd, SimdBase};
 
 use super::lanes::{Lanes, Real, fast_two_sum, polynomial, select};
 

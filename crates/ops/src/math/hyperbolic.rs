@@ -1,6 +1,6 @@
 //! `tanh` and the logistic function.
 
-use fearless_simd::{Simd, SimdBase, SimdFloat};
+use fearless_simd::Simd;
 
 use super::exp::{exp_two_words, expm1_two_words, hold};
 use super::lanes::{Lanes, Real, fast_two_sum, select, splat};

@@ -229,14 +229,14 @@ struct Starts {
 
 /// Whether `next` is larger than the largest so far: NaN is, unless there was one already.
 fn beats<T: Real + Pod>(next: T, top: T) -> bool {
-    let nan = |x: T| x != x;
+    let nan = |x: T| x.to_f64().is_nan();
     next > top || nan(next) && !nan(top)
 }
 
 /// `ln(e^a + e^b)`.
 fn log_add(a: f64, b: f64) -> f64 {
     let (high, low) = if a > b || a.is_nan() { (a, b) } else { (b, a) };
-    if high == f64::NEG_INFINITY || high == f64::INFINITY {
+    if high.is_infinite() {
         high
     } else {
         high + (low - high).exp().ln_1p()
