@@ -27,5 +27,5 @@ pub use program::{Feed, FeedPort, Inputs, OutputsRef, Outs, Program, Workspace, 
 pub use recorder::Recorder;
 pub use run::plan::{Options, level};
 pub use tape::Tape;
-pub use trace::CacheStats;
+pub use trace::{CacheStats, ProgramSummary};
 pub use var::{Axes, Float, Operand, Rec, Reduction, Var};
