@@ -11,7 +11,7 @@ use crate::list::Value;
 use crate::op::{Attr, Op};
 use crate::params::{Bound, Param, Params};
 use crate::recorder::{Recorder, Recording};
-use crate::trace::{Cache, CacheStats};
+use crate::trace::{Cache, CacheStats, ProgramSummary};
 use crate::var::{Float, Rec, Var};
 
 /// What a leaf stands for.
@@ -256,6 +256,11 @@ impl Tape {
     /// How often compiled programs were found and how often they had to be made.
     pub fn cache_stats(&self) -> CacheStats {
         self.recorder.state.borrow().store.cache.stats()
+    }
+
+    /// The compiled program that ran last: of a training step after `minimise`, for instance.
+    pub fn last_program(&self) -> Option<ProgramSummary> {
+        self.recorder.state.borrow().store.cache.last()
     }
 
     /// The number of instructions recorded since the last reset.

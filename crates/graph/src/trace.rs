@@ -47,6 +47,20 @@ pub struct CacheStats {
     pub held: usize,
 }
 
+/// A compiled program of a tape, to look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProgramSummary {
+    /// Instructions after optimisation.
+    pub instructions: usize,
+    /// Fused groups.
+    pub groups: usize,
+    /// Bytes of the planned arena: the peak of everything that is neither leaf nor result.
+    pub arena_bytes: usize,
+    /// The program as text.
+    pub listing: String,
+}
+
 /// Programs held at most; the one used longest ago goes first.
 const HELD: usize = 64;
 
@@ -75,6 +89,17 @@ impl Cache {
             held: self.traces.len(),
             ..self.stats
         }
+    }
+
+    /// The program used last.
+    pub(crate) fn last(&self) -> Option<ProgramSummary> {
+        let plan = &self.traces.iter().max_by_key(|t| t.used)?.plan;
+        Some(ProgramSummary {
+            instructions: plan.list.len(),
+            groups: plan.groups.len(),
+            arena_bytes: plan.arena * retrograde_storage::PACKET_BYTES,
+            listing: crate::print::plan(plan),
+        })
     }
 
     /// The trace for a query, if it was compiled before.

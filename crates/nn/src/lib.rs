@@ -27,6 +27,7 @@ pub mod idx;
 pub mod init;
 mod layers;
 mod loader;
+mod metrics;
 pub mod optim;
 mod random;
 mod schedule;
@@ -34,6 +35,7 @@ mod weights;
 
 pub use layers::{Activation, Layer, LayerNorm, Linear, Sequential};
 pub use loader::{Epoch, Loader};
+pub use metrics::accuracy;
 pub use optim::{Adam, AdamW, Optimiser, Sgd};
 pub use retrograde::{Gradients, Param, Params};
 pub use schedule::Schedule;
@@ -43,12 +45,9 @@ pub use weights::{load, save};
 pub mod prelude {
     pub use crate::clip::{clip_norm, clip_value};
     pub use crate::idx::{read_images, read_labels};
-    pub use crate::init::{
-        he_normal, he_uniform, normal, uniform, xavier_normal, xavier_uniform, zeros,
-    };
+    pub use crate::init::{he_normal, he_uniform, normal, uniform, xavier_normal, xavier_uniform, zeros};
     pub use crate::{
-        Activation, Adam, AdamW, Layer, LayerNorm, Linear, Loader, Optimiser, Schedule, Sequential,
-        Sgd, load, save,
+        Activation, Adam, AdamW, Layer, LayerNorm, Linear, Loader, Optimiser, Schedule, Sequential, Sgd, accuracy, load, save,
     };
     pub use retrograde::prelude::*;
 }
