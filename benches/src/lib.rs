@@ -1,1 +1,17 @@
-//! See the package description.
+//! What Retrograde is measured by: the workloads, their inputs and reference results, the timing method, the peers and
+//! the report.
+//!
+//! `cargo xtask bench` runs the program `bench`, which starts every figure as a process of its own, ours (the program
+//! `workloads`) and the peers' in turn, and compares each result with the f64 [`reference`]. `NOTES.md` beside this
+//! package's manifest describes the method and how to read the ratios.
+
+pub mod cli;
+pub mod figure;
+pub mod inputs;
+pub mod measure;
+pub mod peers;
+pub mod reference;
+pub mod report;
+pub mod results;
+pub mod spec;
+pub mod workload;

@@ -1,2 +1,43 @@
-//! Automation for Retrograde.
-fn main() {}
+//! Automation for Retrograde: `cargo xtask ci | bench | peers`.
+//!
+//! It only starts processes: what a step does lives with the package that does it, so this builds in a second.
+
+mod bench;
+mod ci;
+mod peers;
+mod process;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask <command>
+
+  ci [STEP]...   everything a change must pass, or only the named steps (`cargo xtask ci --list` names them)
+  bench [--workload NAME]... [--threads N] [--level L] [--quick] [--peers]
+                 measures the workloads; writes results.jsonl, report.md and report.html to target/bench
+  peers          makes the virtual environment of the Python peers in target/peers and builds the Rust peers
+";
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let command = args.next();
+    let rest: Vec<String> = args.collect();
+    let outcome = match command.as_deref() {
+        Some("ci") => ci::run(&rest),
+        Some("bench") => bench::run(&rest),
+        Some("peers") => peers::run(&rest),
+        Some("help" | "--help" | "-h") => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        Some(other) => Err(format!("unknown command `{other}`\n\n{USAGE}")),
+        None => Err(format!("a command is missing\n\n{USAGE}")),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("error: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -5,6 +5,7 @@
 
 mod error;
 mod eval;
+mod infer;
 mod list;
 mod lower;
 mod op;
@@ -13,9 +14,13 @@ mod passes;
 mod print;
 mod program;
 mod recorder;
+#[doc(hidden)]
+pub mod reference;
 mod rules;
 mod run;
 mod tape;
+#[cfg(test)]
+mod testing;
 mod trace;
 mod var;
 
@@ -23,9 +28,11 @@ pub use error::{Error, ErrorKind, Result};
 pub use eval::{Gradients, Update, UpdateRule};
 pub use list::Value;
 pub use params::{Bind, Param, Params};
-pub use program::{Feed, FeedPort, Inputs, OutputsRef, Outs, Program, Workspace, hessian, jacobian};
+pub use program::{
+    Feed, FeedPort, Inputs, OutputsRef, Outs, Program, Workspace, hessian, jacobian,
+};
 pub use recorder::Recorder;
 pub use run::plan::{Options, level};
 pub use tape::Tape;
 pub use trace::CacheStats;
-pub use var::{Axes, Float, Operand, Rec, Reduction, Var};
+pub use var::{Axes, Float, INFER, Index, Operand, Rec, Reduction, Rng, Var, keep};

@@ -1,100 +1,186 @@
-//! Composites to primitives: what has a derivative rule of its own (for accuracy, or for its behaviour at infinity) is
-//! computed by instructions that fuse.
+//! Composite operations as primitives, and reductions in the forms that kernels have.
+//!
+//! Composites stay whole until here, because their derivative rules are better than the sum of their parts' rules. The
+//! parts they share (a row's maximum, its exponentials, their sum) are emitted in identical form, so that common
+//! subexpressions of a softmax, a log-sum-exp and their adjoints over one `x` merge.
 
 use retrograde_ops::{Binary, Reduce, Unary};
 use retrograde_storage::{DType, Shape};
 
-use crate::list::{List, Value, kept};
+use crate::list::{List, Value};
 use crate::op::{Attr, Op};
 
-/// What softmax and its relatives share, emitted alike by all so that common subexpressions are found.
-struct Shifted {
-    /// Row maximum, 0 where that is negative infinity.
-    max: Value,
-    /// `x - max`, 0 where `x` is the maximum, be it infinite.
-    centred: Value,
-    /// `exp(x - max)`.
+/// Emits what stands for an instruction in `list`, where its operands are `args`. `None`: the instruction is primitive
+/// already, push it unchanged.
+pub(crate) fn lower(
+    list: &mut List,
+    op: Op,
+    args: &[Value],
+    attr: Attr,
+    shape: Shape,
+    dtype: DType,
+) -> Option<Value> {
+    match op {
+        Op::Reduce(kind) => reduce(list, kind, args[0], attr.as_axes()),
+        Op::LogSumExp => {
+            let row = Row::of(list, args[0], attr.as_axes());
+            let ln = list.unary(Unary::Ln, row.sum);
+            Some(list.add(ln, row.shift))
+        }
+        // A row without any mass divides 0 by 0, which is 0 here.
+        Op::Softmax => {
+            let row = Row::of(list, args[0], attr.as_axes());
+            Some(list.binary(Binary::DivStrong, row.exp, row.sum))
+        }
+        // x - shift - ln(sum), in this order: x - (shift + ln(sum)) would round the small logarithm away beside a large
+        // shift. A row without any mass is negative infinity throughout.
+        Op::LogSoftmax => {
+            let row = Row::of(list, args[0], attr.as_axes());
+            let zero = list.like(0.0, row.sum);
+            let empty = list.binary(Binary::Eq, row.sum, zero);
+            let ln = list.unary(Unary::Ln, row.sum);
+            let ln = list.select(empty, zero, ln);
+            Some(list.sub(row.difference, ln))
+        }
+        Op::PowI => powi(list, args[0], attr.as_int(), shape, dtype),
+
+        Op::Input
+        | Op::Const
+        | Op::Uniform
+        | Op::Iota
+        | Op::Random(_)
+        | Op::Unary(_)
+        | Op::Binary(_)
+        | Op::Ternary(_)
+        | Op::Copy
+        | Op::Cast
+        | Op::Detach
+        | Op::ArgMax
+        | Op::ArgMin
+        | Op::Recurrence
+        | Op::CumMax
+        | Op::CumArgMax
+        | Op::LogCumSumExp
+        | Op::Reshape
+        | Op::Permute
+        | Op::Slice
+        | Op::Unslice
+        | Op::Expand
+        | Op::Concat
+        | Op::MatMul
+        | Op::Gather
+        | Op::ScatterAdd
+        | Op::CheckIndex => None,
+    }
+}
+
+/// What the row family shares.
+struct Row {
+    /// The row's maximum, but 0 where that is negative infinity, so that subtracting it leaves infinities alone.
+    shift: Value,
+    /// `x - shift`, 0 where both are infinite: an infinite logit takes all the mass, shared with its equals.
+    difference: Value,
+    /// `exp(difference)`.
     exp: Value,
-    /// Sum of `exp` over the row.
+    /// The sum of `exp`.
     sum: Value,
 }
 
-/// `x - max x` is NaN for two infinities of one sign: a row of negative infinities counts as shifted by 0 (so that all
-/// exponentials are 0), and the largest element as 0 away from itself (so that positive infinities share the row).
-fn shift(list: &mut List, x: Value, axes: u8) -> Shifted {
-    let top = list.reduce(Reduce::Max, x, axes);
-    let lowest = list.like(f64::NEG_INFINITY, x);
-    let zero = list.like(0.0, x);
-    let empty = list.binary(Binary::Eq, top, lowest);
-    let max = list.select(empty, zero, top);
-    let distance = list.sub(x, max);
-    let is_max = list.binary(Binary::Eq, x, max);
-    let centred = list.select(is_max, zero, distance);
-    let exp = list.unary(Unary::Exp, centred);
-    let sum = list.reduce(Reduce::Sum, exp, axes);
-    Shifted { max, centred, exp, sum }
+impl Row {
+    fn of(list: &mut List, x: Value, axes: u8) -> Self {
+        let max = reduced(list, Reduce::Max, x, axes);
+        let nothing = list.like(f64::NEG_INFINITY, x);
+        let zero = list.like(0.0, x);
+        let empty = list.binary(Binary::Eq, max, nothing);
+        let shift = list.select(empty, zero, max);
+        let largest = list.binary(Binary::Eq, x, shift);
+        let difference = list.sub(x, shift);
+        let difference = list.select(largest, zero, difference);
+        let exp = list.unary(Unary::Exp, difference);
+        let sum = reduced(list, Reduce::Sum, exp, axes);
+        Self {
+            shift,
+            difference,
+            exp,
+            sum,
+        }
+    }
 }
 
-/// Splits a set of axes into runs that are adjacent once axes of extent 1 are left out, innermost first.
-fn runs(shape: &Shape, axes: u8) -> Vec<u8> {
-    let mut runs = Vec::new();
+/// A reduction of any axes.
+fn reduced(list: &mut List, kind: Reduce, x: Value, axes: u8) -> Value {
+    reduce(list, kind, x, axes).unwrap_or_else(|| list.reduce(kind, x, axes))
+}
+
+/// Kernels reduce one run of neighbouring axes; others go run by run, the innermost first. `None` for a single run.
+fn reduce(list: &mut List, kind: Reduce, x: Value, axes: u8) -> Option<Value> {
+    let runs = runs(list.dims(x), axes);
+    match runs.as_slice() {
+        [] => Some(x),
+        [_] => None,
+        runs => Some(runs.iter().fold(x, |x, &run| list.reduce(kind, x, run))),
+    }
+}
+
+/// The axes to reduce in runs of neighbours, innermost first. Axes of extent 1 need no reduction and separate nothing:
+/// one inside a run belongs to it if it was asked for, so that a single run is the whole mask again.
+fn runs(dims: &[usize], axes: u8) -> Vec<u8> {
+    let mut runs: Vec<u8> = Vec::new();
     let mut open = false;
-    for (axis, &d) in shape.dims().iter().enumerate().rev() {
-        if d == 1 {
-            continue;
+    for (axis, &extent) in dims.iter().enumerate().rev() {
+        let asked = axes >> axis & 1 == 1;
+        if extent == 1 {
+            if let Some(run) = runs.last_mut().filter(|_| asked) {
+                *run |= 1 << axis;
+            }
+        } else if !asked {
+            open = false;
+        } else if open {
+            *runs.last_mut().expect("an open run is the last") |= 1 << axis;
+        } else {
+            runs.push(1 << axis);
+            open = true;
         }
-        let wanted = axes >> axis & 1 == 1;
-        match (wanted, open) {
-            (true, true) => *runs.last_mut().expect("a run is open") |= 1 << axis,
-            (true, false) => runs.push(1 << axis),
-            (false, _) => {}
-        }
-        open = wanted;
+    }
+    // Axes of extent 1 behind the innermost run.
+    if let Some(first) = runs.first_mut() {
+        let inner = axes & !((1 << first.ilog2()) | ((1u8 << first.ilog2()) - 1));
+        *first |= inner;
     }
     runs
 }
 
-/// Emits primitives for a composite, or returns `None` for what is primitive already.
-pub(crate) fn lower(list: &mut List, op: Op, args: &[Value], attr: Attr, shape: Shape, dtype: DType) -> Option<Value> {
-    let axes = attr.as_axes();
-    match op {
-        Op::LogSumExp => {
-            let s = shift(list, args[0], axes);
-            let ln = list.unary(Unary::Ln, s.sum);
-            Some(list.add(ln, s.max))
+/// Small exponents by the operations that define them; no other exponent has a unique cheapest chain.
+fn powi(list: &mut List, x: Value, n: i64, shape: Shape, dtype: DType) -> Option<Value> {
+    match n {
+        -1 => Some(list.unary(Unary::Recip, x)),
+        0 => {
+            let one = list.float(1.0, dtype);
+            Some(list.expand(one, shape))
         }
-        Op::Softmax => {
-            let s = shift(list, args[0], axes);
-            // Strong: a fully masked row has sum 0, and its softmax is zeros.
-            Some(list.binary(Binary::DivStrong, s.exp, s.sum))
+        1 => Some(x),
+        2 => Some(list.unary(Unary::Square, x)),
+        3 => {
+            let square = list.unary(Unary::Square, x);
+            Some(list.mul(square, x))
         }
-        Op::LogSoftmax => {
-            let s = shift(list, args[0], axes);
-            let ln = list.unary(Unary::Ln, s.sum);
-            Some(list.sub(s.centred, ln))
-        }
-        Op::Reduce(kind) => {
-            let x = args[0];
-            if list.shape(x) == shape {
-                return Some(x);
-            }
-            let runs = runs(&list.shape(x), axes);
-            if runs.len() < 2 {
-                return None;
-            }
-            let reduced = runs.iter().fold(x, |x, &run| {
-                let shape = kept(list.shape(x), run);
-                list.push(Op::Reduce(kind), &[x], Attr::axes(run), shape, dtype)
-            });
-            Some(reduced)
-        }
-        // A number is true unless it is 0: a comparison fuses, a cast to another width does not.
-        Op::Cast if dtype == DType::Bool && list.dtype(args[0]) != DType::Bool => {
-            let from = list.dtype(args[0]);
-            let zero = if from.is_float() { list.float(0.0, from) } else { list.int(0, from) };
-            Some(list.binary(Binary::Ne, args[0], zero))
-        }
-        Op::Cast if dtype == list.dtype(args[0]) => Some(args[0]),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::runs;
+
+    #[test]
+    fn runs_are_contiguous_but_for_extents_of_one() {
+        assert_eq!(runs(&[2, 3, 4], 0b101), [0b100, 0b001]);
+        assert_eq!(runs(&[2, 3, 4], 0b110), [0b110]);
+        assert_eq!(runs(&[2, 1, 4], 0b101), [0b101]);
+        assert_eq!(runs(&[2, 1, 4], 0b111), [0b111]);
+        assert_eq!(runs(&[1, 3, 1], 0b101), []);
+        assert_eq!(runs(&[2, 3, 1], 0b101), [0b101]);
+        assert_eq!(runs(&[2, 3, 4, 5, 6], 0b10101), [0b10000, 0b00100, 0b00001]);
+        assert_eq!(runs(&[0, 3, 4], 0b101), [0b100, 0b001]);
     }
 }

@@ -71,7 +71,10 @@ pub(crate) struct Query<'a> {
 
 impl Cache {
     pub(crate) fn stats(&self) -> CacheStats {
-        CacheStats { held: self.traces.len(), ..self.stats }
+        CacheStats {
+            held: self.traces.len(),
+            ..self.stats
+        }
     }
 
     /// The trace for a query, if it was compiled before.
@@ -94,7 +97,13 @@ impl Cache {
     }
 
     /// Keeps a compiled trace; returns its number.
-    pub(crate) fn keep(&mut self, q: &Query<'_>, plan: Plan, outputs: Vec<Value>, extra: Vec<(Value, crate::tape::LeafKind)>) -> Result<usize> {
+    pub(crate) fn keep(
+        &mut self,
+        q: &Query<'_>,
+        plan: Plan,
+        outputs: Vec<Value>,
+        extra: Vec<(Value, crate::tape::LeafKind)>,
+    ) -> Result<usize> {
         self.stats.misses += 1;
         let memory = Memory::new(&plan)?;
         let trace = Trace {
@@ -114,7 +123,12 @@ impl Cache {
             self.traces.push(trace);
             return Ok(self.traces.len() - 1);
         }
-        let oldest = self.traces.iter().enumerate().min_by_key(|(_, t)| t.used).map_or(0, |(i, _)| i);
+        let oldest = self
+            .traces
+            .iter()
+            .enumerate()
+            .min_by_key(|(_, t)| t.used)
+            .map_or(0, |(i, _)| i);
         self.traces[oldest] = trace;
         Ok(oldest)
     }

@@ -74,6 +74,25 @@ const CASES: &[Case] = &[
         b_transposed: true,
         ..case("dX 2, batch 512", 512, 256, 128)
     },
+    Case {
+        a_transposed: true,
+        ..case("dW, stride 4 KiB", 1024, 256, 512)
+    },
+    Case {
+        a_transposed: true,
+        ..case("dW, stride 4 KiB", 1024, 64, 512)
+    },
+    Case {
+        b_transposed: true,
+        ..case("dX, stride 4 KiB", 64, 1024, 1024)
+    },
+    case("both 4 KiB", 64, 1024, 1024),
+    Case {
+        a_transposed: true,
+        ..case("dW, odd width", 785, 100, 64)
+    },
+    case("forward, odd width", 64, 100, 784),
+    case("wide, few rows", 4, 4096, 1024),
     case("attention head", 32, 64, 64),
     Case {
         b_transposed: true,

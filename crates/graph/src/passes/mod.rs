@@ -4,6 +4,7 @@
 //!    common subexpressions on the way (dead code is what is not copied).
 //! 2. [`gates`]: turns strong multiplications into plain ones where the adjoint cannot be structurally zero.
 //! 3. [`places`]: resolves views, so that reshapes, slices and transposes cost nothing where strides can say them.
+//!    [`legalise`] then copies the few operands that no group's three axes can read.
 //! 4. [`fuse`]: assigns instructions to steps; elementwise runs and their reductions become groups.
 //! 5. [`memory`]: liveness of buffers and their offsets in one arena.
 //! 6. [`emit`]: the kernels of each step, with slots for groups.
@@ -12,6 +13,7 @@ pub(crate) mod emit;
 pub(crate) mod fold;
 pub(crate) mod fuse;
 pub(crate) mod gates;
+pub(crate) mod legalise;
 pub(crate) mod memory;
 pub(crate) mod places;
 pub(crate) mod rebuild;

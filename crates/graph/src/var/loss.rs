@@ -1,92 +1,182 @@
-//! Losses. Each has a form with a [`Reduction`] and one that takes the mean.
+//! Losses. Each means over all its terms; the `_with` variant takes a [`Reduction`].
 
-use retrograde_ops::Reduce;
-use retrograde_storage::Element;
+use retrograde_ops::{Binary, Reduce, Unary};
+use retrograde_storage::{DType, Shape};
 
-use super::reduce::Reduction;
-use super::{Float, Var, check};
+use super::{Float, Var};
 use crate::error::Fault;
-use crate::op::{Attr, Op};
+use crate::infer;
+use crate::list::{List, Value};
+use crate::op::Op;
+
+/// What becomes of a loss's terms.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reduction {
+    /// Their mean, a scalar; NaN of none.
+    #[default]
+    Mean,
+    /// Their sum, a scalar.
+    Sum,
+    /// The terms themselves.
+    None,
+}
 
 impl<'t, T: Float> Var<'t, T> {
-    /// Mean of `(x - target)^2`.
+    /// The mean of `(x - target)^2`. Both have one shape: broadcasting here is nearly always a mistake.
     #[track_caller]
     pub fn mse(self, target: Self) -> Self {
         self.mse_with(target, Reduction::Mean)
     }
-    /// `(x - target)^2`.
+    /// [`mse`](Self::mse) with another reduction.
     #[track_caller]
     pub fn mse_with(self, target: Self, reduction: Reduction) -> Self {
-        reduction.apply((self - target).square())
+        self.pairwise("mse", target, reduction, |l, x, y| {
+            let difference = l.sub(x, y);
+            l.unary(Unary::Square, difference)
+        })
     }
-    /// Mean of `|x - target|`; gradient 0 where equal.
+
+    /// The mean of `|x - target|`, with derivative 0 where they are equal. Both have one shape.
     #[track_caller]
     pub fn l1(self, target: Self) -> Self {
         self.l1_with(target, Reduction::Mean)
     }
-    /// `|x - target|`.
+    /// [`l1`](Self::l1) with another reduction.
     #[track_caller]
     pub fn l1_with(self, target: Self, reduction: Reduction) -> Self {
-        reduction.apply((self - target).abs())
+        self.pairwise("l1", target, reduction, |l, x, y| {
+            let difference = l.sub(x, y);
+            l.unary(Unary::Abs, difference)
+        })
     }
-    /// Mean of `softplus(x) - x target` for logits `x` and targets in `[0, 1]`: binary cross-entropy, safe for any logit.
+
+    /// Binary cross-entropy of logits: the mean of `softplus(x) - x target`, which is
+    /// `-target ln p - (1 - target) ln(1 - p)` with `p = sigmoid(x)`, safe for any magnitude. Both have one shape.
     #[track_caller]
     pub fn bce_with_logits(self, target: Self) -> Self {
         self.bce_with_logits_with(target, Reduction::Mean)
     }
-    /// `softplus(x) - x target`.
+    /// [`bce_with_logits`](Self::bce_with_logits) with another reduction.
     #[track_caller]
     pub fn bce_with_logits_with(self, target: Self, reduction: Reduction) -> Self {
-        reduction.apply(self.softplus() - self * target)
+        self.pairwise("bce_with_logits", target, reduction, |l, x, y| {
+            let softplus = l.unary(Unary::Softplus, x);
+            let hit = l.mul(x, y);
+            l.sub(softplus, hit)
+        })
     }
 
-    /// Mean over rows of `logsumexp(row) - row[label]`: classes on the last axis, a label for each row. A label that is
-    /// no class is an error that names it when the program runs.
+    #[track_caller]
+    fn pairwise(
+        self,
+        name: &str,
+        target: Self,
+        reduction: Reduction,
+        terms: impl FnOnce(&mut List, Value, Value) -> Value,
+    ) -> Self {
+        self.rec.apply(name, &[self.into(), target.into()], |s| {
+            infer::equal_shapes(&s.list, self.id, target.id)?;
+            let terms = terms(&mut s.list, self.id, target.id);
+            Ok(reduced(&mut s.list, terms, reduction))
+        })
+    }
+
+    /// The mean cross-entropy of logits `[.., classes]` and labels `[..]`: `ln(sum(exp x)) - x[label]` over the last
+    /// axis. A label that is no class is an error when the loss is computed.
     #[track_caller]
     pub fn cross_entropy(self, labels: Var<'t, u32>) -> Self {
         self.cross_entropy_with(labels, Reduction::Mean)
     }
-    /// `logsumexp(row) - row[label]`.
+    /// [`cross_entropy`](Self::cross_entropy) with another reduction.
     #[track_caller]
     pub fn cross_entropy_with(self, labels: Var<'t, u32>, reduction: Reduction) -> Self {
-        reduction.apply(self.logsumexp_over(-1) - self.pick(labels, "cross_entropy"))
+        self.rec
+            .apply("cross_entropy", &[self.into(), labels.into()], |s| {
+                let l = &mut s.list;
+                let class_axis = classes(l, self.id, labels.id)?;
+                let picked = picked(l, self.id, labels.id, class_axis);
+                let total = l.keepdim(Op::LogSumExp, self.id, 1 << class_axis, T::DTYPE);
+                let terms = l.sub(total, picked);
+                let terms = l.reshape(terms, l.shape(labels.id));
+                Ok(reduced(l, terms, reduction))
+            })
     }
-    /// Mean over rows of `-row[label]`, for log-probabilities.
+
+    /// The mean negative log-likelihood of labels `[..]` under log-probabilities `[.., classes]`: `-x[label]` over the
+    /// last axis. A label that is no class is an error when the loss is computed.
     #[track_caller]
     pub fn nll(self, labels: Var<'t, u32>) -> Self {
         self.nll_with(labels, Reduction::Mean)
     }
-    /// `-row[label]`.
+    /// [`nll`](Self::nll) with another reduction.
     #[track_caller]
     pub fn nll_with(self, labels: Var<'t, u32>, reduction: Reduction) -> Self {
-        reduction.apply(-self.pick(labels, "nll"))
+        self.rec.apply("nll", &[self.into(), labels.into()], |s| {
+            let l = &mut s.list;
+            let class_axis = classes(l, self.id, labels.id)?;
+            let picked = picked(l, self.id, labels.id, class_axis);
+            let terms = l.neg(picked);
+            let terms = l.reshape(terms, l.shape(labels.id));
+            Ok(reduced(l, terms, reduction))
+        })
+    }
+}
+
+/// The axis of classes, after the check that there is a label for every row.
+fn classes(list: &List, x: Value, labels: Value) -> Result<usize, Fault> {
+    let (shape, labels) = (list.shape(x), list.shape(labels));
+    infer::rank_at_least(shape, 1)?;
+    let rows = &shape.dims()[..shape.rank() - 1];
+    if labels.dims() == rows {
+        return Ok(shape.rank() - 1);
+    }
+    Err(Fault::shape(format!(
+        "the last axis of the first operand is the classes, so the labels must have shape {rows:?}, not {labels}"
+    )))
+}
+
+/// `x[.., label]` of every row, the class axis kept: by a mask, whose adjoint is one pass over the row and no scatter.
+fn picked(list: &mut List, x: Value, labels: Value, axis: usize) -> Value {
+    let mut dims = list.dims(labels).to_vec();
+    dims.push(1);
+    let labels = list.checked_index(labels, list.dims(x)[axis]);
+    let column = list.reshape(labels, Shape::new(&dims).expect("the rows of x"));
+    let hit = list.one_hot_mask(column, axis, list.dims(x)[axis]);
+    let zero = list.like(0.0, x);
+    let only = list.select(hit, x, zero);
+    list.reduce(Reduce::Sum, only, 1 << axis)
+}
+
+fn reduced(list: &mut List, terms: Value, reduction: Reduction) -> Value {
+    let all = ((1u16 << list.shape(terms).rank()) - 1) as u8;
+    let kept = match reduction {
+        Reduction::None => return terms,
+        Reduction::Sum => list.reduce(Reduce::Sum, terms, all),
+        Reduction::Mean => list.mean(terms, all),
+    };
+    list.reshape(kept, Shape::SCALAR)
+}
+
+impl List {
+    /// `index`, checked while running to be below `bound`.
+    pub(super) fn checked_index(&mut self, index: Value, bound: usize) -> Value {
+        let (shape, dtype) = (self.shape(index), self.dtype(index));
+        self.push(
+            Op::CheckIndex,
+            &[index],
+            crate::op::Attr::int(bound as i64),
+            shape,
+            dtype,
+        )
     }
 
-    /// The element of each row (last axis) that its label names. A comparison with the class number instead of a
-    /// gather: it fuses with what the row is computed from.
-    #[track_caller]
-    fn pick(self, labels: Var<'t, u32>, name: &str) -> Self {
-        self.rec.apply(name, &[self.into(), labels.into()], |r| {
-            let list = &mut r.list;
-            check::rank_at_least(list, self.id, 1)?;
-            let dims = list.dims(self.id).to_vec();
-            let (classes, rows) = (dims[dims.len() - 1], &dims[..dims.len() - 1]);
-            if list.dims(labels.id) != rows {
-                return Err(Fault::shape(format!("expected labels of shape {rows:?}, one for each row of classes")));
-            }
-            let shape = list.shape(labels.id);
-            let checked = list.push(Op::CheckIndex, &[labels.id], Attr::int(classes as i64), shape, u32::DTYPE);
-            let mut column = rows.to_vec();
-            column.push(1);
-            let column = list.reshape(checked, check::shape(&column)?);
-            let mut line = vec![1; dims.len()];
-            line[dims.len() - 1] = classes;
-            let class = list.push(Op::Iota, &[], Attr::axis(dims.len() - 1, false), check::shape(&line)?, u32::DTYPE);
-            let hit = list.binary(retrograde_ops::Binary::Eq, class, column);
-            let zero = list.like(0.0, self.id);
-            let picked = list.select(hit, self.id, zero);
-            let picked = list.reduce(Reduce::Sum, picked, 1 << (dims.len() - 1));
-            Ok(list.reshape(picked, check::shape(rows)?))
-        })
+    /// Where `0, 1, ..` (`n` of them along `axis`) equals `index`, which has extent 1 there.
+    pub(super) fn one_hot_mask(&mut self, index: Value, axis: usize, n: usize) -> Value {
+        let mut dims = vec![1; self.shape(index).rank()];
+        dims[axis] = n;
+        let line = Shape::new(&dims).expect("one axis that exists");
+        let dtype: DType = self.dtype(index);
+        let iota = self.iota(axis, line, dtype);
+        self.binary(Binary::Eq, iota, index)
     }
 }

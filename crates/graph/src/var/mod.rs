@@ -2,24 +2,54 @@
 //!
 //! One file a family of operations, named as in the kernels and the rules.
 
-mod check;
-mod elementwise;
+/// Methods of one operand, by table: documentation, name, operation.
+macro_rules! unary_methods {
+    ($($(#[$doc:meta])* $name:ident => $op:ident;)*) => {
+        impl<'t, T: $crate::var::Float> $crate::var::Var<'t, T> {
+            $($(#[$doc])*
+            #[track_caller]
+            pub fn $name(self) -> Self {
+                self.unary(stringify!($name), retrograde_ops::Unary::$op)
+            })*
+        }
+    };
+}
+
+mod activation;
+mod arith;
+mod axes;
+mod compare;
+mod create;
+mod index;
 mod loss;
+mod norm;
 mod product;
+mod random;
 mod reduce;
+mod row;
+mod scan;
 mod shape;
+mod special;
+#[cfg(test)]
+mod tests;
 
 use std::marker::PhantomData;
 use std::panic::Location;
 
+use retrograde_ops::{Binary, Unary};
 use retrograde_storage::{DType, Element, Id, Real, Shape};
 
 use crate::error::{Error, ErrorKind, Fault};
+use crate::infer;
 use crate::list::Value;
 use crate::params::Bound;
 use crate::recorder::{Recorder, Recording};
 
-pub use reduce::{Axes, Reduction};
+pub use axes::{Axes, keep};
+pub use index::Index;
+pub use loss::Reduction;
+pub use random::Rng;
+pub use shape::INFER;
 
 /// Where operations are recorded: a copyable reference to a tape (and to the parameters of the step, if there are any).
 /// Handed to closures of `Program::record`, returned by `Tape::step`, and reachable from any [`Var`].
@@ -59,7 +89,10 @@ pub(crate) struct AnyVar<'t> {
 
 impl<'t, T> From<Var<'t, T>> for AnyVar<'t> {
     fn from(v: Var<'t, T>) -> Self {
-        AnyVar { rec: v.rec, id: v.id }
+        AnyVar {
+            rec: v.rec,
+            id: v.id,
+        }
     }
 }
 
@@ -101,7 +134,11 @@ impl<'t, T: Element> Operand<'t, T> for T {
 
 impl<'t> Rec<'t> {
     pub(crate) fn var<T>(self, id: Value) -> Var<'t, T> {
-        Var { rec: self, id, element: PhantomData }
+        Var {
+            rec: self,
+            id,
+            element: PhantomData,
+        }
     }
 
     /// A rank-0 constant.
@@ -125,7 +162,10 @@ impl<'t> Rec<'t> {
     ) -> Var<'t, T> {
         let at = Location::caller();
         let mut state = self.recorder.state.borrow_mut();
-        let id = if operands.iter().all(|o| std::ptr::eq(o.rec.recorder, self.recorder)) {
+        let id = if operands
+            .iter()
+            .all(|o| std::ptr::eq(o.rec.recorder, self.recorder))
+        {
             // At most a handful of operands but for concat: the common case stays off the heap.
             let mut few = [Value::from_index(0); 4];
             if operands.len() <= few.len() {
@@ -138,8 +178,13 @@ impl<'t> Rec<'t> {
                 state.apply(name, &ids, T::DTYPE, at, build)
             }
         } else {
-            let message = format!("{name}: an operand belongs to another tape; record both on one tape, or pass the value as an input");
-            state.push_poison(Error::new(ErrorKind::Foreign, message).at(Some(at)), T::DTYPE)
+            let message = format!(
+                "{name}: an operand belongs to another tape; record both on one tape, or pass the value as an input"
+            );
+            state.push_poison(
+                Error::new(ErrorKind::Foreign, message).at(Some(at)),
+                T::DTYPE,
+            )
         };
         drop(state);
         self.var(id)
@@ -163,7 +208,10 @@ impl<'t, T: Element> Var<'t, T> {
     }
 
     /// The number of elements.
-    #[expect(clippy::len_without_is_empty, reason = "fallible; a tensor is rarely asked whether it is empty")]
+    #[expect(
+        clippy::len_without_is_empty,
+        reason = "fallible; a tensor is rarely asked whether it is empty"
+    )]
     pub fn len(self) -> crate::Result<usize> {
         self.shape_checked().map(|s| s.len())
     }
@@ -174,5 +222,40 @@ impl<'t, T: Element> Var<'t, T> {
             Some(error) => Err(error.clone()),
             None => Ok(state.list.shape(self.id)),
         }
+    }
+}
+
+/// How methods record.
+impl<'t, T: Element> Var<'t, T> {
+    /// One elementwise operation of this value.
+    #[track_caller]
+    pub(crate) fn unary<U: Element>(self, name: &str, op: Unary) -> Var<'t, U> {
+        self.rec
+            .apply(name, &[self.into()], |s| Ok(s.list.unary(op, self.id)))
+    }
+
+    /// One elementwise operation of this value and another of its type, broadcast.
+    #[track_caller]
+    pub(crate) fn binary<U: Element>(
+        self,
+        name: &str,
+        op: Binary,
+        other: impl Operand<'t, T>,
+    ) -> Var<'t, U> {
+        let other = other.lift(self.rec);
+        self.rec.apply(name, &[self.into(), other.into()], |s| {
+            infer::broadcast(&s.list, &[self.id, other.id])?;
+            Ok(s.list.binary(op, self.id, other.id))
+        })
+    }
+
+    /// Anything of this value alone.
+    #[track_caller]
+    pub(crate) fn map<U: Element>(
+        self,
+        name: &str,
+        build: impl FnOnce(&mut Recording, Value) -> Result<Value, Fault>,
+    ) -> Var<'t, U> {
+        self.rec.apply(name, &[self.into()], |s| build(s, self.id))
     }
 }

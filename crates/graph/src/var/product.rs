@@ -1,57 +1,118 @@
-//! Products of vectors, matrices and batches of them.
+//! Products of vectors and matrices.
 
-use super::{Float, Var, check};
+use retrograde_ops::Reduce;
+use retrograde_storage::Shape;
+
+use super::{Float, Var};
 use crate::error::Fault;
+use crate::infer;
+use crate::list::{List, Value};
 
-impl<'t, T: Float> Var<'t, T> {
-    /// Matrix product by NumPy's rules: `[.., m, k]` by `[.., k, n]` with broadcast batch axes; a vector on the left is
-    /// a row, on the right a column, and its axis is dropped from the result.
+impl<T: Float> Var<'_, T> {
+    /// The matrix product, by NumPy's rules: `[.., m, k]` and `[.., k, n]` give `[.., m, n]`, batch axes broadcast. A
+    /// vector on the left is a row, one on the right a column, and the axis added for it vanishes again.
     #[track_caller]
     pub fn matmul(self, other: Self) -> Self {
-        self.rec.apply("matmul", &[self.into(), other.into()], |r| {
-            let list = &mut r.list;
-            check::rank_at_least(list, self.id, 1)?;
-            check::rank_at_least(list, other.id, 1)?;
-            let (a, b) = (list.shape(self.id), list.shape(other.id));
-            let (row, column) = (a.rank() == 1, b.rank() == 1);
-            let x = if row { list.reshape(self.id, check::shape(&[1, a.dims()[0]])?) } else { self.id };
-            let y = if column { list.reshape(other.id, check::shape(&[b.dims()[0], 1])?) } else { other.id };
-            check::matmul(list, x, y)?;
-            let product = list.matmul(x, y);
-            let dims = list.dims(product).to_vec();
-            let rank = dims.len();
-            let keep = |i: usize| !(row && i == rank - 2 || column && i == rank - 1);
-            let dims: Vec<usize> = dims.into_iter().enumerate().filter(|&(i, _)| keep(i)).map(|(_, d)| d).collect();
-            Ok(list.reshape(product, check::shape(&dims)?))
+        self.rec.apply("matmul", &[self.into(), other.into()], |s| {
+            matmul(&mut s.list, self.id, other.id)
         })
     }
 
-    /// Sum of the products of two vectors.
+    /// The sum of products of two vectors (or scalars) of one shape.
     #[track_caller]
     pub fn dot(self, other: Self) -> Self {
-        self.rec.apply("dot", &[self.into(), other.into()], |r| {
-            let list = &mut r.list;
-            let (a, b) = (list.shape(self.id), list.shape(other.id));
-            if a.rank() != 1 || a != b {
-                return Err(Fault::shape("expected two vectors of one length; for matrices use `matmul`"));
+        self.rec.apply("dot", &[self.into(), other.into()], |s| {
+            let rank = s.list.shape(self.id).rank().max(s.list.shape(other.id).rank());
+            if rank > 1 {
+                return Err(Fault::shape("both must be vectors; try `matmul`, or `(x * y).sum()` for the sum over all axes"));
             }
-            let product = list.mul(self.id, other.id);
-            let sum = list.reduce(retrograde_ops::Reduce::Sum, product, 1);
-            Ok(list.reshape(sum, check::shape(&[])?))
+            infer::equal_shapes(&s.list, self.id, other.id)?;
+            let product = s.list.mul(self.id, other.id);
+            if rank == 0 {
+                return Ok(product);
+            }
+            let sum = s.list.reduce(Reduce::Sum, product, 1);
+            Ok(s.list.reshape(sum, Shape::SCALAR))
         })
     }
 
-    /// All products of elements of two vectors: `[m]` and `[n]` give `[m, n]`.
+    /// `x[i] y[j]` for all pairs of two vectors: `[m]` and `[n]` give `[m, n]`.
     #[track_caller]
     pub fn outer(self, other: Self) -> Self {
-        self.rec.apply("outer", &[self.into(), other.into()], |r| {
-            let list = &mut r.list;
-            let (a, b) = (list.shape(self.id), list.shape(other.id));
-            if a.rank() != 1 || b.rank() != 1 {
-                return Err(Fault::shape("expected two vectors; try `flatten`"));
+        self.rec.apply("outer", &[self.into(), other.into()], |s| {
+            let (x, y) = (s.list.shape(self.id), s.list.shape(other.id));
+            if x.rank() != 1 || y.rank() != 1 {
+                return Err(Fault::shape("both must be vectors; try `flatten`"));
             }
-            let column = list.reshape(self.id, check::shape(&[a.dims()[0], 1])?);
-            Ok(list.mul(column, other.id))
+            let column = s.list.reshape(self.id, infer::shape(&[x.len(), 1])?);
+            infer::broadcast(&s.list, &[column, other.id])?;
+            Ok(s.list.mul(column, other.id))
         })
     }
+}
+
+fn matmul(list: &mut List, x: Value, y: Value) -> Result<Value, Fault> {
+    let (a, b) = (list.shape(x), list.shape(y));
+    if a.rank() == 0 || b.rank() == 0 {
+        return Err(Fault::shape("a scalar has no matrix product; try `*`"));
+    }
+    let (x_is_vector, y_is_vector) = (a.rank() == 1, b.rank() == 1);
+    let inner = (
+        a.dims()[a.rank() - 1],
+        b.dims()[if y_is_vector { 0 } else { b.rank() - 2 }],
+    );
+    if inner.0 != inner.1 {
+        let transposed = !y_is_vector && b.dims()[b.rank() - 1] == inner.0;
+        let hint = if transposed {
+            "; try `.t()` on the right operand"
+        } else {
+            ""
+        };
+        return Err(Fault::shape(format!(
+            "the inner extents must be equal, but {} is not {}{hint}",
+            inner.0, inner.1
+        )));
+    }
+    let x = if x_is_vector {
+        list.reshape(x, infer::shape(&[1, inner.0])?)
+    } else {
+        x
+    };
+    let y = if y_is_vector {
+        list.reshape(y, infer::shape(&[inner.0, 1])?)
+    } else {
+        y
+    };
+    let (a, b) = (list.shape(x), list.shape(y));
+    let batch = |s: Shape| Shape::new(&s.dims()[..s.rank() - 2]).expect("fewer axes");
+    let (batch_x, batch_y) = (batch(a), batch(b));
+    let Some(both) = batch_x.broadcast(&batch_y) else {
+        return Err(Fault::shape(format!(
+            "the batch axes {batch_x} and {batch_y} do not broadcast; try `unsqueeze`"
+        )));
+    };
+    let mut dims = both.dims().to_vec();
+    dims.extend([a.dims()[a.rank() - 2], b.dims()[b.rank() - 1]]);
+    let full = infer::shape(&dims)?;
+    // One matrix on the right for a whole batch on the left (a layer over a batch of sequences): the rows of the batch
+    // are rows of one tall matrix. One large product instead of many small ones, and the weight's gradient is a product
+    // over all rows instead of a batch of products summed.
+    let product = if b.rank() == 2 && a.rank() > 2 {
+        let rows: usize = a.dims()[..a.rank() - 1].iter().product();
+        let tall = list.reshape(x, infer::shape(&[rows, inner.0])?);
+        let product = list.matmul(tall, y);
+        list.reshape(product, full)
+    } else {
+        list.matmul(x, y)
+    };
+    let rank = full.rank();
+    let mut dims = full.dims().to_vec();
+    if y_is_vector {
+        dims.remove(rank - 1);
+    }
+    if x_is_vector {
+        dims.remove(rank - 2);
+    }
+    let shape = infer::shape(&dims)?;
+    Ok(list.reshape(product, shape))
 }

@@ -1,273 +1,306 @@
-//! Reductions and the row family.
+//! Reductions: `x.sum()` over everything to a scalar, `x.sum_over(axes)` over some axes (see [`Axes`]).
 
-use retrograde_ops::Reduce;
-use retrograde_storage::Element;
+use retrograde_ops::{Binary, Reduce, Unary};
+use retrograde_storage::{DType, Shape};
 
-use super::{Float, Var, check};
+use super::{Axes, Float, Var};
 use crate::error::Fault;
+use crate::infer;
+use crate::list::{List, Value};
 use crate::op::{Attr, Op};
+use crate::recorder::Recording;
 
-/// Which axes a reduction removes: one (`1`, or `-1` from the end), several (`[0, 2]`), or all (`..`).
-pub trait Axes {
-    /// The axes of an operand of that rank, or `None` for all.
-    fn list(&self) -> Option<Vec<isize>>;
-}
-impl Axes for isize {
-    fn list(&self) -> Option<Vec<isize>> {
-        Some(vec![*self])
-    }
-}
-impl Axes for i32 {
-    fn list(&self) -> Option<Vec<isize>> {
-        Some(vec![*self as isize])
-    }
-}
-impl<const N: usize> Axes for [isize; N] {
-    fn list(&self) -> Option<Vec<isize>> {
-        Some(self.to_vec())
-    }
-}
-impl Axes for &[isize] {
-    fn list(&self) -> Option<Vec<isize>> {
-        Some(self.to_vec())
-    }
-}
-impl Axes for std::ops::RangeFull {
-    fn list(&self) -> Option<Vec<isize>> {
-        None
-    }
+/// A reduction as the user asked for it, resolved against the operand's shape.
+pub(super) struct Over {
+    /// The axes.
+    pub mask: u8,
+    /// The result's shape.
+    pub shape: Shape,
+    /// The number of elements that make one.
+    pub count: usize,
 }
 
-fn mask(rank: usize, axes: &impl Axes) -> Result<u8, Fault> {
-    match axes.list() {
-        None => Ok(((1u16 << rank) - 1) as u8),
-        Some(list) => check::axes(rank, &list),
-    }
-}
-
-/// How losses combine their elements.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Reduction {
-    /// Their mean.
-    #[default]
-    Mean,
-    /// Their sum.
-    Sum,
-    /// Not at all.
-    None,
-}
-
-impl Reduction {
-    #[track_caller]
-    pub(super) fn apply<'t, T: Float>(self, x: Var<'t, T>) -> Var<'t, T> {
-        match self {
-            Self::Mean => x.mean(),
-            Self::Sum => x.sum(),
-            Self::None => x,
-        }
-    }
-}
-
-impl<'t, T: Element> Var<'t, T> {
-    /// Records an op that leaves extent 1 on `axes`, then drops those axes unless `keep`.
-    #[track_caller]
-    fn over<U: Element>(self, name: &str, op: Op, axes: &impl Axes, keep: bool) -> Var<'t, U> {
-        self.rec.apply(name, &[self.into()], |r| {
-            let shape = r.list.shape(self.id);
-            let axes = mask(shape.rank(), axes)?;
-            let kept = r.list.keepdim(op, self.id, axes, U::DTYPE);
-            if keep {
-                return Ok(kept);
-            }
-            let dims: Vec<usize> =
-                shape.dims().iter().enumerate().filter(|(i, _)| axes >> i & 1 == 0).map(|(_, &d)| d).collect();
-            Ok(r.list.reshape(kept, check::shape(&dims)?))
+impl Over {
+    pub(super) fn new(list: &List, x: Value, axes: Axes) -> Result<Self, Fault> {
+        let from = list.shape(x);
+        let mask = axes.mask(from)?;
+        let extents = from
+            .dims()
+            .iter()
+            .enumerate()
+            .filter(|(axis, _)| mask >> axis & 1 == 1);
+        Ok(Self {
+            mask,
+            shape: axes.result(from, mask),
+            count: extents.map(|(_, &d)| d).product(),
         })
     }
+}
 
-    /// The number of elements that `axes` remove, for means.
-    fn count_over(self, axes: &impl Axes) -> usize {
-        let Ok(shape) = self.shape_checked() else { return 1 };
-        let Ok(mask) = mask(shape.rank(), axes) else { return 1 };
-        shape.dims().iter().enumerate().filter(|(i, _)| mask >> i & 1 == 1).map(|(_, &d)| d).product()
+impl List {
+    /// Sum over axes, kept, divided by `n`.
+    pub(super) fn sum_over_n(&mut self, x: Value, mask: u8, n: f64) -> Value {
+        let sum = self.reduce(Reduce::Sum, x, mask);
+        let n = self.like(n, x);
+        self.binary(Binary::Div, sum, n)
     }
-}
 
-macro_rules! reductions {
-    ($($(#[$doc:meta])* $all:ident $over:ident $keep:ident => $kind:ident),* $(,)?) => {
-        impl<'t, T: Float> Var<'t, T> {$(
-            $(#[$doc])*
-            ///
-            /// Over all elements; the result is a scalar.
-            #[track_caller]
-            pub fn $all(self) -> Self { self.over(stringify!($all), Op::Reduce(Reduce::$kind), &.., false) }
-            $(#[$doc])*
-            ///
-            /// Over the given axes, which are dropped.
-            #[track_caller]
-            pub fn $over(self, axes: impl Axes) -> Self {
-                self.over(stringify!($all), Op::Reduce(Reduce::$kind), &axes, false)
-            }
-            $(#[$doc])*
-            ///
-            /// Over the given axes, which stay with extent 1.
-            #[track_caller]
-            pub fn $keep(self, axes: impl Axes) -> Self {
-                self.over(stringify!($all), Op::Reduce(Reduce::$kind), &axes, true)
-            }
-        )*}
-    };
-}
-reductions! {
-    /// Sum, in chunks of 1024 and a pairwise tree: the same bits on any number of threads. 0 for no elements.
-    sum sum_over sum_keep => Sum,
-    /// Product; the gradient is exact where elements are 0. 1 for no elements.
-    prod prod_over prod_keep => Prod,
-    /// Largest element, NaN if any is; ties share the gradient equally.
-    max max_over max_keep => Max,
-    /// Smallest element, NaN if any is; ties share the gradient equally.
-    min min_over min_keep => Min,
+    /// Mean over axes, kept: the sum divided by the number of elements, NaN for none.
+    pub(super) fn mean(&mut self, x: Value, mask: u8) -> Value {
+        let dims = self
+            .dims(x)
+            .iter()
+            .enumerate()
+            .filter(|(axis, _)| mask >> axis & 1 == 1);
+        let count: usize = dims.map(|(_, &d)| d).product();
+        self.sum_over_n(x, mask, count as f64)
+    }
+
+    /// `sqrt x` of a sum of squares, with derivative 0 at 0: the adjoint does not reach the root there.
+    pub(super) fn root(&mut self, x: Value) -> Value {
+        let zero = self.like(0.0, x);
+        let flat = self.binary(Binary::Eq, x, zero);
+        let root = self.unary(Unary::Sqrt, x);
+        self.select(flat, zero, root)
+    }
 }
 
 impl<'t, T: Float> Var<'t, T> {
-    /// Arithmetic mean of all elements; NaN for none.
+    /// Records a reduction: `build` leaves the reduced axes with extent 1.
+    #[track_caller]
+    pub(super) fn over(
+        self,
+        name: &str,
+        axes: impl Into<Axes>,
+        build: impl FnOnce(&mut Recording, Value, &Over) -> Result<Value, Fault>,
+    ) -> Self {
+        let axes = axes.into();
+        self.map(name, |s, x| {
+            let over = Over::new(&s.list, x, axes)?;
+            let kept = build(s, x, &over)?;
+            Ok(s.list.reshape(kept, over.shape))
+        })
+    }
+
+    /// The sum of all elements, 0 of none.
+    #[track_caller]
+    pub fn sum(self) -> Self {
+        self.sum_over(..)
+    }
+    /// The sum over some axes, 0 over none.
+    #[track_caller]
+    pub fn sum_over(self, axes: impl Into<Axes>) -> Self {
+        self.over("sum", axes, |s, x, over| {
+            Ok(s.list.reduce(Reduce::Sum, x, over.mask))
+        })
+    }
+
+    /// The mean of all elements, NaN of none.
     #[track_caller]
     pub fn mean(self) -> Self {
         self.mean_over(..)
     }
-    /// Mean over the given axes, which are dropped.
+    /// The mean over some axes, NaN over none.
     #[track_caller]
-    pub fn mean_over(self, axes: impl Axes) -> Self {
-        let n = self.count_over(&axes);
-        self.sum_over(axes) / T::of(n as f64)
+    pub fn mean_over(self, axes: impl Into<Axes>) -> Self {
+        self.over("mean", axes, |s, x, over| Ok(s.list.mean(x, over.mask)))
     }
-    /// Mean over the given axes, which stay with extent 1.
+
+    /// The product of all elements, 1 of none. The gradient is exact where elements are 0.
     #[track_caller]
-    pub fn mean_keep(self, axes: impl Axes) -> Self {
-        let n = self.count_over(&axes);
-        self.sum_keep(axes) / T::of(n as f64)
+    pub fn prod(self) -> Self {
+        self.prod_over(..)
     }
-    /// Variance of all elements: sum of squared deviations over `n - correction`; NaN where that is not positive.
+    /// The product over some axes, 1 over none. The gradient is exact where elements are 0.
+    #[track_caller]
+    pub fn prod_over(self, axes: impl Into<Axes>) -> Self {
+        self.over("prod", axes, |s, x, over| {
+            Ok(s.list.reduce(Reduce::Prod, x, over.mask))
+        })
+    }
+
+    /// The largest element, NaN if any is. Equal ones share the gradient equally. An error where there is no element.
+    #[track_caller]
+    pub fn max(self) -> Self {
+        self.max_over(..)
+    }
+    /// The largest along some axes, as [`max`](Self::max).
+    #[track_caller]
+    pub fn max_over(self, axes: impl Into<Axes>) -> Self {
+        self.over("max", axes, |s, x, over| {
+            infer::not_empty(s.list.shape(x), over.mask)?;
+            Ok(s.list.reduce(Reduce::Max, x, over.mask))
+        })
+    }
+
+    /// The smallest element, NaN if any is. Equal ones share the gradient equally. An error where there is no element.
+    #[track_caller]
+    pub fn min(self) -> Self {
+        self.min_over(..)
+    }
+    /// The smallest along some axes, as [`min`](Self::min).
+    #[track_caller]
+    pub fn min_over(self, axes: impl Into<Axes>) -> Self {
+        self.over("min", axes, |s, x, over| {
+            infer::not_empty(s.list.shape(x), over.mask)?;
+            Ok(s.list.reduce(Reduce::Min, x, over.mask))
+        })
+    }
+
+    /// The row-major index of the first largest element; NaN counts as largest.
+    #[track_caller]
+    pub fn argmax(self) -> Var<'t, u32> {
+        self.flat_arg("argmax", Op::ArgMax)
+    }
+    /// The index of the first largest element along one axis, which vanishes (or stays: `keep(axis)`); NaN counts as
+    /// largest.
+    #[track_caller]
+    pub fn argmax_over(self, axis: impl Into<Axes>) -> Var<'t, u32> {
+        self.arg("argmax", Op::ArgMax, axis.into())
+    }
+    /// The row-major index of the first smallest element; NaN counts as smallest.
+    #[track_caller]
+    pub fn argmin(self) -> Var<'t, u32> {
+        self.flat_arg("argmin", Op::ArgMin)
+    }
+    /// The index of the first smallest element along one axis, which vanishes (or stays: `keep(axis)`); NaN counts as
+    /// smallest.
+    #[track_caller]
+    pub fn argmin_over(self, axis: impl Into<Axes>) -> Var<'t, u32> {
+        self.arg("argmin", Op::ArgMin, axis.into())
+    }
+
+    #[track_caller]
+    fn flat_arg(self, name: &str, op: Op) -> Var<'t, u32> {
+        self.map(name, |s, x| {
+            let n = infer::shape(&[s.list.shape(x).len()])?;
+            infer::not_empty(n, 1)?;
+            let flat = s.list.reshape(x, n);
+            Ok(arg_along(&mut s.list, op, flat, 0, Shape::SCALAR))
+        })
+    }
+
+    #[track_caller]
+    fn arg(self, name: &str, op: Op, axes: Axes) -> Var<'t, u32> {
+        self.map(name, |s, x| {
+            let over = Over::new(&s.list, x, axes)?;
+            if over.mask.count_ones() != 1 {
+                let reason = "an index is along exactly one axis; for all of them use the method without `_over`";
+                return Err(Fault::axis(reason));
+            }
+            infer::not_empty(s.list.shape(x), over.mask)?;
+            Ok(arg_along(&mut s.list, op, x, over.mask.trailing_zeros() as usize, over.shape))
+        })
+    }
+
+    /// The variance of all elements: squared distances from the mean, summed, divided by `n - correction`. Correction 1
+    /// estimates from a sample, 0 describes a population. NaN where the divisor is 0 and so is the sum.
     #[track_caller]
     pub fn var(self, correction: usize) -> Self {
         self.var_over(.., correction)
     }
-    /// Variance over the given axes, which are dropped.
+    /// The variance over some axes, as [`var`](Self::var).
     #[track_caller]
-    pub fn var_over(self, axes: impl Axes + Copy, correction: usize) -> Self {
-        let n = self.count_over(&axes) as f64 - correction as f64;
-        let centred = self - self.mean_keep(axes);
-        let sum = centred.square().sum_over(axes);
-        if n > 0.0 { sum / T::of(n) } else { sum * T::of(f64::NAN) }
+    pub fn var_over(self, axes: impl Into<Axes>, correction: usize) -> Self {
+        self.over("var", axes, |s, x, over| {
+            Ok(variance(&mut s.list, x, over, correction))
+        })
     }
-    /// Standard deviation of all elements; gradient 0 where all are equal.
+
+    /// The standard deviation, the root of [`var`](Self::var). The gradient of equal values is 0.
     #[track_caller]
     pub fn std(self, correction: usize) -> Self {
         self.std_over(.., correction)
     }
-    /// Standard deviation over the given axes, which are dropped.
+    /// The standard deviation over some axes, as [`std`](Self::std).
     #[track_caller]
-    pub fn std_over(self, axes: impl Axes + Copy, correction: usize) -> Self {
-        self.var_over(axes, correction).sqrt_or_zero()
-    }
-    /// `sqrt(x)` with gradient 0 at 0: the root is taken of 1 there, and what comes of it is not selected.
-    #[track_caller]
-    fn sqrt_or_zero(self) -> Self {
-        let zero = self.rec.scalar(T::of(0.0));
-        let is_zero = self.eq(zero);
-        let safe = is_zero.select(self.rec.scalar(T::of(1.0)), self);
-        is_zero.select(zero, safe.sqrt())
-    }
-    /// Euclidean norm of all elements; gradient 0 at 0.
-    #[track_caller]
-    pub fn norm(self) -> Self {
-        self.norm_over(..)
-    }
-    /// Euclidean norm over the given axes, which are dropped.
-    #[track_caller]
-    pub fn norm_over(self, axes: impl Axes) -> Self {
-        self.square().sum_over(axes).sqrt_or_zero()
-    }
-    /// `p`-norm of all elements, `p > 0`; `f64::INFINITY` for the largest magnitude. Gradient 0 at 0.
-    #[track_caller]
-    pub fn norm_p(self, p: f64) -> Self {
-        if p == f64::INFINITY {
-            return self.abs().max();
-        }
-        if p == 1.0 {
-            return self.abs().sum();
-        }
-        if p == 2.0 {
-            return self.norm();
-        }
-        let zero = self.rec.scalar(T::of(0.0));
-        let one = self.rec.scalar(T::of(1.0));
-        let magnitude = self.abs();
-        let none = magnitude.eq(zero);
-        let powers = none.select(zero, none.select(one, magnitude).powf(T::of(p)));
-        let sum = powers.sum();
-        let empty = sum.eq(zero);
-        empty.select(zero, empty.select(one, sum).powf(T::of(1.0 / p)))
+    pub fn std_over(self, axes: impl Into<Axes>, correction: usize) -> Self {
+        self.over("std", axes, |s, x, over| {
+            let variance = variance(&mut s.list, x, over, correction);
+            Ok(s.list.root(variance))
+        })
     }
 
-    /// `ln(sum(exp x))` of all elements, safe for any magnitude.
+    /// `ln(sum(exp x))` of all elements, safe for any magnitude; negative infinity of none.
     #[track_caller]
     pub fn logsumexp(self) -> Self {
         self.logsumexp_over(..)
     }
-    /// `ln(sum(exp x))` over the given axes, which are dropped.
+    /// `ln(sum(exp x))` over some axes. Where all are negative infinity so is the result, with gradient 0; where some are
+    /// infinite so is the result, and they share the gradient.
     #[track_caller]
-    pub fn logsumexp_over(self, axes: impl Axes) -> Self {
-        self.over("logsumexp", Op::LogSumExp, &axes, false)
-    }
-    /// `exp x / sum(exp x)` along an axis; zeros where all of it is negative infinity.
-    #[track_caller]
-    pub fn softmax(self, axis: isize) -> Self {
-        self.rows("softmax", Op::Softmax, axis)
-    }
-    /// `x - logsumexp x` along an axis.
-    #[track_caller]
-    pub fn log_softmax(self, axis: isize) -> Self {
-        self.rows("log_softmax", Op::LogSoftmax, axis)
-    }
-    #[track_caller]
-    fn rows(self, name: &str, op: Op, axis: isize) -> Self {
-        self.rec.apply(name, &[self.into()], |r| {
-            let shape = r.list.shape(self.id);
-            let axis = check::axis(shape.rank(), axis)?;
-            Ok(r.list.push(op, &[self.id], Attr::axes(1 << axis), shape, T::DTYPE))
+    pub fn logsumexp_over(self, axes: impl Into<Axes>) -> Self {
+        self.over("logsumexp", axes, |s, x, over| {
+            Ok(s.list.keepdim(Op::LogSumExp, x, over.mask, T::DTYPE))
         })
     }
-    /// `(x - mean) / sqrt(var + eps) weight + bias` along the last axis, variance without correction.
-    #[track_caller]
-    pub fn layer_norm(self, weight: Self, bias: Self, eps: f64) -> Self {
-        let centred = self - self.mean_keep(-1);
-        let scale = (centred.square().mean_keep(-1) + T::of(eps)).rsqrt();
-        centred * scale * weight + bias
-    }
-    /// `x / sqrt(mean(x^2) + eps) weight` along the last axis.
-    #[track_caller]
-    pub fn rms_norm(self, weight: Self, eps: f64) -> Self {
-        self * (self.square().mean_keep(-1) + T::of(eps)).rsqrt() * weight
-    }
+}
+
+fn arg_along(list: &mut List, op: Op, x: Value, axis: usize, shape: Shape) -> Value {
+    let kept = crate::list::kept(list.shape(x), 1 << axis);
+    let index = list.push(op, &[x], Attr::axis(axis, false), kept, DType::U32);
+    list.reshape(index, shape)
+}
+
+fn variance(list: &mut List, x: Value, over: &Over, correction: usize) -> Value {
+    let mean = list.mean(x, over.mask);
+    let distance = list.sub(x, mean);
+    let square = list.unary(Unary::Square, distance);
+    list.sum_over_n(
+        square,
+        over.mask,
+        over.count.saturating_sub(correction) as f64,
+    )
 }
 
 impl<'t> Var<'t, bool> {
-    /// How many are true.
+    /// How many hold.
     #[track_caller]
     pub fn count(self) -> Var<'t, u32> {
-        let ones: Var<'t, u32> = self.cast();
-        ones.over("count", Op::Reduce(Reduce::Sum), &.., false)
+        self.count_over(..)
     }
-    /// Whether any is true; false for no elements.
+    /// How many hold along some axes.
     #[track_caller]
-    pub fn any(self) -> Var<'t, bool> {
-        self.count().ne(0)
+    pub fn count_over(self, axes: impl Into<Axes>) -> Var<'t, u32> {
+        let axes = axes.into();
+        self.map("count", |s, x| count(&mut s.list, x, axes))
     }
-    /// Whether all are true; true for no elements.
+    /// Whether any holds; false of none.
     #[track_caller]
-    pub fn all(self) -> Var<'t, bool> {
-        (!self).count().eq(0)
+    pub fn any(self) -> Self {
+        self.any_over(..)
+    }
+    /// Whether any holds along some axes.
+    #[track_caller]
+    pub fn any_over(self, axes: impl Into<Axes>) -> Self {
+        let axes = axes.into();
+        self.map("any", |s, x| {
+            let count = count(&mut s.list, x, axes)?;
+            let zero = s.list.int(0, DType::U32);
+            Ok(s.list.binary(Binary::Ne, count, zero))
+        })
+    }
+    /// Whether all hold; true of none.
+    #[track_caller]
+    pub fn all(self) -> Self {
+        self.all_over(..)
+    }
+    /// Whether all hold along some axes.
+    #[track_caller]
+    pub fn all_over(self, axes: impl Into<Axes>) -> Self {
+        let axes = axes.into();
+        self.map("all", |s, x| {
+            let off = s.list.unary(Unary::Not, x);
+            let count = count(&mut s.list, off, axes)?;
+            let zero = s.list.int(0, DType::U32);
+            Ok(s.list.binary(Binary::Eq, count, zero))
+        })
     }
 }
 
+fn count(list: &mut List, x: Value, axes: Axes) -> Result<Value, Fault> {
+    let over = Over::new(list, x, axes)?;
+    let ones = list.cast(x, DType::U32);
+    let count = list.reduce(Reduce::Sum, ones, over.mask);
+    Ok(list.reshape(count, over.shape))
+}

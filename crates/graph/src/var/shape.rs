@@ -1,246 +1,494 @@
-//! Shapes: views cost nothing where strides can say them.
+//! Shape: elements stay what they are and move elsewhere. Views cost nothing where strides can say them.
 
-use retrograde_storage::{Element, IntoShape, MAX_RANK};
+use std::ops::{Bound, RangeBounds};
 
-use super::{Rec, Var, check};
+use retrograde_storage::{Element, IntoShape, MAX_RANK, Shape};
+
+use super::axes::without;
+use super::{Axes, Rec, Var};
 use crate::error::Fault;
+use crate::infer;
+use crate::list::{List, Value};
 use crate::op::{Attr, Op, SliceSpec};
 
+/// The extent that [`Var::reshape`] works out from the others: `x.reshape([2, INFER])`.
+pub const INFER: usize = usize::MAX;
+
 impl<'t, T: Element> Var<'t, T> {
-    /// The same elements, row-major, under another shape of as many.
+    /// The same elements in row-major order under another shape of as many. One extent may be [`INFER`].
     #[track_caller]
-    pub fn reshape(self, shape: impl IntoShape) -> Self {
-        let shape = shape.into_shape();
-        self.rec.apply("reshape", &[self.into()], |r| {
-            let shape = shape.map_err(|e| Fault::shape(e.to_string()))?;
-            let have = r.list.shape(self.id);
-            if have.len() != shape.len() {
-                return Err(Fault::shape(format!("{shape} has {} elements, the operand {}", shape.len(), have.len())));
-            }
-            Ok(r.list.reshape(self.id, shape))
+    pub fn reshape(self, dims: impl AsRef<[usize]>) -> Self {
+        self.map("reshape", |s, x| {
+            let shape = reshaped(s.list.shape(x), dims.as_ref())?;
+            Ok(s.list.reshape(x, shape))
         })
     }
+
     /// All elements in one axis.
     #[track_caller]
     pub fn flatten(self) -> Self {
-        let n = self.shape_checked().map_or(1, |s| s.len());
-        self.reshape([n])
+        self.reshape([INFER])
     }
-    /// Axis `i` of the result is axis `order[i]` of this.
-    #[track_caller]
-    pub fn permute(self, order: &[isize]) -> Self {
-        self.rec.apply("permute", &[self.into()], |r| {
-            let rank = r.list.shape(self.id).rank();
-            if order.len() != rank {
-                return Err(Fault::axis(format!("the order has {} axes, the operand {rank}", order.len())));
-            }
-            check::axes(rank, order)?;
-            let order: Vec<usize> = order.iter().map(|&a| check::axis(rank, a)).collect::<Result<_, _>>()?;
-            Ok(r.list.permute(self.id, &order))
-        })
-    }
+
     /// Two axes exchanged.
     #[track_caller]
     pub fn transpose(self, a: isize, b: isize) -> Self {
-        self.rec.apply("transpose", &[self.into()], |r| {
-            let rank = r.list.shape(self.id).rank();
-            let (a, b) = (check::axis(rank, a)?, check::axis(rank, b)?);
-            let mut order: Vec<usize> = (0..rank).collect();
-            order.swap(a, b);
-            Ok(r.list.permute(self.id, &order))
+        self.map("transpose", |s, x| {
+            let shape = s.list.shape(x);
+            let mut order: Vec<usize> = (0..shape.rank()).collect();
+            order.swap(infer::axis(shape, a)?, infer::axis(shape, b)?);
+            Ok(permuted(&mut s.list, x, &order))
         })
     }
-    /// The last two axes exchanged; a vector or scalar stays as it is.
+
+    /// The last two axes exchanged: a matrix transposed, or every matrix of a batch. Rank 2 at least.
     #[track_caller]
     pub fn t(self) -> Self {
-        if self.shape_checked().is_ok_and(|s| s.rank() < 2) { self } else { self.transpose(-1, -2) }
-    }
-    /// Without an axis of extent 1.
-    #[track_caller]
-    pub fn squeeze(self, axis: isize) -> Self {
-        self.rec.apply("squeeze", &[self.into()], |r| {
-            let mut dims = r.list.dims(self.id).to_vec();
-            let axis = check::axis(dims.len(), axis)?;
-            if dims[axis] != 1 {
-                return Err(Fault::shape(format!("axis {axis} has extent {}, expected 1", dims[axis])));
-            }
-            dims.remove(axis);
-            Ok(r.list.reshape(self.id, check::shape(&dims)?))
+        self.map("t", |s, x| {
+            infer::rank_at_least(s.list.shape(x), 2)?;
+            Ok(s.list.transpose(x))
         })
     }
-    /// With a new axis of extent 1 before `axis` (`-1`: at the end).
+
+    /// Axes in another order: axis `i` of the result is axis `order[i]` of `x`.
+    #[track_caller]
+    pub fn permute(self, order: impl AsRef<[isize]>) -> Self {
+        self.map("permute", |s, x| {
+            let (shape, order) = (s.list.shape(x), order.as_ref());
+            if order.len() != shape.rank() {
+                let reason = format!(
+                    "{} axes are named, but the operand has {}; name each once",
+                    order.len(),
+                    shape.rank()
+                );
+                return Err(Fault::axis(reason));
+            }
+            infer::axis_mask(shape, order)?;
+            let order = order
+                .iter()
+                .map(|&a| infer::axis(shape, a))
+                .collect::<Result<Vec<_>, _>>()?;
+            Ok(permuted(&mut s.list, x, &order))
+        })
+    }
+
+    /// Without the given axes, which must have extent 1; `..` drops all such axes.
+    #[track_caller]
+    pub fn squeeze(self, axes: impl Into<Axes>) -> Self {
+        let axes = axes.into();
+        self.map("squeeze", |s, x| {
+            let shape = s.list.shape(x);
+            let mut mask = axes.mask(shape)?;
+            for (axis, &extent) in shape.dims().iter().enumerate() {
+                if mask >> axis & 1 == 1 && extent != 1 {
+                    if !axes.is_all() {
+                        let reason = format!("axis {axis} has extent {extent}, only extent 1 can be dropped; try `slice` or a reduction");
+                        return Err(Fault::shape(reason));
+                    }
+                    mask &= !(1 << axis);
+                }
+            }
+            Ok(s.list.reshape(x, without(shape, mask)))
+        })
+    }
+
+    /// A new axis of extent 1, at this place of the result.
     #[track_caller]
     pub fn unsqueeze(self, axis: isize) -> Self {
-        self.rec.apply("unsqueeze", &[self.into()], |r| {
-            let mut dims = r.list.dims(self.id).to_vec();
-            let axis = check::axis(dims.len() + 1, axis)?;
-            dims.insert(axis, 1);
-            Ok(r.list.reshape(self.id, check::shape(&dims)?))
+        self.map("unsqueeze", |s, x| {
+            let shape = s.list.shape(x);
+            infer::room_for_axis(shape)?;
+            let mut dims = shape.dims().to_vec();
+            dims.insert(infer::new_axis(shape, axis)?, 1);
+            let shape = infer::shape(&dims)?;
+            Ok(s.list.reshape(x, shape))
         })
     }
-    /// Repeated along axes of extent 1, and along new leading ones, to `shape`; costs no memory.
-    #[track_caller]
-    pub fn expand(self, shape: impl IntoShape) -> Self {
-        let shape = shape.into_shape();
-        self.rec.apply("expand", &[self.into()], |r| {
-            let shape = shape.map_err(|e| Fault::shape(e.to_string()))?;
-            let have = r.list.shape(self.id);
-            if have.broadcast(&shape) != Some(shape) {
-                return Err(Fault::shape(format!("{have} does not broadcast to {shape}")));
-            }
-            Ok(r.list.expand(self.id, shape))
-        })
-    }
-    /// As [`expand`](Self::expand), NumPy's name.
+
+    /// Broadcast to a shape: new axes in front, axes of extent 1 repeated. The gradient sums what was repeated.
     #[track_caller]
     pub fn broadcast_to(self, shape: impl IntoShape) -> Self {
-        self.expand(shape)
-    }
-    /// `len` elements from `start` on along an axis.
-    #[track_caller]
-    pub fn narrow(self, axis: isize, start: usize, len: usize) -> Self {
-        self.slice_step(axis, start as isize, 1, len)
-    }
-    /// The elements of a range along an axis; negative ends count from the end.
-    #[track_caller]
-    pub fn slice(self, axis: isize, range: std::ops::Range<isize>) -> Self {
-        let extent = self.shape_checked().ok().and_then(|s| {
-            let rank = s.rank();
-            check::axis(rank, axis).ok().map(|a| s.dims()[a] as isize)
-        });
-        let from_end = |i: isize| if i < 0 { i + extent.unwrap_or(0) } else { i };
-        let (start, end) = (from_end(range.start), from_end(range.end));
-        self.slice_step(axis, start, 1, (end - start).max(0) as usize)
-    }
-    /// `len` elements `start, start + step, ...` along an axis; `start` counts from the end if negative, so does `step`.
-    #[track_caller]
-    pub fn slice_step(self, axis: isize, start: isize, step: isize, len: usize) -> Self {
-        self.rec.apply("slice", &[self.into()], |r| {
-            let mut dims = r.list.dims(self.id).to_vec();
-            let axis = check::axis(dims.len(), axis)?;
-            let extent = dims[axis] as isize;
-            let first = if start < 0 { start + extent } else { start };
-            let last = (len as isize - 1).checked_mul(step).and_then(|d| d.checked_add(first));
-            let inside = |i: isize| (0..extent).contains(&i);
-            let fits = len == 0 && (0..=extent).contains(&first) || inside(first) && last.is_some_and(inside);
-            check::domain(step != 0 && fits, || {
-                format!("elements {start}, {start} + {step}, ... ({len} of them) are not in an axis of {extent}")
-            })?;
-            let mut spec = SliceSpec { start: [0; MAX_RANK], step: [1; MAX_RANK] };
-            (spec.start[axis], spec.step[axis]) = (first as usize, step);
-            dims[axis] = len;
-            let shape = check::shape(&dims)?;
-            Ok(r.list.slice(self.id, spec, shape))
+        let shape = shape.into_shape();
+        self.map("broadcast_to", |s, x| {
+            let shape = shape.map_err(|e| Fault::shape(e.to_string()))?;
+            infer::broadcasts_to(s.list.shape(x), shape)?;
+            Ok(s.list.expand(x, shape))
         })
     }
-    /// One index of an axis, which is dropped.
+
+    /// [`broadcast_to`](Self::broadcast_to) by its other name.
     #[track_caller]
-    pub fn at(self, axis: isize, index: isize) -> Self {
-        self.slice_step(axis, index, 1, 1).squeeze(axis)
+    pub fn expand(self, shape: impl IntoShape) -> Self {
+        self.broadcast_to(shape)
     }
-    /// The order of elements along an axis reversed.
+
+    /// Elements of a range along an axis: `x.slice(0, 1..3)`, `x.slice(-1, ..-1)`. Negative bounds count from the end.
+    /// The range must lie within the axis.
     #[track_caller]
-    pub fn flip(self, axis: isize) -> Self {
-        let extent = self.shape_checked().ok().and_then(|s| check::axis(s.rank(), axis).ok().map(|a| s.dims()[a]));
-        match extent {
-            Some(0) => self,
-            other => self.slice_step(axis, -1, -1, other.unwrap_or(1)),
-        }
+    pub fn slice(self, axis: isize, range: impl RangeBounds<isize>) -> Self {
+        self.slice_step(axis, range, 1)
     }
-    /// Elements moved `shift` places along an axis, those pushed out coming in at the other end.
+
+    /// Every `step`-th element of a range along an axis, from its start; with a negative step from its end backwards:
+    /// `x.slice_step(0, .., -1)` reverses, `x.slice_step(0, 2..6, -2)` takes elements 5 and 3.
     #[track_caller]
-    pub fn roll(self, axis: isize, shift: isize) -> Self {
-        let extent = self.shape_checked().ok().and_then(|s| check::axis(s.rank(), axis).ok().map(|a| s.dims()[a]));
-        match extent {
-            Some(n) if n > 0 => {
-                let cut = n - shift.rem_euclid(n as isize) as usize;
-                if cut == n {
-                    return self;
+    pub fn slice_step(self, axis: isize, range: impl RangeBounds<isize>, step: isize) -> Self {
+        self.map("slice", |s, x| {
+            let shape = s.list.shape(x);
+            let axis = infer::axis(shape, axis)?;
+            if step == 0 {
+                return Err(infer::argument("the step must not be 0"));
+            }
+            let (start, end) = bounds(&range, shape.dims()[axis])?;
+            let len = (end - start).div_ceil(step.unsigned_abs());
+            if step == 1 && len == shape.dims()[axis] {
+                return Ok(x);
+            }
+            let first = if step > 0 || len == 0 { start } else { end - 1 };
+            Ok(sliced(&mut s.list, x, axis, first, step, len))
+        })
+    }
+
+    /// `len` elements from `start` along an axis.
+    #[track_caller]
+    pub fn narrow(self, axis: isize, start: usize, len: usize) -> Self {
+        self.map("narrow", |s, x| {
+            let shape = s.list.shape(x);
+            let axis = infer::axis(shape, axis)?;
+            let extent = shape.dims()[axis];
+            if start.checked_add(len).is_none_or(|end| end > extent) {
+                let reason = format!(
+                    "{len} elements from {start} do not lie within axis {axis} of extent {extent}"
+                );
+                return Err(infer::argument(reason));
+            }
+            Ok(s.list.narrow(x, axis, start, len))
+        })
+    }
+
+    /// Reversed along the given axes.
+    #[track_caller]
+    pub fn flip(self, axes: impl Into<Axes>) -> Self {
+        let axes = axes.into();
+        self.map("flip", |s, x| {
+            let shape = s.list.shape(x);
+            let mask = axes.mask(shape)?;
+            let mut spec = SliceSpec {
+                start: [0; MAX_RANK],
+                step: [1; MAX_RANK],
+            };
+            for (axis, &extent) in shape.dims().iter().enumerate() {
+                if mask >> axis & 1 == 1 && extent > 0 {
+                    spec.start[axis] = extent - 1;
+                    spec.step[axis] = -1;
                 }
-                self.rec.concat(&[self.narrow(axis, cut, n - cut), self.narrow(axis, 0, cut)], axis)
             }
-            _ => self.narrow(axis, 0, 0),
-        }
+            Ok(s.list.slice(x, spec, shape))
+        })
     }
-    /// Pieces of `size` along an axis, the last one shorter if need be.
+
+    /// Moved along an axis by `shift` (towards the end if positive), what leaves at one end coming in at the other.
     #[track_caller]
-    pub fn split(self, axis: isize, size: usize) -> crate::Result<Vec<Self>> {
-        let shape = self.shape_checked()?;
-        let fault = |f: Fault| crate::Error::new(f.kind, format!("split of {shape}: {}", f.reason));
-        let extent = shape.dims()[check::axis(shape.rank(), axis).map_err(fault)?];
-        check::domain(size > 0, || "pieces must have an element at least".into()).map_err(fault)?;
-        Ok((0..extent).step_by(size).map(|s| self.narrow(axis, s, size.min(extent - s))).collect())
-    }
-    /// At most `pieces` pieces of equal size along an axis, the last one shorter if need be.
-    #[track_caller]
-    pub fn chunk(self, axis: isize, pieces: usize) -> crate::Result<Vec<Self>> {
-        let shape = self.shape_checked()?;
-        let extent = check::axis(shape.rank(), axis).map_or(1, |a| shape.dims()[a]);
-        self.split(axis, extent.div_ceil(pieces.max(1)).max(1))
-    }
-    /// The whole repeated along each axis (`times` for the last axes).
-    #[track_caller]
-    pub fn tile(self, times: &[usize]) -> Self {
-        let rank = self.shape_checked().map_or(0, |s| s.rank()).max(times.len());
-        let mut x = self;
-        while x.shape_checked().is_ok_and(|s| s.rank() < rank) {
-            x = x.unsqueeze(0);
-        }
-        for (back, &n) in times.iter().rev().enumerate() {
-            x = self.rec.concat(&vec![x; n.max(1)], -(back as isize) - 1);
-            if n == 0 {
-                x = x.narrow(-(back as isize) - 1, 0, 0);
+    pub fn roll(self, shift: isize, axis: isize) -> Self {
+        self.map("roll", |s, x| {
+            let shape = s.list.shape(x);
+            let axis = infer::axis(shape, axis)?;
+            let n = shape.dims()[axis];
+            // The first element of the result is the one `shift` before.
+            let at = if n == 0 {
+                0
+            } else {
+                (n as isize - shift.rem_euclid(n as isize)) as usize % n
+            };
+            if at == 0 {
+                return Ok(x);
             }
-        }
-        x
+            let head = s.list.narrow(x, axis, at, n - at);
+            let tail = s.list.narrow(x, axis, 0, at);
+            Ok(s.list.push(
+                Op::Concat,
+                &[head, tail],
+                Attr::axis(axis, false),
+                shape,
+                T::DTYPE,
+            ))
+        })
     }
-    /// Each element repeated `n` times along an axis.
+
+    /// Consecutive pieces of these extents along an axis; they must add up to its extent.
     #[track_caller]
-    pub fn repeat(self, axis: isize, n: usize) -> Self {
-        self.rec.apply("repeat", &[self.into()], |r| {
-            let mut dims = r.list.dims(self.id).to_vec();
-            let axis = check::axis(dims.len(), axis)?;
-            let mut wide = dims.clone();
-            wide.insert(axis + 1, 1);
-            let x = r.list.reshape(self.id, check::shape(&wide)?);
-            wide[axis + 1] = n;
-            let x = r.list.expand(x, check::shape(&wide)?);
-            dims[axis] *= n;
-            Ok(r.list.reshape(x, check::shape(&dims)?))
+    pub fn split(self, extents: &[usize], axis: isize) -> Vec<Self> {
+        let mut start = 0usize;
+        let mut pieces = Vec::with_capacity(extents.len());
+        let total = extents.iter().fold(0usize, |sum, &n| sum.saturating_add(n));
+        for &n in extents {
+            pieces.push(self.map("split", |s, x| {
+                let shape = s.list.shape(x);
+                let axis = infer::axis(shape, axis)?;
+                if total != shape.dims()[axis] {
+                    let extent = shape.dims()[axis];
+                    let reason = format!("the pieces {extents:?} add up to {total}, but axis {axis} has extent {extent}");
+                    return Err(Fault::shape(reason));
+                }
+                Ok(s.list.narrow(x, axis, start, n))
+            }));
+            start = start.saturating_add(n);
+        }
+        pieces
+    }
+
+    /// `n` consecutive pieces along an axis, as equal as possible, the longer ones first.
+    #[track_caller]
+    pub fn chunk(self, n: usize, axis: isize) -> Vec<Self> {
+        let mut pieces = Vec::with_capacity(n);
+        for i in 0..n {
+            pieces.push(self.map("chunk", |s, x| {
+                let shape = s.list.shape(x);
+                let axis = infer::axis(shape, axis)?;
+                let (each, longer) = (shape.dims()[axis] / n, shape.dims()[axis] % n);
+                Ok(s.list.narrow(
+                    x,
+                    axis,
+                    each * i + longer.min(i),
+                    each + usize::from(i < longer),
+                ))
+            }));
+        }
+        pieces
+    }
+
+    /// Copies along every axis, `counts[i]` of axis `i`; more counts than axes make new axes in front.
+    #[track_caller]
+    pub fn repeat(self, counts: impl AsRef<[usize]>) -> Self {
+        self.map("repeat", |s, x| {
+            let (rank, counts) = (s.list.shape(x).rank(), counts.as_ref());
+            if counts.len() < rank {
+                let reason = format!(
+                    "{} counts for {rank} axes; give one for each, or use `tile`",
+                    counts.len()
+                );
+                return Err(Fault::axis(reason));
+            }
+            tiled(&mut s.list, x, counts)
+        })
+    }
+
+    /// As [`repeat`](Self::repeat), but fewer counts than axes are counts of the last axes.
+    #[track_caller]
+    pub fn tile(self, counts: impl AsRef<[usize]>) -> Self {
+        self.map("tile", |s, x| {
+            let (rank, counts) = (s.list.shape(x).rank(), counts.as_ref());
+            let mut all = vec![1; rank.saturating_sub(counts.len())];
+            all.extend_from_slice(counts);
+            tiled(&mut s.list, x, &all)
+        })
+    }
+
+    /// Every element `n` times in a row along an axis.
+    #[track_caller]
+    pub fn repeat_interleave(self, n: usize, axis: isize) -> Self {
+        self.map("repeat_interleave", |s, x| {
+            let shape = s.list.shape(x);
+            let axis = infer::axis(shape, axis)?;
+            let mut dims = shape.dims().to_vec();
+            dims[axis] = times(dims[axis], n)?;
+            let result = infer::shape(&dims)?;
+            // An axis behind the repeated one; what stands before and after is one axis each.
+            let (outer, inner) = shape.dims().split_at(axis + 1);
+            let (outer, inner) = (outer.iter().product(), inner.iter().product());
+            repeated(&mut s.list, x, [outer, n, inner], result)
+        })
+    }
+
+    /// The same value with nothing behind it for a derivative: a constant from here on.
+    #[track_caller]
+    pub fn detach(self) -> Self {
+        self.map("detach", |s, x| {
+            let (shape, dtype) = (s.list.shape(x), s.list.dtype(x));
+            Ok(s.list.push(Op::Detach, &[x], Attr::NONE, shape, dtype))
         })
     }
 }
 
 impl<'t> Rec<'t> {
-    /// Operands joined along an axis; other extents must be equal.
+    /// Values joined along an axis; all other extents must be equal.
     #[track_caller]
     pub fn concat<T: Element>(self, parts: &[Var<'t, T>], axis: isize) -> Var<'t, T> {
-        let operands: Vec<super::AnyVar<'t>> = parts.iter().map(|&p| p.into()).collect();
-        self.apply("concat", &operands, |r| {
-            let ids: Vec<_> = parts.iter().map(|p| p.id).collect();
-            let Some(&first) = ids.first() else {
-                return Err(Fault::shape("expected one operand at least"));
-            };
-            let mut dims = r.list.dims(first).to_vec();
-            let axis = check::axis(dims.len(), axis)?;
-            let mut total = 0;
-            for &v in &ids {
-                let other = r.list.dims(v);
-                let fits = other.len() == dims.len() && (0..dims.len()).all(|i| i == axis || other[i] == dims[i]);
-                if !fits {
-                    return Err(Fault::shape(format!("extents must be equal on all axes but {axis}")));
-                }
-                total += other[axis];
-            }
-            dims[axis] = total;
-            let shape = check::shape(&dims)?;
-            Ok(r.list.push(Op::Concat, &ids, Attr::axis(axis, false), shape, T::DTYPE))
+        let operands: Vec<_> = parts.iter().map(|&p| p.into()).collect();
+        self.apply("concat", &operands, |s| {
+            let ids: Vec<Value> = parts.iter().map(|p| p.id).collect();
+            joined(&mut s.list, &ids, axis)
         })
     }
-    /// Operands of one shape joined along a new axis.
+
+    /// Values of one shape joined along a new axis.
     #[track_caller]
     pub fn stack<T: Element>(self, parts: &[Var<'t, T>], axis: isize) -> Var<'t, T> {
-        let wide: Vec<Var<'t, T>> = parts.iter().map(|p| p.unsqueeze(axis)).collect();
-        self.concat(&wide, axis)
+        let operands: Vec<_> = parts.iter().map(|&p| p.into()).collect();
+        self.apply("stack", &operands, |s| {
+            let Some(first) = parts.first() else {
+                return Err(nothing_to_join());
+            };
+            let shape = s.list.shape(first.id);
+            infer::room_for_axis(shape)?;
+            let at = infer::new_axis(shape, axis)?;
+            let mut dims = shape.dims().to_vec();
+            dims.insert(at, 1);
+            let shape = infer::shape(&dims)?;
+            let mut ids = Vec::with_capacity(parts.len());
+            for part in parts {
+                infer::equal_shapes(&s.list, first.id, part.id)?;
+                ids.push(s.list.reshape(part.id, shape));
+            }
+            joined(&mut s.list, &ids, at as isize)
+        })
     }
+}
+
+fn reshaped(from: Shape, dims: &[usize]) -> Result<Shape, Fault> {
+    let mut dims = dims.to_vec();
+    let unknown: Vec<usize> = (0..dims.len()).filter(|&i| dims[i] == INFER).collect();
+    match unknown.as_slice() {
+        [] => {}
+        &[at] => {
+            let known = dims
+                .iter()
+                .filter(|&&d| d != INFER)
+                .try_fold(1usize, |n, &d| n.checked_mul(d));
+            dims[at] = match known {
+                Some(known) if known > 0 && from.len() % known == 0 => from.len() / known,
+                _ => {
+                    dims[at] = 0;
+                    let reason = format!(
+                        "{} elements do not fill {dims:?} whatever extent {at} is",
+                        from.len()
+                    );
+                    return Err(Fault::shape(reason));
+                }
+            };
+        }
+        _ => return Err(Fault::shape("only one extent can be `INFER`")),
+    }
+    let shape = infer::shape(&dims)?;
+    if shape.len() == from.len() {
+        return Ok(shape);
+    }
+    Err(Fault::shape(format!(
+        "{shape} has {} elements, but the operand has {}; one extent may be `INFER`",
+        shape.len(),
+        from.len()
+    )))
+}
+
+fn permuted(list: &mut List, x: Value, order: &[usize]) -> Value {
+    if order.iter().enumerate().all(|(i, &a)| i == a) {
+        x
+    } else {
+        list.permute(x, order)
+    }
+}
+
+/// A range's start and end within `0..=extent`.
+fn bounds(range: &impl RangeBounds<isize>, extent: usize) -> Result<(usize, usize), Fault> {
+    let n = extent as isize;
+    let from_start = |i: isize| if i < 0 { i.saturating_add(n) } else { i };
+    let start = match range.start_bound() {
+        Bound::Unbounded => 0,
+        Bound::Included(&i) => from_start(i),
+        Bound::Excluded(&i) => from_start(i).saturating_add(1),
+    };
+    let end = match range.end_bound() {
+        Bound::Unbounded => n,
+        Bound::Included(&i) => from_start(i).saturating_add(1),
+        Bound::Excluded(&i) => from_start(i),
+    };
+    if 0 <= start && start <= end && end <= n {
+        return Ok((start as usize, end as usize));
+    }
+    Err(infer::argument(format!(
+        "the range {start}..{end} does not lie within an axis of extent {extent}; bounds may be negative to count from the end"
+    )))
+}
+
+fn sliced(list: &mut List, x: Value, axis: usize, start: usize, step: isize, len: usize) -> Value {
+    let mut spec = SliceSpec {
+        start: [0; MAX_RANK],
+        step: [1; MAX_RANK],
+    };
+    spec.start[axis] = if len == 0 { 0 } else { start };
+    spec.step[axis] = step;
+    let mut dims = list.dims(x).to_vec();
+    dims[axis] = len;
+    let shape = Shape::new(&dims).expect("a slice is no larger than its source");
+    list.slice(x, spec, shape)
+}
+
+fn nothing_to_join() -> Fault {
+    Fault::shape("there is nothing to join; give at least one value")
+}
+
+fn joined(list: &mut List, parts: &[Value], axis: isize) -> Result<Value, Fault> {
+    let Some(&first) = parts.first() else {
+        return Err(nothing_to_join());
+    };
+    let shape = list.shape(first);
+    let axis = infer::axis(shape, axis)?;
+    let mut extent = 0usize;
+    for (i, &part) in parts.iter().enumerate() {
+        let other = list.shape(part);
+        let differs = |a: usize| a != axis && other.dims()[a] != shape.dims()[a];
+        if other.rank() != shape.rank() || (0..shape.rank()).any(differs) {
+            return Err(Fault::shape(format!(
+                "all must have the extents of the first but along axis {axis}: part {i} has {other}, the first {shape}"
+            )));
+        }
+        extent = extent.saturating_add(other.dims()[axis]);
+    }
+    if let [only] = parts {
+        return Ok(*only);
+    }
+    let mut dims = shape.dims().to_vec();
+    dims[axis] = extent;
+    let shape = infer::shape(&dims)?;
+    Ok(list.push(
+        Op::Concat,
+        parts,
+        Attr::axis(axis, false),
+        shape,
+        list.dtype(first),
+    ))
+}
+
+fn times(extent: usize, n: usize) -> Result<usize, Fault> {
+    extent
+        .checked_mul(n)
+        .ok_or_else(|| Fault::shape("the result has more elements than memory can address"))
+}
+
+/// Copies axis by axis: each as one broadcast axis before the repeated one.
+fn tiled(list: &mut List, x: Value, counts: &[usize]) -> Result<Value, Fault> {
+    let mut dims = vec![1; counts.len() - list.shape(x).rank()];
+    dims.extend_from_slice(list.dims(x));
+    let mut shape = infer::shape(&dims)?;
+    let mut x = list.reshape(x, shape);
+    for (axis, &n) in counts.iter().enumerate().filter(|(_, n)| **n != 1) {
+        let (outer, inner) = shape.dims().split_at(axis);
+        let (outer, inner) = (outer.iter().product(), inner.iter().product());
+        dims[axis] = times(dims[axis], n)?;
+        shape = infer::shape(&dims)?;
+        x = repeated(list, x, [outer, n, inner], shape)?;
+    }
+    Ok(x)
+}
+
+/// `x` as `[outer, 1, inner]`, broadcast in the middle to `n`, as `shape`.
+fn repeated(
+    list: &mut List,
+    x: Value,
+    [outer, n, inner]: [usize; 3],
+    shape: Shape,
+) -> Result<Value, Fault> {
+    let x = list.reshape(x, infer::shape(&[outer, 1, inner])?);
+    let x = list.expand(x, infer::shape(&[outer, n, inner])?);
+    Ok(list.reshape(x, shape))
 }

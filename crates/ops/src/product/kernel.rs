@@ -53,8 +53,20 @@ pub(super) struct Kernels<T: 'static> {
     pub(super) tiles: &'static [&'static [TileFn<T>]],
     /// `gemm`'s kernels for tiles of the most vectors, by columns - 1.
     pub(super) whole: Option<&'static [Whole<T>]>,
-    /// Whether the broadcast operand is packed even where k is its unit stride.
-    pub(super) pack_broadcast: bool,
+    /// When packing the broadcast operand pays.
+    pub(super) pack_broadcast: PackBroadcast,
+}
+
+/// When the broadcast operand is packed; read in place it costs a cache line a term if k is not its unit stride.
+#[derive(Clone, Copy)]
+pub(super) enum PackBroadcast {
+    /// Where those lines collide in L1 besides: a panel of four vectors hides the rest.
+    Colliding,
+    /// Where k is not its unit stride.
+    Strided,
+    /// Always: the kernels read packed columns as vectors.
+    #[cfg(target_arch = "aarch64")]
+    Always,
 }
 
 impl<T> fmt::Debug for Kernels<T> {
@@ -163,39 +175,97 @@ unsafe fn tile<S: Simd, T: Float, const VECTORS: usize, const COLUMNS: usize>(
         broadcast = broadcast.wrapping_offset(bs);
     }
 
-    if tile.lanes == VECTORS * T::LANES {
-        for (j, sums) in sums.iter().enumerate() {
-            let out = tile.out.wrapping_offset(j as isize * tile.out_stride);
-            for (v, &sum) in sums.iter().enumerate() {
-                // SAFETY: all lanes are stored, so the caller promises this packet of the output.
-                unsafe {
-                    let out = out.add(v * T::LANES);
-                    let sum = if tile.accumulate {
-                        sum + load(simd, out)
+    for (j, sums) in sums.iter().enumerate() {
+        let out = tile.out.wrapping_offset(j as isize * tile.out_stride);
+        // SAFETY: the caller promises `lanes` elements of the output in each column, and no other access to them.
+        // All vectors but the last (without `skip`) end within them; `skip + lanes` fit the buffer's vectors.
+        unsafe {
+            if tile.skip == 0 {
+                for (v, &sum) in sums.iter().enumerate() {
+                    let lanes = if v + 1 < VECTORS {
+                        T::LANES
                     } else {
-                        sum
+                        tile.lanes - v * T::LANES
                     };
-                    store(out, sum);
+                    finish(simd, out.add(v * T::LANES), sum, lanes, tile.accumulate);
+                }
+            } else {
+                let mut buffer = [T::default(); 64];
+                for (v, &sum) in sums.iter().enumerate() {
+                    store(buffer.as_mut_ptr().add(v * T::LANES), sum);
+                }
+                for i in (0..tile.lanes).step_by(T::LANES) {
+                    let lanes = T::LANES.min(tile.lanes - i);
+                    let mut sum = [T::default(); 16];
+                    copy_short(buffer.as_ptr().add(tile.skip + i), sum.as_mut_ptr(), lanes);
+                    let sum = load(simd, sum.as_ptr());
+                    finish(simd, out.add(i), sum, lanes, tile.accumulate);
                 }
             }
         }
-    } else {
-        let mut buffer = [T::default(); 64];
-        for (j, sums) in sums.iter().enumerate() {
-            for (v, sum) in sums.iter().enumerate() {
-                sum.store_slice(&mut buffer[v * T::LANES..(v + 1) * T::LANES]);
-            }
-            let out = tile.out.wrapping_offset(j as isize * tile.out_stride);
-            // SAFETY: the caller promises `lanes` elements of the output in each column, and no other access to them.
-            let out = unsafe { std::slice::from_raw_parts_mut(out, tile.lanes) };
-            let sums = &buffer[tile.skip..tile.skip + tile.lanes];
-            if tile.accumulate {
-                for (out, &sum) in out.iter_mut().zip(sums) {
-                    *out = sum + *out;
-                }
+    }
+}
+
+/// Stores, or adds, the first `lanes` lanes.
+///
+/// # Safety
+/// `lanes <= T::LANES` elements at `out` that nobody else accesses meanwhile.
+#[inline(always)]
+unsafe fn finish<S: Simd, T: Float>(
+    simd: S,
+    out: *mut T,
+    sum: T::Vector<S>,
+    lanes: usize,
+    accumulate: bool,
+) {
+    // SAFETY: whole vectors only if all lanes are the caller's, else through a buffer of a vector.
+    unsafe {
+        if lanes == T::LANES {
+            let sum = if accumulate {
+                sum + load(simd, out)
             } else {
-                out.copy_from_slice(sums);
+                sum
+            };
+            store(out, sum);
+        } else {
+            let mut buffer = [T::default(); 16];
+            if accumulate {
+                copy_short(out, buffer.as_mut_ptr(), lanes);
+                let sum = sum + load(simd, buffer.as_ptr());
+                store(buffer.as_mut_ptr(), sum);
+            } else {
+                store(buffer.as_mut_ptr(), sum);
             }
+            copy_short(buffer.as_ptr(), out, lanes);
+        }
+    }
+}
+
+/// Copies up to 16 elements as two overlapping blocks of a fixed size: a call of `memcpy` would cost more.
+///
+/// # Safety
+/// `len <= 16` elements, readable and writable, not overlapping.
+#[inline(always)]
+pub(super) unsafe fn copy_short<T: Float>(from: *const T, to: *mut T, len: usize) {
+    /// # Safety
+    /// `N <= len` elements as above.
+    #[inline(always)]
+    unsafe fn ends<T: Copy, const N: usize>(from: *const T, to: *mut T, len: usize) {
+        // SAFETY: the first and the last `N` of `len` elements; arrays are aligned as their elements.
+        unsafe {
+            let (first, last) = (*from.cast::<[T; N]>(), *from.add(len - N).cast::<[T; N]>());
+            *to.cast::<[T; N]>() = first;
+            *to.add(len - N).cast::<[T; N]>() = last;
+        }
+    }
+    // SAFETY: each size is at most `len`, and twice the size at least `len`.
+    unsafe {
+        match len {
+            0 => {}
+            1 => *to = *from,
+            2..4 => ends::<T, 2>(from, to, len),
+            4..8 => ends::<T, 4>(from, to, len),
+            _ => ends::<T, 8>(from, to, len),
         }
     }
 }
@@ -255,32 +325,32 @@ macro_rules! tables {
                     &row!(avx512, $t, 4, [1, 2, 3, 4, 5, 6]),
                 ],
                 whole: whole::AVX512.$t,
-                pack_broadcast: false,
+                pack_broadcast: PackBroadcast::Colliding,
             };
             #[cfg(target_arch = "x86_64")]
             static AVX2: Kernels<$t> = Kernels {
                 tiles: &[&row!(avx2, $t, 1, [1, 2, 3, 4, 5, 6])],
                 whole: whole::AVX2.$t,
-                pack_broadcast: false,
+                pack_broadcast: PackBroadcast::Strided,
             };
             #[cfg(target_arch = "x86_64")]
             static SSE2: Kernels<$t> = Kernels {
                 tiles: &[&row!(sse2, $t, 1, [1, 2, 3])],
                 whole: None,
-                pack_broadcast: false,
+                pack_broadcast: PackBroadcast::Strided,
             };
             // Four columns, not six, because `gemm`'s kernels have four and read them as one vector when packed.
             #[cfg(target_arch = "aarch64")]
             static NEON: Kernels<$t> = Kernels {
                 tiles: &[&row!(neon, $t, 1, [1, 2, 3, 4])],
                 whole: whole::NEON.$t,
-                pack_broadcast: true,
+                pack_broadcast: PackBroadcast::Always,
             };
             #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
             static OTHER: Kernels<$t> = Kernels {
                 tiles: &[&row!(other, $t, 1, [1, 2, 3])],
                 whole: None,
-                pack_broadcast: false,
+                pack_broadcast: PackBroadcast::Strided,
             };
             match token {
                 #[cfg(target_arch = "x86_64")]

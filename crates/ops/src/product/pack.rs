@@ -1,9 +1,11 @@
 //! Packing: an operand, read by its strides, copied into the order in which the micro-kernels read it.
 
-use fearless_simd::Simd;
+use std::ops::Range;
+
+use fearless_simd::{Simd, SimdBase};
 
 use super::float::{Float, Isa};
-use super::kernel::{load, store};
+use super::kernel::{copy_short, load, store};
 use crate::at_level;
 
 /// Part of an operand: `outer` elements (lanes or columns) by `k` terms, strides in elements.
@@ -15,7 +17,7 @@ pub(super) struct Source<T> {
     pub(super) k_stride: isize,
 }
 
-/// Writes `to[p * width + i] = source[i, p]`, and zeros for lanes from `outer` up to `width`.
+/// Writes `to[p * width + i] = source[i, p]`, and zeros for lanes from `outer` up to `width` (less than a packet more).
 ///
 /// The zeros are computed with, never stored; what stood there before could be a NaN's slow path or a subnormal.
 ///
@@ -40,6 +42,17 @@ unsafe fn panel_at<S: Simd, T: Float>(simd: S, source: &Source<T>, to: *mut T, w
             .wrapping_offset(i as isize * source.outer_stride + p as isize * source.k_stride)
     };
     let whole = source.outer / T::LANES * T::LANES;
+    if whole < source.outer {
+        let zeros = T::Vector::<S>::splat(simd, T::default());
+        for p in 0..source.k {
+            // SAFETY: the vectors from `whole` on, up to `width`, of term `p`.
+            unsafe {
+                for i in (whole..width).step_by(T::LANES) {
+                    store(to.add(p * width + i), zeros);
+                }
+            }
+        }
+    }
     if source.outer_stride == 1 {
         for p in 0..source.k {
             // SAFETY: `width` elements of the output belong to term `p`; the source has `outer` contiguous ones.
@@ -48,8 +61,8 @@ unsafe fn panel_at<S: Simd, T: Float>(simd: S, source: &Source<T>, to: *mut T, w
                 for i in (0..whole).step_by(T::LANES) {
                     store(to.add(i), load(simd, from.add(i)));
                 }
-                for i in whole..source.outer {
-                    *to.add(i) = *from.add(i);
+                if whole < source.outer {
+                    copy_short(from.add(whole), to.add(whole), source.outer - whole);
                 }
             }
         }
@@ -66,7 +79,7 @@ unsafe fn panel_at<S: Simd, T: Float>(simd: S, source: &Source<T>, to: *mut T, w
                         source.outer_stride,
                         to.add(p * width + i),
                         width,
-                    )
+                    );
                 };
             }
         }
@@ -78,14 +91,6 @@ unsafe fn panel_at<S: Simd, T: Float>(simd: S, source: &Source<T>, to: *mut T, w
     } else {
         // SAFETY: the whole source.
         unsafe { scalar(source, to, width, 0..source.outer, 0..source.k) };
-    }
-    if source.outer < width {
-        for p in 0..source.k {
-            for i in source.outer..width {
-                // SAFETY: within the panel.
-                unsafe { *to.add(p * width + i) = T::default() };
-            }
-        }
     }
 }
 
@@ -124,8 +129,8 @@ unsafe fn scalar<T: Float>(
     source: &Source<T>,
     to: *mut T,
     width: usize,
-    outer: std::ops::Range<usize>,
-    terms: std::ops::Range<usize>,
+    outer: Range<usize>,
+    terms: Range<usize>,
 ) {
     for i in outer {
         let from = source
@@ -138,31 +143,65 @@ unsafe fn scalar<T: Float>(
     }
 }
 
-/// Writes `to[p * outer + j] = source[j, p]`: a tile of the broadcast operand, read front to back by the kernel.
-///
-/// # Safety
-/// As [`panel`] with `width == outer`, which may be any number.
-pub(super) unsafe fn columns<T: Float>(source: &Source<T>, to: *mut T) {
-    // SAFETY: the same contract; the copies of fixed width are within `outer` elements of a term.
-    unsafe {
-        match (source.outer_stride, source.outer) {
-            (1, 8) => rows_of::<T, 8>(source, to),
-            (1, 6) => rows_of::<T, 6>(source, to),
-            (1, 5) => rows_of::<T, 5>(source, to),
-            (1, 4) => rows_of::<T, 4>(source, to),
-            _ => scalar(source, to, source.outer, 0..source.outer, 0..source.k),
+/// Columns cut into tiles of equal width, but for one column: 6 + 5 + 5 rather than 6 + 6 + 4.
+#[derive(Clone, Copy)]
+pub(super) struct Tiles {
+    width: usize,
+    /// Tiles of one column more, at the front.
+    wider: usize,
+    pub(super) count: usize,
+}
+
+impl Tiles {
+    /// As few tiles as `columns` need at `most` columns each.
+    pub(super) fn new(columns: usize, most: usize) -> Self {
+        let count = columns.div_ceil(most);
+        Self {
+            width: columns / count,
+            wider: columns % count,
+            count,
         }
+    }
+
+    pub(super) fn get(self, i: usize) -> Range<usize> {
+        let start = i * self.width + i.min(self.wider);
+        start..start + self.width + usize::from(i < self.wider)
     }
 }
 
-/// [`columns`] for contiguous columns of a width known to the compiler.
+/// Packs columns tile by tile: `to[first * k + p * columns + j] = source[first + j, p]` for the `columns` columns from
+/// `first` on of each of the `tiles` that [`cut`] makes. A kernel reads a tile front to back.
 ///
 /// # Safety
-/// As [`columns`].
-unsafe fn rows_of<T: Float, const N: usize>(source: &Source<T>, to: *mut T) {
-    for p in 0..source.k {
-        let from = source.from.wrapping_offset(p as isize * source.k_stride);
-        // SAFETY: `outer == N` contiguous elements on both sides; `[T; N]` is aligned as `T`.
-        unsafe { *to.add(p * N).cast::<[T; N]>() = *from.cast::<[T; N]>() };
+/// As [`panel`], for `outer * k` elements at `to`.
+pub(super) unsafe fn columns<T: Float>(source: &Source<T>, tiles: Tiles, to: *mut T) {
+    if source.outer_stride == 1 {
+        // Term by term through all tiles: where terms are 4 KiB apart, a line would not stay in L1 until the next tile.
+        for p in 0..source.k {
+            let from = source.from.wrapping_offset(p as isize * source.k_stride);
+            for tile in (0..tiles.count).map(|i| tiles.get(i)) {
+                // SAFETY: the tile's columns, contiguous in the source and in their part of the output.
+                unsafe {
+                    let to = to.add(tile.start * source.k + p * tile.len());
+                    copy_short(from.add(tile.start), to, tile.len());
+                }
+            }
+        }
+    } else {
+        for tile in (0..tiles.count).map(|i| tiles.get(i)) {
+            let from = source
+                .from
+                .wrapping_offset(tile.start as isize * source.outer_stride);
+            let part = Source {
+                from,
+                outer: tile.len(),
+                ..*source
+            };
+            // SAFETY: the tile's columns and its part of the output.
+            unsafe {
+                let to = to.add(tile.start * source.k);
+                scalar(&part, to, tile.len(), 0..tile.len(), 0..source.k);
+            }
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use retrograde_storage::{PACKET_BYTES, Packet, packets_for};
 
 use super::float::{Float, Isa};
-use super::kernel::Kernels;
+use super::kernel::{Kernels, PackBroadcast};
 use super::tuning::{self, piece};
 use crate::Level;
 
@@ -198,7 +198,10 @@ impl<T: Float> Plan<T> {
     fn plan_tiles(&mut self, most: usize) {
         let panel = self.panel();
         let tile = self.kernels.columns(self.kernels.vectors());
-        let terms = (self.lanes * self.columns).saturating_mul(self.k);
+        let terms = self
+            .lanes
+            .saturating_mul(self.columns)
+            .saturating_mul(self.k);
         let blocks = (terms / tuning::BLOCK_MIN_TERMS).clamp(1, most);
         // Rows of a row-major C first: the lane operand, shared by all blocks, is then the one worth packing once.
         self.column_blocks = blocks.min(self.columns.div_ceil(2 * tile)).max(1);
@@ -215,10 +218,17 @@ impl<T: Float> Plan<T> {
         } else {
             Packing::Shared
         };
-        let panels = self.lanes.div_ceil(panel);
-        self.pack_broadcast = (self.broadcast_strides.k != 1 || self.kernels.pack_broadcast)
-            && panels >= tuning::PACK_BROADCAST_MIN_PANELS;
-
+        let stride = self.broadcast_strides.k;
+        let collide = self.k > tuning::COLLIDING_TERMS
+            && (stride.unsigned_abs() * size_of::<T>()).is_multiple_of(tuning::COLLIDING_STRIDE);
+        self.pack_broadcast = match self.kernels.pack_broadcast {
+            PackBroadcast::Colliding => {
+                collide && stride != 0 && self.lanes >= tuning::PACK_COLLIDING_MIN_LANES
+            }
+            PackBroadcast::Strided => stride != 1 && self.lanes >= tuning::PACK_STRIDED_MIN_LANES,
+            #[cfg(target_arch = "aarch64")]
+            PackBroadcast::Always => self.lanes > 2 * panel,
+        };
         let depth = piece(self.k);
         let bytes = depth * size_of::<T>();
         self.group = (tuning::LANE_GROUP_BYTES / bytes / panel).max(1) * panel;

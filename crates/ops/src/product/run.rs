@@ -6,7 +6,7 @@ use retrograde_storage::Packet;
 
 use super::float::Float;
 use super::kernel::Tile;
-use super::pack::{self, Source};
+use super::pack::{self, Source, Tiles};
 use super::plan::{Method, Packing, Plan};
 use super::tuning::piece;
 use super::{vector, whole};
@@ -200,21 +200,26 @@ impl<T: Float> Plan<T> {
                 }
                 for from in columns.clone().step_by(self.chunk) {
                     let to = columns.end.min(from + self.chunk);
-                    let tiles = (to - from).div_ceil(width);
-                    // Tiles of equal width: 6 + 5 + 5 columns rather than 6 + 6 + 4.
-                    let cut = |i: usize| from + (to - from) * i / tiles;
-                    for i in 0..tiles {
-                        let tile = cut(i)..cut(i + 1);
-                        let mut source = self.broadcast_source(operands, tile.clone(), term, depth);
-                        if self.pack_broadcast {
-                            let packed =
-                                &mut chunk[(tile.start - from) * depth..][..tile.len() * depth];
-                            // SAFETY: part of the broadcast operand into a slice of that length.
-                            unsafe { pack::columns(&source, packed.as_mut_ptr()) };
-                            source.from = packed.as_ptr();
-                            source.outer_stride = 1;
-                            source.k_stride = source.outer as isize;
-                        }
+                    let tiles = Tiles::new(to - from, width);
+                    if self.pack_broadcast {
+                        let whole = self.broadcast_source(operands, from..to, term, depth);
+                        let packed = &mut chunk[..(to - from) * depth];
+                        // SAFETY: part of the broadcast operand into a slice of that length.
+                        unsafe { pack::columns(&whole, tiles, packed.as_mut_ptr()) };
+                    }
+                    for part in (0..tiles.count).map(|i| tiles.get(i)) {
+                        let tile = from + part.start..from + part.end;
+                        let source = if self.pack_broadcast {
+                            Source {
+                                from: chunk[part.start * depth..].as_ptr(),
+                                outer: tile.len(),
+                                outer_stride: 1,
+                                k: depth,
+                                k_stride: tile.len() as isize,
+                            }
+                        } else {
+                            self.broadcast_source(operands, tile.clone(), term, depth)
+                        };
                         let panels = Panels {
                             plan: self,
                             operands,
@@ -264,7 +269,7 @@ impl<T: Float> Panels<'_, T> {
         while lane < self.group.end {
             let mut lanes = plan.panel().min(self.group.end - lane);
             let mut skip = 0;
-            if plan.packing == Packing::Direct && lanes % T::LANES != 0 {
+            if plan.packing == Packing::Direct && !lanes.is_multiple_of(T::LANES) {
                 // The operand ends within the panel's last vector. Read earlier lanes again instead of what lies
                 // beyond: computed twice, stored once. Without that many earlier lanes, the whole vectors first; one
                 // vector the operand has, or the plan would pack.

@@ -1,18 +1,22 @@
 //! Products against a plain triple loop in `f64`, and the contracts on bits, tails and the epilogue.
 
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
 use bytemuck::Zeroable;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use retrograde_storage::{Packet, Real};
 
+use super::guard::Guarded;
 use super::plan::{Method, Packing};
 use super::{Float, Operands, Plan, Spec, Strides, tuning};
 use crate::Level;
 
 /// An input by strides, in memory that ends exactly where the matrix does.
-#[derive(Clone, Debug)]
-struct Input<T> {
-    data: Vec<T>,
+#[derive(Debug)]
+struct Input<T: Real> {
+    data: Guarded<T>,
     base: usize,
     strides: Strides,
 }
@@ -36,7 +40,8 @@ impl<T: Real> Input<T> {
         let base = (-(rs.min(0) + cs.min(0))) as usize;
         let len = base + (rs.max(0) + cs.max(0)) as usize + usize::from(r * c > 0);
         Self {
-            data: (0..len).map(|_| T::from_f64(value())).collect(),
+            // Reversed operands end where they begin: guard the front.
+            data: Guarded::new(len, row + column > 0, &mut value),
             base,
             strides: Strides { row, column },
         }
@@ -106,7 +111,8 @@ fn run<T: Float>(
 ) -> Vec<T> {
     let (m, n) = (spec.m, spec.n);
     let at = |i: usize, j: usize| i * spec.c.row as usize + j * spec.c.column as usize;
-    let mut c = vec![T::from_f64(GAP); at(m.max(1) - 1, n.max(1) - 1) + 1];
+    let len = at(m.max(1) - 1, n.max(1) - 1) + 1;
+    let mut c = Guarded::<T>::new(len, true, || GAP);
     let mut inside = vec![false; c.len()];
     for i in 0..m {
         for j in 0..n {
@@ -350,6 +356,79 @@ fn a_vector_product_has_the_same_bits_in_every_layout() {
     }
 }
 
+/// Where the packed buffer of a run stands, for its threads.
+struct Shared(*mut Packet);
+// SAFETY: an address; the threads keep to what `Plan` says about parts and blocks.
+unsafe impl Sync for Shared {}
+
+#[test]
+fn threads_that_claim_parts_and_blocks_give_the_bits_of_one() {
+    let (m, n, k) = (if cfg!(miri) { 12 } else { 96 }, 200, 600);
+    let value = |i: usize| ((i * 7919) % 1000) as f64 / 500.0 - 1.0;
+    for level in Level::available() {
+        let mut next = 0;
+        let mut draw = || {
+            next += 1;
+            value(next)
+        };
+        let a = Input::<f32>::new(m, k, Layout::Rows, &mut draw);
+        let b = Input::<f32>::new(k, n, Layout::Columns, &mut draw);
+        let mut spec = Spec {
+            m,
+            n,
+            k,
+            a: a.strides,
+            b: b.strides,
+            c: Strides::row_major(n),
+            max_blocks: 1,
+        };
+        let one = run(&Plan::new(level, &spec), &spec, &a, &b, None);
+        spec.max_blocks = 7;
+        let plan = Plan::<f32>::new(level, &spec);
+        assert!(plan.blocks() > 1 && plan.pack_parts() > 1);
+        let mut c = vec![0f32; m * n];
+        let mut packed = vec![Packet::ZERO; plan.packed_packets().unwrap()];
+        let operands = Operands {
+            a: a.pointer(),
+            b: b.pointer(),
+            c: c.as_mut_ptr(),
+        };
+        let shared = Shared(packed.as_mut_ptr());
+        let (parts, blocks) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let ready = Barrier::new(3);
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    let shared = &shared;
+                    let mut scratch = vec![Packet::ZERO; plan.scratch_packets()];
+                    // SAFETY: each part and block is claimed once; the barrier separates packing from running.
+                    unsafe {
+                        while let part = parts.fetch_add(1, Relaxed)
+                            && part < plan.pack_parts()
+                        {
+                            plan.pack(part, &operands, shared.0);
+                        }
+                        ready.wait();
+                        while let block = blocks.fetch_add(1, Relaxed)
+                            && block < plan.blocks()
+                        {
+                            plan.run_block(
+                                block,
+                                &operands,
+                                shared.0,
+                                &mut scratch,
+                                false,
+                                |_, _| {},
+                            );
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(bits(&one), bits(&c), "{level}");
+    }
+}
+
 #[test]
 fn nan_and_infinity_go_through() {
     for level in Level::available() {
@@ -424,8 +503,8 @@ fn empty_outputs_are_no_work() {
 fn pieces_follow_from_k_and_fit() {
     for k in 0..5000 {
         let piece = tuning::piece(k);
-        assert!(piece >= 1 && piece <= tuning::PIECE);
-        assert!(k <= tuning::PIECE || piece % 16 == 0);
+        assert!((1..=tuning::PIECE).contains(&piece));
+        assert!(k <= tuning::PIECE || piece.is_multiple_of(16));
     }
     assert_eq!(tuning::piece(784), 400);
 }

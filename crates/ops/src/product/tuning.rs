@@ -16,8 +16,21 @@ pub const BROADCAST_CHUNK_BYTES: usize = 128 * 1024;
 /// Column tiles that must reuse a panel before packing it pays although the kernels could read it in place.
 pub const PACK_LANES_MIN_TILES: usize = 8;
 
-/// Panels that must reuse a column tile before packing it pays where its k stride is not 1.
-pub const PACK_BROADCAST_MIN_PANELS: usize = 2;
+/// Lanes from which a broadcast operand whose terms collide in L1 is packed. AVX-512, `1024 x n x 512` with A
+/// transposed (terms 4 KiB apart), GFLOP/s in place and packed: 124 and 83 for 64 lanes, 125 and 152 for 256, 122 and
+/// 146 for 512. With terms 2 KiB apart, or 64 terms, in place is ahead (167 to 158, 191 to 162).
+pub const PACK_COLLIDING_MIN_LANES: usize = 256;
+
+/// Bytes between terms that fall on the same few sets of an L1 of 8 to 12 ways.
+pub const COLLIDING_STRIDE: usize = 4096;
+
+/// Terms of which enough stay in L1 although they collide.
+pub const COLLIDING_TERMS: usize = 128;
+
+/// Lanes from which a broadcast operand with a k stride is packed at levels whose panels are a single packet. AVX2,
+/// `m x n x k` with A transposed, GFLOP/s in place and packed: 784 x 256 x 64 87 and 94, 784 x 512 x 512 75 and 90,
+/// 1024 x 512 x 512 (terms 4 KiB apart) 41 and 90.
+pub const PACK_STRIDED_MIN_LANES: usize = 128;
 
 /// Multiply-adds a block has at least: some 10 us of one core, against 0.2 us to claim it.
 pub const BLOCK_MIN_TERMS: usize = 500_000;

@@ -173,7 +173,7 @@ fn fold_columns<T: Float>(width: usize, lanes: usize, rows: &mut [T]) {
     while half > 0 {
         let (low, high) = rows.split_at_mut(half * width);
         for (low, &high) in low.iter_mut().zip(&high[..half * width]) {
-            *low = *low + high;
+            *low += high;
         }
         half /= 2;
     }
@@ -305,43 +305,76 @@ unsafe fn columns<S: Simd, T: Float>(
     piece[..wide * T::LANES].fill(T::default());
     for first in (0..depth).step_by(4 * T::LANES) {
         for l in 0..T::LANES.min(depth - first) {
-            // Terms of the same partial sum, up to four of them while it is in registers.
-            let terms = (depth - first - l).div_ceil(T::LANES).min(4);
-            let term = |t: usize| first + l + t * T::LANES;
+            let from = Source {
+                matrix: source
+                    .matrix
+                    .wrapping_offset((first + l) as isize * source.k_stride),
+                ..source
+            };
+            let x = x.wrapping_add(first + l);
             let sums = &mut piece[l * wide..][..outputs];
-            for i in (0..outputs).step_by(T::LANES) {
-                // The last vector starts early enough to end with the column. Its first lanes would be added twice:
-                // they are computed, and not stored.
-                let at = i.min(outputs - T::LANES);
-                let mut sum = T::Vector::<S>::from_slice(simd, &sums[at..at + T::LANES]);
-                for t in 0..terms {
-                    // SAFETY: rows `at..at + LANES` of column `term(t) < depth`, and the vector's element.
-                    unsafe {
-                        let column = source
-                            .matrix
-                            .wrapping_offset(term(t) as isize * source.k_stride)
-                            .add(at);
-                        let x = T::Vector::<S>::splat(simd, *x.add(term(t)));
-                        sum = load::<S, T>(simd, column).mul_add(x, sum);
-                    }
-                }
-                if at == i {
-                    sum.store_slice(&mut sums[i..i + T::LANES]);
-                } else {
-                    let mut buffer = [T::default(); 16];
-                    sum.store_slice(&mut buffer[..T::LANES]);
-                    sums[i..].copy_from_slice(&buffer[i - at..T::LANES]);
+            // Terms of the same partial sum, up to four of them while it is in registers.
+            // SAFETY: terms `first + l + t * LANES < depth` of the piece, for `t` below that number.
+            unsafe {
+                match (depth - first - l).div_ceil(T::LANES) {
+                    1 => add_columns::<S, T, 1>(simd, from, x, sums),
+                    2 => add_columns::<S, T, 2>(simd, from, x, sums),
+                    3 => add_columns::<S, T, 3>(simd, from, x, sums),
+                    _ => add_columns::<S, T, 4>(simd, from, x, sums),
                 }
             }
         }
     }
     // What the rows form adds to the lanes of a last vector that the piece does not fill.
-    if depth % T::LANES != 0 {
+    if !depth.is_multiple_of(T::LANES) {
         for sum in &mut piece[depth % T::LANES * wide..T::LANES * wide] {
-            *sum = *sum + T::default();
+            *sum += T::default();
         }
     }
     for (total, &sum) in total[..wide * T::LANES].iter_mut().zip(&*piece) {
-        *total = *total + sum;
+        *total += sum;
+    }
+}
+
+/// `sums += ` columns `0`, `LANES`, ... of the source by the same elements of `x`.
+///
+/// # Safety
+/// Those `N` columns and elements are readable; there are `T::LANES` sums at least, one a row.
+#[inline(always)]
+unsafe fn add_columns<S: Simd, T: Float, const N: usize>(
+    simd: S,
+    source: Source<T>,
+    x: *const T,
+    sums: &mut [T],
+) {
+    let mut terms = [T::Vector::<S>::splat(simd, T::default()); N];
+    let mut columns = [source.matrix; N];
+    for t in 0..N {
+        // SAFETY: the caller's promise.
+        terms[t] = T::Vector::<S>::splat(simd, unsafe { *x.add(t * T::LANES) });
+        columns[t] = source
+            .matrix
+            .wrapping_offset((t * T::LANES) as isize * source.k_stride);
+    }
+    let add = |at: usize, mut sum: T::Vector<S>| {
+        for t in 0..N {
+            // SAFETY: rows `at..at + LANES` of a column.
+            sum = unsafe { load::<S, T>(simd, columns[t].add(at)) }.mul_add(terms[t], sum);
+        }
+        sum
+    };
+    let whole = sums.len() / T::LANES * T::LANES;
+    for at in (0..whole).step_by(T::LANES) {
+        let sums = &mut sums[at..at + T::LANES];
+        add(at, T::Vector::<S>::from_slice(simd, sums)).store_slice(sums);
+    }
+    if whole < sums.len() {
+        // The last vector starts early enough to end with the column. Its first lanes would be added twice: they are
+        // computed, and not stored.
+        let at = sums.len() - T::LANES;
+        let mut buffer = [T::default(); 16];
+        let sum = add(at, T::Vector::<S>::from_slice(simd, &sums[at..]));
+        sum.store_slice(&mut buffer[..T::LANES]);
+        sums[whole..].copy_from_slice(&buffer[whole - at..T::LANES]);
     }
 }

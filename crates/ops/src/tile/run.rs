@@ -20,7 +20,8 @@ impl Group {
     /// The group passed [`Group::check`] and `geometry` is one of its own. `bases[k]` is valid for every element that
     /// view `k` has in the space, `partials[r]` for [`Group::partial_bytes`] of reduction `r`. Blocks may run on
     /// several threads at once; nothing else may access memory that is stored to or partial results while they run,
-    /// and an element that is stored may be loaded at the same position of the space only.
+    /// and an element that is stored may be loaded at the same position of the space only, and not at all if it is stored
+    /// from a `Column` (a row may be cut, and each part loads its columns).
     ///
     /// # Panics
     /// If `block` is not less than [`Group::blocks`], or `scratch` is shorter than [`Group::scratch_packets`].
@@ -158,6 +159,8 @@ impl<'r> Running<'r> {
                 let view = self.outside.view(step.imm);
                 view.load::<S, W>(simd, tile, slot, step.dst.class);
             }
+            // A row cut into several tiles has its column once: the first tile's. Another block may have the others.
+            Code::Store | Code::Reduce if step.a.class == Class::Column && tile.packet > 0 => {}
             Code::Store => {
                 let slot = self.cells(step.a, tile);
                 let view = self.outside.view(step.imm);

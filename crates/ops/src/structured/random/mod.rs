@@ -9,14 +9,15 @@ pub use permutation::Permutation;
 pub use philox::philox;
 
 use bytemuck::Pod;
-use fearless_simd::Simd;
+use fearless_simd::prelude::*;
+use fearless_simd::{f32x16, f64x8, u32x16, u64x8};
 use retrograde_storage::DType;
 
 use super::memory::{Dest, RawView};
 use super::sizes::RANDOM_BLOCK;
 use super::{Mismatch, ensure, part};
 use crate::{Level, at_level};
-use normal::{FAR_BELOW, Quantile, far_quantile, upper_quantile};
+use normal::normals;
 
 /// Which random numbers: those of one op of one stream in one step.
 ///
@@ -51,20 +52,25 @@ impl Counter {
         philox(self.counter(group), self.key())
     }
 
+    /// The words of the 16 counters from `16 * group`, the upper halves arbitrary.
+    #[inline(always)]
+    fn raw_group(&self, group: u32) -> [[u64; LANES]; 4] {
+        let mut words = self.counter(0).map(|word| [u64::from(word); LANES]);
+        for (lane, word) in words[0].iter_mut().enumerate() {
+            *word = u64::from(group) * LANES as u64 + lane as u64;
+        }
+        philox::rounds(words, self.key())
+    }
+
     /// The words of the 16 counters from `16 * group`: word `w` of counter `16 group + lane` stands at `16 w + lane`. So
     /// the lanes of a vector are neighbours in memory without a transpose.
     #[inline(always)]
     fn group(&self, group: u32) -> [u32; WORDS] {
-        let counter = self.counter(0).map(|word| [u64::from(word); LANES]);
-        let mut words = counter;
-        for (lane, word) in words[0].iter_mut().enumerate() {
-            *word = u64::from(group) * LANES as u64 + lane as u64;
-        }
-        let words = philox::rounds(words, self.key());
+        let words = self.raw_group(group);
         let mut out = [0; WORDS];
-        for (out, words) in out.chunks_exact_mut(LANES).zip(&words) {
-            for (x, &word) in out.iter_mut().zip(words) {
-                *x = word as u32;
+        for w in 0..4 {
+            for lane in 0..LANES {
+                out[w * LANES + lane] = words[w][lane] as u32;
             }
         }
         out
@@ -73,16 +79,26 @@ impl Counter {
     /// [`group`](Self::group) as 64-bit words: the first 16 from words 0 and 1 of each counter, the others from 2 and 3.
     #[inline(always)]
     fn wide_group(&self, group: u32) -> [u64; WORDS / 2] {
-        let words = self.group(group);
+        let words = self.raw_group(group);
         let mut out = [0; WORDS / 2];
         for half in 0..2 {
             for lane in 0..LANES {
-                let [low, high] = [0, 1].map(|w| words[(2 * half + w) * LANES + lane]);
-                out[half * LANES + lane] = u64::from(low) | u64::from(high) << 32;
+                let [low, high] = [words[2 * half][lane], words[2 * half + 1][lane]];
+                out[half * LANES + lane] = (low & 0xffff_ffff) | high << 32;
             }
         }
         out
     }
+}
+
+/// `words.map(f)` as the loop that compilers make vectors of (`map` on arrays of this size, they do not).
+#[inline(always)]
+fn each<A: Pod, B: Pod, const N: usize>(words: [A; N], f: impl Fn(A) -> B) -> [B; N] {
+    let mut out = [B::zeroed(); N];
+    for i in 0..N {
+        out[i] = f(words[i]);
+    }
+    out
 }
 
 /// Counters computed at once.
@@ -223,7 +239,7 @@ impl Random {
             #[inline(always)]
             || self.groups(dst, block, #[inline(always)] |g| {
                 // 24 bits fit a signed integer, which every level converts.
-                self.counter.group(g).map(#[inline(always)] |w| (w >> 8) as i32 as f32 * (1.0 / 16777216.0))
+                each(self.counter.group(g), #[inline(always)] |w| (w >> 8) as i32 as f32 * (1.0 / 16777216.0))
             })
         ));
     }
@@ -232,7 +248,7 @@ impl Random {
         at_level!(level, simd => simd.vectorize(
             #[inline(always)]
             || self.groups(dst, block, #[inline(always)] |g| {
-                self.counter.wide_group(g).map(#[inline(always)] |w| (w >> 11) as f64 * (1.0 / 9007199254740992.0))
+                each(self.counter.wide_group(g), #[inline(always)] |w| (w >> 11) as f64 * (1.0 / 9007199254740992.0))
             })
         ));
     }
@@ -241,11 +257,13 @@ impl Random {
         at_level!(level, simd => simd.vectorize(
             #[inline(always)]
             || self.groups(dst, block, #[inline(always)] |g| {
-                self.counter.group(g).map(#[inline(always)] |w| {
-                    // 31 bits of magnitude, then the sign.
-                    let h = ((w >> 1) as i32 as f32 + 0.5) * (1.0 / 2147483648.0);
-                    f32::from_bits(upper_quantile(h).to_bits() ^ (w << 31))
-                })
+                let words = self.counter.group(g);
+                let mut out = [0.0; WORDS];
+                for (out, words) in out.chunks_exact_mut(16).zip(words.chunks_exact(16)) {
+                    let x: f32x16<_> = normals(u32x16::from_slice(simd, words));
+                    x.store_slice(out);
+                }
+                out
             })
         ));
     }
@@ -255,21 +273,12 @@ impl Random {
             #[inline(always)]
             || self.groups(dst, block, #[inline(always)] |g| {
                 let words = self.counter.wide_group(g);
-                // 52 bits of magnitude as a fraction in [1, 2), then the odd multiple of 2^-53 in (0, 1): both exact.
-                let h = words.map(#[inline(always)] |w| {
-                    (f64::from_bits((w >> 12) | 0x3ff0_0000_0000_0000) - 1.0) + f64::EPSILON / 2.0
-                });
-                let mut x = h.map(#[inline(always)] |h| upper_quantile(h));
-                let far = f64::FAR.filter(|_| h.iter().any(|&h| h < FAR_BELOW));
-                if let Some(far) = far {
-                    for (x, &h) in x.iter_mut().zip(&h).filter(|&(_, &h)| h < FAR_BELOW) {
-                        *x = far_quantile(h, far);
-                    }
+                let mut out = [0.0; WORDS / 2];
+                for (out, words) in out.chunks_exact_mut(8).zip(words.chunks_exact(8)) {
+                    let x: f64x8<_> = normals(u64x8::from_slice(simd, words));
+                    x.store_slice(out);
                 }
-                for (x, w) in x.iter_mut().zip(words) {
-                    *x = f64::from_bits(x.to_bits() ^ (w << 63));
-                }
-                x
+                out
             })
         ));
     }
@@ -281,7 +290,7 @@ impl Random {
         at_level!(level, simd => simd.vectorize(
             #[inline(always)]
             || self.groups(dst, block, #[inline(always)] |g| {
-                self.counter.group(g).map(#[inline(always)] |w| u8::from(w <= last) & any)
+                each(self.counter.group(g), #[inline(always)] |w| u8::from(w <= last) & any)
             })
         ));
     }
@@ -300,7 +309,7 @@ impl Random {
             at_level!(level, simd => simd.vectorize(
                 #[inline(always)]
                 || self.groups(dst, block, #[inline(always)] |g| {
-                    self.counter.wide_group(g).map(#[inline(always)] |w| of(low.wrapping_add(scale(w, n) as i64)))
+                    each(self.counter.wide_group(g), #[inline(always)] |w| of(low.wrapping_add(scale(w, n) as i64)))
                 })
             ));
         } else {
@@ -316,8 +325,33 @@ impl Random {
     }
 }
 
-/// `word * n / 2^64` rounded down: uniform in `0..n` if `word` is uniform.
+/// `word * n / 2^64` rounded down, for `1 <= n <= 2^32`: uniform in `0..n` if `word` is uniform.
 #[inline(always)]
 fn scale(word: u64, n: u64) -> u64 {
-    ((u128::from(word) * u128::from(n)) >> 64) as u64
+    // By halves, and by `n - 1` which has 32 bits: products that vectors have.
+    let m = (n - 1) & 0xffff_ffff;
+    let (low, high) = (word & 0xffff_ffff, word >> 32);
+    (high * m + high + ((low * m + low) >> 32)) >> 32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::scale;
+
+    #[test]
+    fn scale_is_the_high_half_of_the_product() {
+        for word in [
+            0,
+            1,
+            u64::MAX,
+            0x0123_4567_89ab_cdef,
+            0xffff_ffff,
+            0xffff_ffff << 32,
+        ] {
+            for n in [1, 2, 3, 1000, 0x8765_4321, 0xffff_ffff, 1 << 32] {
+                let exact = (u128::from(word) * u128::from(n)) >> 64;
+                assert_eq!(u128::from(scale(word, n)), exact, "{word:#x} * {n}");
+            }
+        }
+    }
 }

@@ -7,19 +7,12 @@
 //! relative, over the arguments that occur. (One rational function of `ln(4 p (1 - p))` for the whole range, without the
 //! two cases, was tried: it takes degree 8 over 7 to get to 2e-8.)
 
-use std::ops::{Add, Div, Mul, Sub};
+use fearless_simd::prelude::*;
+use fearless_simd::{f32x16, f64x8, i32x16, u32x16, u64x8};
 
-/// A float with the coefficients of AS241 for its precision.
-pub(super) trait Quantile:
-    Copy
-    + 'static
-    + PartialOrd
-    + Add<Output = Self>
-    + Sub<Output = Self>
-    + Mul<Output = Self>
-    + Div<Output = Self>
-{
-    /// `|p - 1/2| <= 0.425`: numerator and denominator, lowest power first.
+/// The coefficients of AS241 for one precision: numerators and denominators, lowest power first.
+pub(super) trait Fit: Copy + 'static {
+    /// `|p - 1/2| <= 0.425`.
     const CENTRE: [&'static [Self]; 2];
     /// `sqrt(-ln p) <= 5`.
     const TAIL: [&'static [Self]; 2];
@@ -28,67 +21,139 @@ pub(super) trait Quantile:
     /// `2 / 3, 2 / 5, ..`: the series of `2 atanh f` in `f^2` after its first term, as long as the precision needs.
     const ATANH: &'static [Self];
     const LN_2: Self;
-    const ZERO: Self;
 
     fn of(x: f64) -> Self;
-    fn root(self) -> Self;
+}
+
+/// A packet of floats.
+pub(super) trait Lanes<S: Simd>: SimdFloat<S, Element: Fit, Mask: Select<Self>> {
+    /// Random bits of the lanes' width.
+    type Words: Copy;
+
+    /// Uniform in `(0, 1]`.
+    fn magnitude(words: Self::Words) -> Self;
+    /// `self` with the lowest bit of the words, which `magnitude` does not read, as its sign. `self >= 0`.
+    fn signed(self, words: Self::Words) -> Self;
     /// `(m, e)` with `self = m 2^e`, `m` in `[sqrt(1/2), sqrt 2)`; for positive normal numbers.
     fn split(self) -> (Self, Self);
+}
+
+/// Standard normals of random words.
+#[inline(always)]
+pub(super) fn normals<S: Simd, V: Lanes<S>>(words: V::Words) -> V {
+    upper_quantile(V::magnitude(words)).signed(words)
 }
 
 /// The `x` that a standard normal exceeds with probability `h / 2`, for `h` in `(0, 1]`: half-normal in distribution if
 /// `h` is uniform.
 #[inline(always)]
-pub(super) fn upper_quantile<T: Quantile>(h: T) -> T {
-    let (half, one) = (T::of(0.5), T::of(1.0));
-    let p = half * h;
-    let q = half * (one - h);
-    let central = q <= T::of(0.425);
-    let tail = (T::ZERO - ln(p)).root();
-    let r = if central {
-        T::of(0.180625) - q * q
-    } else {
-        tail - T::of(1.6)
-    };
+fn upper_quantile<S: Simd, V: Lanes<S>>(h: V) -> V {
+    let p = h * constant(h, 0.5);
+    let q = (constant(h, 1.0) - h) * constant(h, 0.5);
+    let central = q.simd_le(constant(h, 0.425));
+    let tail = (constant(h, 0.0) - ln(p)).sqrt();
+    let r = central.select(constant(h, 0.180625) - q * q, tail - constant(h, 1.6));
     // Both cases share one division: numerators and denominators are chosen, not quotients.
-    let [n, d] = [0, 1].map(|i| {
-        let (c, t) = (horner(T::CENTRE[i], r), horner(T::TAIL[i], r));
-        if central { c } else { t }
-    });
+    let n = central.select(
+        horner(V::Element::CENTRE[0], r),
+        horner(V::Element::TAIL[0], r),
+    );
+    let d = central.select(
+        horner(V::Element::CENTRE[1], r),
+        horner(V::Element::TAIL[1], r),
+    );
     let x = n / d;
-    if central { q * x } else { x }
+    let x = central.select(q * x, x);
+    if let Some(fit) = V::Element::FAR {
+        let far = tail.simd_gt(constant(h, 5.0));
+        if far.any_true() {
+            return far.select(far_quantile(tail, fit), x);
+        }
+    }
+    x
 }
 
-/// [`upper_quantile`] where `sqrt(-ln p) > 5`, which one draw in 10^11 is.
-#[cold]
-#[inline(never)]
-pub(super) fn far_quantile<T: Quantile>(h: T, [n, d]: [&[T]; 2]) -> T {
-    let r = (T::ZERO - ln(T::of(0.5) * h)).root() - T::of(5.0);
+/// [`upper_quantile`] where `tail = sqrt(-ln p) > 5`, as it is for one draw in 10^11.
+#[inline(always)]
+fn far_quantile<S: Simd, V: Lanes<S>>(tail: V, [n, d]: [&[V::Element]; 2]) -> V {
+    let r = tail - constant(tail, 5.0);
     horner(n, r) / horner(d, r)
 }
 
-/// The largest `h` whose quantile is [`far_quantile`]'s: `2 exp(-25)`.
-pub(super) const FAR_BELOW: f64 = 2.777_588_772_930_371e-11;
+/// `x` in every lane of a vector like `like`.
+#[inline(always)]
+fn constant<S: Simd, V: Lanes<S>>(like: V, x: f64) -> V {
+    V::splat(like.token(), V::Element::of(x))
+}
 
 #[inline(always)]
-fn horner<T: Quantile>(coefficients: &[T], x: T) -> T {
-    let mut sum = coefficients[coefficients.len() - 1];
+fn horner<S: Simd, V: Lanes<S>>(coefficients: &[V::Element], x: V) -> V {
+    let mut sum = V::splat(x.token(), coefficients[coefficients.len() - 1]);
     for &c in coefficients.iter().rev().skip(1) {
-        sum = sum * x + c;
+        sum = sum * x + V::splat(x.token(), c);
     }
     sum
 }
 
 /// `ln x = e ln 2 + 2 atanh((m - 1) / (m + 1))`, off by at most an ulp or two of the larger term.
 #[inline(always)]
-fn ln<T: Quantile>(x: T) -> T {
+fn ln<S: Simd, V: Lanes<S>>(x: V) -> V {
     let (m, e) = x.split();
-    let f = (m - T::of(1.0)) / (m + T::of(1.0));
+    let one = constant(x, 1.0);
+    let f = (m - one) / (m + one);
     let s = f * f;
-    e * T::LN_2 + (f + f + f * s * horner(T::ATANH, s))
+    let series = f * s * horner(V::Element::ATANH, s);
+    e * V::splat(x.token(), V::Element::LN_2) + (f + f + series)
 }
 
-impl Quantile for f32 {
+impl<S: Simd> Lanes<S> for f32x16<S> {
+    type Words = u32x16<S>;
+
+    #[inline(always)]
+    fn magnitude(words: u32x16<S>) -> Self {
+        // 31 bits are a non-negative signed integer, which every level converts.
+        let m: Self = (words >> 1).bitcast::<i32x16<S>>().to_float();
+        (m + 0.5) * (1.0 / 2147483648.0)
+    }
+    #[inline(always)]
+    fn signed(self, words: u32x16<S>) -> Self {
+        (self.bitcast::<u32x16<S>>() ^ (words << 31)).bitcast()
+    }
+    #[inline(always)]
+    fn split(self) -> (Self, Self) {
+        // Adding what lies between sqrt(1/2) and 1 carries into the exponent from sqrt 2 on.
+        let shifted = self.bitcast::<u32x16<S>>() + (0x3f80_0000 - 0x3f35_04f3);
+        let e: Self = (shifted >> 23).bitcast::<i32x16<S>>().to_float();
+        let m = (shifted & 0x007f_ffff) + 0x3f35_04f3;
+        (m.bitcast(), e - 127.0)
+    }
+}
+
+impl<S: Simd> Lanes<S> for f64x8<S> {
+    type Words = u64x8<S>;
+
+    #[inline(always)]
+    fn magnitude(words: u64x8<S>) -> Self {
+        // 52 bits as a fraction in [1, 2), then the odd multiple of 2^-53 in (0, 1): both exact.
+        let m: Self = ((words >> 12) | 0x3ff0_0000_0000_0000).bitcast();
+        (m - 1.0) + f64::EPSILON / 2.0
+    }
+    #[inline(always)]
+    fn signed(self, words: u64x8<S>) -> Self {
+        (self.bitcast::<u64x8<S>>() ^ (words << 63)).bitcast()
+    }
+    #[inline(always)]
+    fn split(self) -> (Self, Self) {
+        let bits = self.bitcast::<u64x8<S>>();
+        let shifted = bits + (0x3ff0_0000_0000_0000 - 0x3fe6_a09e_667f_3bcd);
+        // Not every level converts 64-bit integers: the exponent becomes the low bits of 2^52 instead.
+        let e: Self = ((shifted >> 52) | 0x4330_0000_0000_0000).bitcast();
+        let m = (shifted & 0x000f_ffff_ffff_ffff) + 0x3fe6_a09e_667f_3bcd;
+        (m.bitcast(), e - (4503599627370496.0 + 1023.0))
+    }
+}
+
+impl Fit for f32 {
     const CENTRE: [&'static [f32]; 2] = [
         &[3.3871327179, 5.0434271938e1, 1.5929113202e2, 5.9109374720e1],
         &[1.0, 1.7895169469e1, 7.8757757664e1, 6.7187563600e1],
@@ -101,27 +166,14 @@ impl Quantile for f32 {
     const FAR: Option<[&'static [f32]; 2]> = None;
     const ATANH: &'static [f32] = &[2.0 / 3.0, 2.0 / 5.0, 2.0 / 7.0, 2.0 / 9.0];
     const LN_2: f32 = std::f32::consts::LN_2;
-    const ZERO: f32 = 0.0;
 
     #[inline(always)]
     fn of(x: f64) -> f32 {
         x as f32
     }
-    #[inline(always)]
-    fn root(self) -> f32 {
-        self.sqrt()
-    }
-    #[inline(always)]
-    fn split(self) -> (f32, f32) {
-        // The exponent of x sqrt(2), which rounds x's to the nearer power.
-        let shifted = self.to_bits() + (0x3f80_0000 - 0x3f35_04f3);
-        let e = (shifted >> 23) as i32 - 127;
-        let m = f32::from_bits((shifted & 0x007f_ffff) + 0x3f35_04f3);
-        (m, e as f32)
-    }
 }
 
-impl Quantile for f64 {
+impl Fit for f64 {
     const CENTRE: [&'static [f64]; 2] = [
         &[
             3.3871328727963666080,
@@ -200,30 +252,25 @@ impl Quantile for f64 {
         2.0 / 19.0,
     ];
     const LN_2: f64 = std::f64::consts::LN_2;
-    const ZERO: f64 = 0.0;
 
     #[inline(always)]
     fn of(x: f64) -> f64 {
         x
-    }
-    #[inline(always)]
-    fn root(self) -> f64 {
-        self.sqrt()
-    }
-    #[inline(always)]
-    fn split(self) -> (f64, f64) {
-        let shifted = self.to_bits() + (0x3ff0_0000_0000_0000 - 0x3fe6_a09e_667f_3bcd);
-        // Not every level converts 64-bit integers: the exponent becomes the low bits of 2^52 instead.
-        let e =
-            f64::from_bits((shifted >> 52) | 0x4330_0000_0000_0000) - (4503599627370496.0 + 1023.0);
-        let m = f64::from_bits((shifted & 0x000f_ffff_ffff_ffff) + 0x3fe6_a09e_667f_3bcd);
-        (m, e)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Level, at_level};
+
+    fn half_normal_f32(h: f32) -> f32 {
+        at_level!(Level::Baseline, simd => upper_quantile(f32x16::splat(simd, h)).as_slice()[0])
+    }
+
+    fn half_normal_f64(h: f64) -> f64 {
+        at_level!(Level::Baseline, simd => upper_quantile(f64x8::splat(simd, h)).as_slice()[0])
+    }
 
     /// Upper tail of the standard normal by the continued fraction of Mills' ratio or the Taylor series about 0.
     fn upper_tail(x: f64) -> f64 {
@@ -249,12 +296,7 @@ mod tests {
         for i in 1..4000 {
             // From 1 down to 2^-53, even in the exponent.
             let h = (-f64::from(i) * 53.0 / 4000.0).exp2();
-            let far = h < FAR_BELOW;
-            let x = if far {
-                far_quantile(h, f64::FAR.unwrap())
-            } else {
-                upper_quantile(h)
-            };
+            let x = half_normal_f64(h);
             // An error in x shows in the tail multiplied by at most about x + 1.
             let seen = 2.0 * upper_tail(x) / h - 1.0;
             assert!(
@@ -263,15 +305,15 @@ mod tests {
             );
             if h >= f64::from(2f32.powi(-32)) {
                 let h = h as f32;
-                let x = f64::from(upper_quantile(h));
-                let exact = upper_quantile(f64::from(h));
+                let x = f64::from(half_normal_f32(h));
+                let exact = half_normal_f64(f64::from(h));
                 assert!(
                     (x - exact).abs() < 6e-7 * (1.0 + exact),
                     "h = {h:e}: {x} instead of {exact}"
                 );
             }
         }
-        assert_eq!(upper_quantile(1.0f32), 0.0);
-        assert_eq!(upper_quantile(1.0f64), 0.0);
+        assert_eq!(half_normal_f32(1.0), 0.0);
+        assert_eq!(half_normal_f64(1.0), 0.0);
     }
 }

@@ -1,0 +1,87 @@
+"""The workloads' inputs, computed bit for bit as `benches/src/inputs.rs` computes them.
+
+Element `i` of stream `seed` is splitmix64's finaliser of a counter (Steele, Lea, Flood 2014), so any element can be had
+without those before it. Only integer arithmetic and single IEEE operations in f64 follow; f32 inputs are those of f64
+rounded once, so both precisions of a workload see the same data.
+"""
+
+import numpy as np
+
+GOLDEN = 0x9E3779B97F4A7C15
+
+
+def _mix(z):
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+def bits(seed, count):
+    """`count` 64-bit draws of stream `seed`."""
+    with np.errstate(over="ignore"):
+        start = _mix(np.array([seed], np.uint64) * np.uint64(GOLDEN))
+        counter = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(GOLDEN)
+        return _mix(start + counter)
+
+
+def uniform(seed, shape, lo, hi, dtype=np.float32):
+    """Uniform in [lo, hi), from the upper 53 bits of one draw an element."""
+    u = (bits(seed, int(np.prod(shape))) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    return (lo + (hi - lo) * u).astype(dtype).reshape(shape)
+
+
+def normal(seed, shape, scale=1.0, dtype=np.float32):
+    """Mean 0, deviation `scale`: the sum of twelve 16-bit uniforms (Irwin-Hall), exact in integers.
+
+    Not a sampler's normal (its tails end at 6 deviations), but the same bits in every language.
+    """
+    count = int(np.prod(shape))
+    draws = bits(seed, 3 * count).reshape(count, 3)
+    total = np.zeros(count, np.int64)
+    for quarter in range(4):
+        piece = (draws >> np.uint64(16 * quarter)) & np.uint64(0xFFFF)
+        total += piece.astype(np.int64).sum(axis=1)
+    return ((total - 393210).astype(np.float64) / 65536.0 * scale).astype(dtype).reshape(shape)
+
+
+def integers(seed, count, below):
+    """Integers in [0, below), from the upper 32 bits of one draw each."""
+    return ((bits(seed, count) >> np.uint64(32)) * np.uint64(below) >> np.uint64(32)).astype(np.int64)
+
+
+CHAIN_LEN = 4_000_000
+OPTIONS = 1_000_000
+PATHS, STEPS = 65_536, 64
+ASIAN = {"s0": 100.0, "r": 0.03, "sigma": 0.2, "strike": 100.0, "maturity": 1.0}
+SCALAR_X, SCALAR_ROUNDS = 0.7, 250
+MLP_WIDTHS = (784, 256, 128, 10)
+ADAM = {"lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
+# Losses of this many further steps on the same batch are compared, so the optimiser is checked too.
+STEPS_CHECKED = 5
+
+
+def chain():
+    return uniform(9, (CHAIN_LEN,), -2.0, 2.0)
+
+
+def options(dtype=np.float32):
+    """Spot, strike, maturity, volatility and rate of each option."""
+    ranges = [(80.0, 120.0), (80.0, 120.0), (0.1, 2.0), (0.1, 0.5), (0.0, 0.05)]
+    return [uniform(11 + k, (OPTIONS,), lo, hi, dtype) for k, (lo, hi) in enumerate(ranges)]
+
+
+def asian_normals():
+    return normal(21, (STEPS, PATHS))
+
+
+def mlp_params():
+    """Weights are [inputs, outputs], He-normal; biases zero."""
+    layers = []
+    for k, (n_in, n_out) in enumerate(zip(MLP_WIDTHS, MLP_WIDTHS[1:])):
+        layers.append(normal(31 + k, (n_in, n_out), float(np.sqrt(np.float64(2.0) / n_in))))
+        layers.append(np.zeros(n_out, np.float32))
+    return layers
+
+
+def mlp_batch(batch):
+    return uniform(41, (batch, MLP_WIDTHS[0]), 0.0, 1.0), integers(42, batch, MLP_WIDTHS[-1])

@@ -1,0 +1,216 @@
+"""Retrograde's bench workloads on PyTorch, in three modes.
+
+`eager`; `compile`: `torch.compile` of the loss, then `backward`, and the optimiser's own step, as most users write it;
+`compile-step`: value, gradient and update in one compiled function by `torch.func`, up to twice as fast as `compile`.
+"""
+
+import argparse
+import math
+
+import torch
+import torch.nn.functional as F
+
+import inputs
+from common import Workload, main, record
+
+NAMES = {"eager": "torch", "compile": "torch.compile", "compile-step": "torch.compile-step"}
+MODE = None
+
+
+def compiled(f):
+    return f if MODE == "eager" else torch.compile(f, dynamic=False)
+
+
+def leaf(array):
+    return torch.from_numpy(array).requires_grad_()
+
+
+def gradient_of(loss_of, leaves):
+    """A workload from a scalar loss and its named leaves."""
+    return by_transform(loss_of, leaves) if MODE == "compile-step" else by_backward(loss_of, leaves)
+
+
+def by_backward(loss_of, leaves):
+    loss_of = compiled(loss_of)
+
+    def step():
+        for x in leaves.values():
+            x.grad = None
+        loss = loss_of(*leaves.values())
+        loss.backward()
+        return loss
+
+    def result():
+        loss = step()
+        return record(loss.item(), [(name, x.grad.numpy()) for name, x in leaves.items()])
+
+    return Workload(step, result)
+
+
+def by_transform(loss_of, leaves):
+    program = compiled(torch.func.grad_and_value(loss_of, argnums=tuple(range(len(leaves)))))
+    args = [x.detach() for x in leaves.values()]
+
+    def step():
+        return program(*args)
+
+    def result():
+        grads, loss = step()
+        return record(loss.item(), [(name, g.numpy()) for name, g in zip(leaves, grads)])
+
+    return Workload(step, result)
+
+
+def tiny():
+    return gradient_of(lambda x: 2.0 * torch.dot(x, x), {"x": torch.arange(4.0, requires_grad=True)})
+
+
+def scalar_chain():
+    def loss(x):
+        y = x
+        for _ in range(inputs.SCALAR_ROUNDS):
+            y = torch.sin(y) * x + 0.1
+            y = 0.9 * y
+        return y
+
+    return gradient_of(loss, {"x": torch.tensor(inputs.SCALAR_X, requires_grad=True)})
+
+
+def chain_4m():
+    def loss(x):
+        return (torch.tanh(x * x + 0.5) * torch.sigmoid(x) + torch.exp(-x * x)).sum()
+
+    return gradient_of(loss, {"x": leaf(inputs.chain())})
+
+
+def black_scholes_1m():
+    spot, strike, maturity, sigma, rate = (torch.from_numpy(a) for a in inputs.options())
+
+    def cdf(x):
+        return 0.5 * (1.0 + torch.erf(x * math.sqrt(0.5)))
+
+    def loss(spot, maturity, sigma, rate):
+        deviation = sigma * torch.sqrt(maturity)
+        d1 = (torch.log(spot / strike) + (rate + 0.5 * sigma * sigma) * maturity) / deviation
+        d2 = d1 - deviation
+        return (spot * cdf(d1) - strike * torch.exp(-rate * maturity) * cdf(d2)).sum()
+
+    leaves = {"spot": spot, "maturity": maturity, "sigma": sigma, "rate": rate}
+    return gradient_of(loss, {name: x.requires_grad_() for name, x in leaves.items()})
+
+
+def mc_asian():
+    normals = torch.from_numpy(inputs.asian_normals())
+    strike, dt = inputs.ASIAN["strike"], inputs.ASIAN["maturity"] / inputs.STEPS
+
+    # A loop over the steps: 9 ms eager where `cumsum` takes 30.
+    def loss(s0, r, sigma):
+        drift = (r - 0.5 * sigma * sigma) * dt
+        deviation = sigma * math.sqrt(dt)
+        log_spot = torch.log(s0).expand(inputs.PATHS)
+        total = torch.zeros(inputs.PATHS)
+        for z in normals.unbind(0):
+            log_spot = log_spot + (drift + deviation * z)
+            total = total + torch.exp(log_spot)
+        payoff = torch.relu(total / inputs.STEPS - strike)
+        return torch.exp(-r * inputs.ASIAN["maturity"]) * payoff.mean()
+
+    leaves = {name: torch.tensor(inputs.ASIAN[name], requires_grad=True) for name in ("s0", "r", "sigma")}
+    return gradient_of(loss, leaves)
+
+
+def mlp(batch):
+    names = ["w1", "b1", "w2", "b2", "w3", "b3"]
+    start = [torch.from_numpy(p) for p in inputs.mlp_params()]
+    images, labels = (torch.from_numpy(a) for a in inputs.mlp_batch(batch))
+    # `nn.Linear` keeps its weight as [outputs, inputs]: that is the layout PyTorch users have.
+    params = [(p.t().contiguous() if p.dim() == 2 else p.clone()).requires_grad_() for p in start]
+    state = {}
+
+    def loss_of(w1, b1, w2, b2, w3, b3):
+        h = F.relu(F.linear(images, w1, b1))
+        h = F.relu(F.linear(h, w2, b2))
+        return F.cross_entropy(F.linear(h, w3, b3), labels)
+
+    state = {}
+    adam = inputs.ADAM
+    transformed = torch.func.grad_and_value(loss_of, argnums=tuple(range(len(start))))
+
+    def whole_step(params, first, second, count):
+        grads, loss = transformed(*params)
+        count += 1
+        rate = adam["lr"] / (1 - adam["beta1"] ** count)
+        correction = torch.sqrt(1 - adam["beta2"] ** count)
+        for p, m, v, g in zip(params, first, second, grads):
+            m.mul_(adam["beta1"]).add_(g, alpha=1 - adam["beta1"])
+            v.mul_(adam["beta2"]).addcmul_(g, g, value=1 - adam["beta2"])
+            p.sub_(rate * m / (v.sqrt() / correction + adam["eps"]))
+        return loss
+
+    whole_step = compiled(whole_step) if MODE == "compile-step" else None
+    forward = compiled(loss_of) if MODE == "compile" else loss_of
+
+    def reset():
+        with torch.no_grad():
+            for p, s in zip(params, start):
+                p.copy_(s.t() if p.dim() == 2 else s)
+        if whole_step:
+            state["now"] = [[p.detach() for p in params]] + [[torch.zeros_like(p) for p in params] for _ in range(2)]
+            state["now"].append(torch.tensor(0.0))
+        else:
+            betas = (adam["beta1"], adam["beta2"])
+            state["adam"] = torch.optim.Adam(params, adam["lr"], betas, adam["eps"], fused=True)
+
+    def step():
+        if whole_step:
+            with torch.no_grad():
+                return whole_step(*state["now"])
+        state["adam"].zero_grad(set_to_none=True)
+        loss = forward(*params)
+        loss.backward()
+        state["adam"].step()
+        return loss
+
+    def result():
+        reset()
+        plain = torch.autograd.grad(forward(*params), params)
+        grads = [(n, (g.t() if g.dim() == 2 else g).numpy().copy()) for n, g in zip(names, plain)]
+        first = step()
+        for _ in range(inputs.STEPS_CHECKED):
+            last = step()
+        return record(first.item(), grads, last.item())
+
+    return Workload(step, result, reset)
+
+
+REGISTRY = {
+    "tiny": tiny,
+    "tiny_define_by_run": tiny,
+    "scalar_chain": scalar_chain,
+    "chain_4m": chain_4m,
+    "black_scholes_1m": black_scholes_1m,
+    "mc_asian": mc_asian,
+    "mlp_b64": lambda: mlp(64),
+    "mlp_b512": lambda: mlp(512),
+}
+# Define-by-run has nothing to compile. `scalar_chain` compiles in 20 s, once value and gradient are one function.
+ABSENT = {"eager": (), "compile": ("tiny_define_by_run", "scalar_chain"), "compile-step": ("tiny_define_by_run",)}
+
+
+def run():
+    global MODE
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--mode", choices=tuple(NAMES), default="eager")
+    MODE = parser.parse_known_args()[0].mode
+    registry = {k: v for k, v in REGISTRY.items() if k not in ABSENT[MODE]}
+    main(
+        NAMES[MODE],
+        torch.__version__,
+        registry,
+        torch.set_num_threads,
+        lambda: torch.backends.cpu.get_cpu_capability().lower(),
+    )
+
+
+if __name__ == "__main__":
+    run()

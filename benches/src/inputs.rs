@@ -1,0 +1,213 @@
+//! The workloads' inputs and constants, computed bit for bit as `peers/inputs.py` computes them.
+//!
+//! Element `i` of stream `seed` is splitmix64's finaliser of a counter (Steele, Lea and Flood 2014), so any element can
+//! be had without those before it. Only integer arithmetic and single IEEE operations in f64 follow; f32 inputs are
+//! those of f64 rounded once, so both precisions of a workload see the same data.
+
+const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
+
+const fn mix(z: u64) -> u64 {
+    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+/// The first `count` 64-bit draws of stream `seed`.
+fn bits(seed: u64, count: usize) -> impl Iterator<Item = u64> {
+    let start = mix(seed.wrapping_mul(GOLDEN));
+    (1..=count as u64).map(move |i| mix(start.wrapping_add(i.wrapping_mul(GOLDEN))))
+}
+
+/// Uniform in `[lo, hi)`, from the upper 53 bits of one draw an element.
+pub fn uniform(seed: u64, count: usize, lo: f64, hi: f64) -> Vec<f64> {
+    bits(seed, count)
+        .map(|z| lo + (hi - lo) * ((z >> 11) as f64 / (1u64 << 53) as f64))
+        .collect()
+}
+
+/// Mean 0, deviation `scale`: the sum of twelve 16-bit uniforms (Irwin-Hall), exact in integers.
+///
+/// Not a sampler's normal (its tails end at 6 deviations), but the same bits in every language.
+pub fn normal(seed: u64, count: usize, scale: f64) -> Vec<f64> {
+    let draws: Vec<u64> = bits(seed, 3 * count).collect();
+    let quarters = |z: &u64| -> u64 { (0..4).map(|q| (z >> (16 * q)) & 0xFFFF).sum() };
+    draws
+        .chunks_exact(3)
+        .map(|d| {
+            let total: u64 = d.iter().map(quarters).sum();
+            (total as f64 - 393_210.0) / 65_536.0 * scale
+        })
+        .collect()
+}
+
+/// Integers in `[0, below)`, from the upper 32 bits of one draw each.
+pub fn integers(seed: u64, count: usize, below: u32) -> Vec<u32> {
+    bits(seed, count)
+        .map(|z| (((z >> 32) * u64::from(below)) >> 32) as u32)
+        .collect()
+}
+
+/// The same data in f32.
+pub fn to_f32(data: &[f64]) -> Vec<f32> {
+    data.iter().map(|&x| x as f32).collect()
+}
+
+/// What an f32 workload sees, held in f64 for the reference.
+pub fn rounded(data: Vec<f64>) -> Vec<f64> {
+    data.into_iter().map(|x| f64::from(x as f32)).collect()
+}
+
+/// Elements of `chain_4m`.
+pub const CHAIN_LEN: usize = 4_000_000;
+/// Options of `black_scholes_1m`.
+pub const OPTIONS: usize = 1_000_000;
+/// Paths of `mc_asian`.
+pub const PATHS: usize = 65_536;
+/// Time steps of `mc_asian`.
+pub const STEPS: usize = 64;
+/// `x` of `scalar_chain`.
+pub const SCALAR_X: f64 = 0.7;
+/// Rounds of `scalar_chain`.
+pub const SCALAR_ROUNDS: usize = 250;
+/// Widths of the layers of `mlp_b64` and `mlp_b512`.
+pub const MLP_WIDTHS: [usize; 4] = [784, 256, 128, 10];
+/// Losses of this many further steps on the same batch are compared, so that the optimiser is checked too.
+pub const STEPS_CHECKED: usize = 5;
+
+/// The Asian option of `mc_asian`: the three inputs that want a gradient, and the contract.
+#[derive(Clone, Copy, Debug)]
+pub struct Asian {
+    /// Spot.
+    pub s0: f64,
+    /// Continuous rate.
+    pub r: f64,
+    /// Volatility.
+    pub sigma: f64,
+    /// Strike.
+    pub strike: f64,
+    /// Years to maturity.
+    pub maturity: f64,
+}
+
+/// The option that `mc_asian` prices.
+pub const ASIAN: Asian = Asian {
+    s0: 100.0,
+    r: 0.03,
+    sigma: 0.2,
+    strike: 100.0,
+    maturity: 1.0,
+};
+
+/// Adam's constants.
+#[derive(Clone, Copy, Debug)]
+pub struct AdamConstants {
+    /// Learning rate.
+    pub lr: f64,
+    /// Decay of the first moment.
+    pub beta1: f64,
+    /// Decay of the second moment.
+    pub beta2: f64,
+    /// Added to the root of the second moment.
+    pub eps: f64,
+}
+
+/// The constants of every training workload.
+pub const ADAM: AdamConstants = AdamConstants {
+    lr: 1e-3,
+    beta1: 0.9,
+    beta2: 0.999,
+    eps: 1e-8,
+};
+
+/// `x` of `chain_4m`, its first `count` elements.
+pub fn chain(count: usize) -> Vec<f64> {
+    uniform(9, count, -2.0, 2.0)
+}
+
+/// Columns of options: what `black_scholes_1m` prices.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Spot.
+    pub spot: Vec<f64>,
+    /// Strike, which wants no gradient.
+    pub strike: Vec<f64>,
+    /// Years to maturity.
+    pub maturity: Vec<f64>,
+    /// Volatility.
+    pub sigma: Vec<f64>,
+    /// Continuous rate.
+    pub rate: Vec<f64>,
+}
+
+/// The first `count` options.
+pub fn options(count: usize) -> Options {
+    Options {
+        spot: uniform(11, count, 80.0, 120.0),
+        strike: uniform(12, count, 80.0, 120.0),
+        maturity: uniform(13, count, 0.1, 2.0),
+        sigma: uniform(14, count, 0.1, 0.5),
+        rate: uniform(15, count, 0.0, 0.05),
+    }
+}
+
+/// The normals of `mc_asian`, row-major `[STEPS, PATHS]`.
+pub fn asian_normals() -> Vec<f64> {
+    normal(21, STEPS * PATHS, 1.0)
+}
+
+/// Weights `[inputs, outputs]` (He-normal) and zero biases of a network, layer by layer: `w1 b1 w2 b2 ...`.
+pub fn mlp_params(widths: &[usize]) -> Vec<Vec<f64>> {
+    let mut params = Vec::new();
+    for (layer, pair) in widths.windows(2).enumerate() {
+        let scale = (2.0 / pair[0] as f64).sqrt();
+        params.push(normal(31 + layer as u64, pair[0] * pair[1], scale));
+        params.push(vec![0.0; pair[1]]);
+    }
+    params
+}
+
+/// Images `[batch, inputs]` in `[0, 1)` and labels below `classes`.
+pub fn mlp_batch(batch: usize, inputs: usize, classes: u32) -> (Vec<f64>, Vec<u32>) {
+    (
+        uniform(41, batch * inputs, 0.0, 1.0),
+        integers(42, batch, classes),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The numbers are those that `peers/inputs.py` gives: should either side change its generator, gradients of
+    /// different data would be compared.
+    #[test]
+    fn matches_the_python_peers() {
+        let draws: Vec<u64> = bits(9, 3).collect();
+        let expected = [
+            0x0ea3_6f3c_c1d9_6075,
+            0xa807_0f12_40cc_cffc,
+            0x6792_d22a_5df1_ab3a,
+        ];
+        assert_eq!(draws, expected);
+        assert_eq!(
+            uniform(9, 2, -2.0, 2.0),
+            [-1.7712747484843963, 0.6254308393719836]
+        );
+        assert_eq!(normal(21, 2, 1.0), [0.4110107421875, -2.096038818359375]);
+        assert_eq!(integers(42, 6, 10), [6, 3, 5, 0, 8, 5]);
+        let params = mlp_params(&MLP_WIDTHS);
+        assert_eq!(params[0][5 * 256 + 7] as f32, 0.0384325310587883);
+        assert_eq!(params[4][1279] as f32, -0.05100059509277344);
+    }
+
+    #[test]
+    fn normals_have_mean_zero_and_deviation_one() {
+        let z = normal(21, 100_000, 1.0);
+        let mean = z.iter().sum::<f64>() / z.len() as f64;
+        let variance = z.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / z.len() as f64;
+        assert!(
+            mean.abs() < 0.01 && (variance - 1.0).abs() < 0.02,
+            "{mean} {variance}"
+        );
+    }
+}

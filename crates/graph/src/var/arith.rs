@@ -1,0 +1,190 @@
+//! Arithmetic: operators, and the functions that every numeric type of Rust has.
+
+use std::ops::{
+    Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Rem, RemAssign, Sub, SubAssign,
+};
+
+use retrograde_ops::{Binary, Ternary};
+
+use super::{Float, Operand, Var};
+use crate::infer;
+use crate::op::{Attr, Op};
+
+macro_rules! operators {
+    ($($(#[$doc:meta])* $operator:ident $method:ident, $assign:ident $assign_method:ident, $name:literal, $op:ident;)*) => {$(
+        $(#[$doc])*
+        impl<'t, T: Float> $operator<Var<'t, T>> for Var<'t, T> {
+            type Output = Var<'t, T>;
+            #[track_caller]
+            fn $method(self, other: Var<'t, T>) -> Var<'t, T> {
+                self.binary($name, Binary::$op, other)
+            }
+        }
+        $(#[$doc])*
+        impl<'t, T: Float> $operator<T> for Var<'t, T> {
+            type Output = Var<'t, T>;
+            #[track_caller]
+            fn $method(self, other: T) -> Var<'t, T> {
+                self.binary($name, Binary::$op, other)
+            }
+        }
+        impl<T: Float, R> $assign<R> for Var<'_, T>
+        where
+            Self: $operator<R, Output = Self>,
+        {
+            #[track_caller]
+            fn $assign_method(&mut self, other: R) {
+                *self = (*self).$method(other);
+            }
+        }
+        operators!(@left f32 $operator $method, $name, $op);
+        operators!(@left f64 $operator $method, $name, $op);
+    )*};
+    // The orphan rule wants these for concrete types.
+    (@left $float:ident $operator:ident $method:ident, $name:literal, $op:ident) => {
+        impl<'t> $operator<Var<'t, $float>> for $float {
+            type Output = Var<'t, $float>;
+            #[track_caller]
+            fn $method(self, other: Var<'t, $float>) -> Var<'t, $float> {
+                other.rec.scalar(self).binary($name, Binary::$op, other)
+            }
+        }
+    };
+}
+
+operators! {
+    /// `x + y`, broadcast as in NumPy.
+    Add add, AddAssign add_assign, "add", Add;
+    /// `x - y`, broadcast as in NumPy.
+    Sub sub, SubAssign sub_assign, "sub", Sub;
+    /// `x y`, elementwise, broadcast as in NumPy. The product of matrices is [`Var::matmul`].
+    Mul mul, MulAssign mul_assign, "mul", Mul;
+    /// `x / y`, broadcast as in NumPy; by zero as IEEE says.
+    Div div, DivAssign div_assign, "div", Div;
+    /// `x - trunc(x / y) y`, the remainder of Rust's `%` with the sign of `x`. `d/dx = 1`, `d/dy = -trunc(x / y)`.
+    Rem rem, RemAssign rem_assign, "rem", Rem;
+}
+
+impl<'t, T: Float> Neg for Var<'t, T> {
+    type Output = Var<'t, T>;
+    #[track_caller]
+    fn neg(self) -> Var<'t, T> {
+        self.unary("neg", retrograde_ops::Unary::Neg)
+    }
+}
+
+unary_methods! {
+    /// `|x|`. The derivative is 0 at 0.
+    abs => Abs;
+    /// -1, 0 or 1; keeps the sign of zero and NaN. The derivative is 0 everywhere.
+    sign => Sign;
+    /// `1 / x`.
+    reciprocal => Recip;
+    /// `x x`.
+    square => Square;
+    /// The largest integer not above `x`. The derivative is 0 everywhere.
+    floor => Floor;
+    /// The smallest integer not below `x`. The derivative is 0 everywhere.
+    ceil => Ceil;
+    /// The nearest integer, ties to even. The derivative is 0 everywhere.
+    round => Round;
+    /// `x` without its fraction. The derivative is 0 everywhere.
+    trunc => Trunc;
+}
+
+impl<'t, T: Float> Var<'t, T> {
+    /// The fraction `x - trunc(x)`, with the sign of `x`. The derivative is 1 everywhere.
+    #[track_caller]
+    pub fn fract(self) -> Self {
+        self.map("fract", |s, x| {
+            let whole = s.list.unary(retrograde_ops::Unary::Trunc, x);
+            Ok(s.list.sub(x, whole))
+        })
+    }
+
+    /// `x` to the power `y`, IEEE's `pow`: `pow(x, 0) = 1`, NaN for a negative `x` and a `y` that is no integer.
+    ///
+    /// `d/dx = y x^(y-1)`, 0 where `y = 0`; `d/dy = x^y ln x`, 0 where `x = 0` and `y >= 0`.
+    #[track_caller]
+    pub fn pow(self, y: impl Operand<'t, T>) -> Self {
+        self.binary("pow", Binary::Pow, y)
+    }
+
+    /// [`pow`](Self::pow) with one exponent for all elements.
+    #[track_caller]
+    pub fn powf(self, y: T) -> Self {
+        self.binary("powf", Binary::Pow, y)
+    }
+
+    /// `x` to an integer power, exact for small ones. `powi(0) = 1` with derivative 0, whatever `x` is.
+    #[track_caller]
+    pub fn powi(self, n: i32) -> Self {
+        self.map("powi", |s, x| {
+            let (shape, dtype) = (s.list.shape(x), s.list.dtype(x));
+            Ok(s.list
+                .push(Op::PowI, &[x], Attr::int(n.into()), shape, dtype))
+        })
+    }
+
+    /// The larger of `x` and `y`, NaN if either is. A tie gives half of the gradient to each.
+    #[track_caller]
+    pub fn maximum(self, y: impl Operand<'t, T>) -> Self {
+        self.binary("maximum", Binary::Max, y)
+    }
+
+    /// The smaller of `x` and `y`, NaN if either is. A tie gives half of the gradient to each.
+    #[track_caller]
+    pub fn minimum(self, y: impl Operand<'t, T>) -> Self {
+        self.binary("minimum", Binary::Min, y)
+    }
+
+    /// `min(max(x, lo), hi)`: between the bounds, all broadcast. At a bound the gradient passes.
+    #[track_caller]
+    pub fn clamp(self, lo: impl Operand<'t, T>, hi: impl Operand<'t, T>) -> Self {
+        self.ternary("clamp", Ternary::Clamp, lo, hi)
+    }
+
+    /// `x y + z`, rounded once where the machine can.
+    #[track_caller]
+    pub fn fma(self, y: impl Operand<'t, T>, z: impl Operand<'t, T>) -> Self {
+        self.ternary("fma", Ternary::Fma, y, z)
+    }
+
+    #[track_caller]
+    fn ternary(
+        self,
+        name: &str,
+        op: Ternary,
+        y: impl Operand<'t, T>,
+        z: impl Operand<'t, T>,
+    ) -> Self {
+        let (y, z) = (y.lift(self.rec), z.lift(self.rec));
+        self.rec
+            .apply(name, &[self.into(), y.into(), z.into()], |s| {
+                let operands = [self.id, y.id, z.id];
+                let shape = infer::broadcast(&s.list, &operands)?;
+                Ok(s.list
+                    .push(Op::Ternary(op), &operands, Attr::NONE, shape, T::DTYPE))
+            })
+    }
+
+    /// `x + weight (end - x)`: `x` at weight 0, `end` at weight 1.
+    #[track_caller]
+    pub fn lerp(self, end: impl Operand<'t, T>, weight: impl Operand<'t, T>) -> Self {
+        let (end, weight) = (end.lift(self.rec), weight.lift(self.rec));
+        self.rec
+            .apply("lerp", &[self.into(), end.into(), weight.into()], |s| {
+                infer::broadcast(&s.list, &[self.id, end.id, weight.id])?;
+                let way = s.list.sub(end.id, self.id);
+                let part = s.list.mul(weight.id, way);
+                Ok(s.list.add(self.id, part))
+            })
+    }
+
+    /// The magnitude of `x` with the sign of `y`. The derivative in `x` is the sign that `x` turns by, 0 at 0; in `y` it
+    /// is 0 everywhere.
+    #[track_caller]
+    pub fn copysign(self, y: impl Operand<'t, T>) -> Self {
+        self.binary("copysign", Binary::Copysign, y)
+    }
+}

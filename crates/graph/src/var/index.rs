@@ -1,0 +1,158 @@
+//! Indexing. Every index is checked while running: one out of range is an error that names it, its place and the bound.
+
+use retrograde_storage::{DType, Element, Shape};
+
+use super::{Float, Operand, Var};
+use crate::error::Fault;
+use crate::infer;
+use crate::list::{List, Value};
+use crate::op::{Attr, Op};
+
+/// Element types of indices: `u32` and `i64`.
+pub trait Index: Element {}
+impl Index for u32 {}
+impl Index for i64 {}
+
+impl<'t, T: Element> Var<'t, T> {
+    /// `r[i, j, k] = x[i, index[i, j, k], k]` (for axis 1 of three). The index has the rank of `x`, and on the other axes
+    /// the extents of `x` or 1. The gradient adds up where an index repeats.
+    #[track_caller]
+    pub fn gather<I: Index>(self, axis: isize, index: Var<'t, I>) -> Self {
+        self.rec.apply("gather", &[self.into(), index.into()], |s| {
+            let axis = infer::axis(s.list.shape(self.id), axis)?;
+            index_fits(s.list.shape(self.id), s.list.shape(index.id), axis)?;
+            gathered(&mut s.list, self.id, index.id, axis)
+        })
+    }
+
+    /// Whole slices of an axis, in the order of a vector of indices: `r[.., j, ..] = x[.., index[j], ..]`.
+    #[track_caller]
+    pub fn index_select<I: Index>(self, axis: isize, index: Var<'t, I>) -> Self {
+        self.rec
+            .apply("index_select", &[self.into(), index.into()], |s| {
+                let shape = s.list.shape(self.id);
+                let axis = infer::axis(shape, axis)?;
+                let indices = s.list.shape(index.id);
+                if indices.rank() != 1 {
+                    return Err(Fault::shape(format!(
+                        "the index must be a vector, not {indices}; try `flatten` or `gather`"
+                    )));
+                }
+                let mut dims = vec![1; shape.rank()];
+                dims[axis] = indices.len();
+                let along = s.list.reshape(index.id, infer::shape(&dims)?);
+                gathered(&mut s.list, self.id, along, axis)
+            })
+    }
+
+    /// Rows of a table `[rows, width]` by index: `[..]` gives `[.., width]`.
+    #[track_caller]
+    pub fn embedding<I: Index>(self, index: Var<'t, I>) -> Self {
+        self.rec
+            .apply("embedding", &[self.into(), index.into()], |s| {
+                let (table, indices) = (s.list.shape(self.id), s.list.shape(index.id));
+                let &[_, width] = table.dims() else {
+                    return Err(Fault::shape(format!(
+                        "the table must have shape [rows, width], not {table}"
+                    )));
+                };
+                infer::room_for_axis(indices)?;
+                let column = s.list.reshape(index.id, infer::shape(&[indices.len(), 1])?);
+                let rows = gathered(&mut s.list, self.id, column, 0)?;
+                let mut dims = indices.dims().to_vec();
+                dims.push(width);
+                let shape = infer::shape(&dims)?;
+                Ok(s.list.reshape(rows, shape))
+            })
+    }
+}
+
+impl<'t, T: Float> Var<'t, T> {
+    /// `x` with `source` added at indices along an axis: `r[i, index[i, j, k], k] += source[i, j, k]` (for axis 1 of
+    /// three). The index has the rank of `source`, and on the other axes its extents or 1; `source` has the extents of
+    /// `x` there.
+    #[track_caller]
+    pub fn scatter_add<I: Index>(
+        self,
+        axis: isize,
+        index: Var<'t, I>,
+        source: impl Operand<'t, T>,
+    ) -> Self {
+        let source = source.lift(self.rec);
+        self.rec.apply(
+            "scatter_add",
+            &[self.into(), index.into(), source.into()],
+            |s| {
+                let l = &mut s.list;
+                let (shape, indices, from) =
+                    (l.shape(self.id), l.shape(index.id), l.shape(source.id));
+                let axis = infer::axis(shape, axis)?;
+                index_fits(shape, indices, axis)?;
+                let mut dims = shape.dims().to_vec();
+                dims[axis] = indices.dims()[axis];
+                infer::broadcasts_to(from, infer::shape(&dims)?)?;
+                let source = l.expand(source.id, infer::shape(&dims)?);
+                let index = l.checked_index(index.id, shape.dims()[axis]);
+                let added = l.push(
+                    Op::ScatterAdd,
+                    &[source, index],
+                    Attr::axis(axis, false),
+                    shape,
+                    T::DTYPE,
+                );
+                Ok(l.add(self.id, added))
+            },
+        )
+    }
+}
+
+impl<'t, I: Index> Var<'t, I> {
+    /// 1 at the index along a new last axis of extent `classes`, 0 elsewhere: `[..]` gives `[.., classes]`.
+    #[track_caller]
+    pub fn one_hot<T: Element>(self, classes: usize) -> Var<'t, T> {
+        self.map("one_hot", |s, x| {
+            let l = &mut s.list;
+            let shape = l.shape(x);
+            infer::room_for_axis(shape)?;
+            let mut dims = shape.dims().to_vec();
+            dims.push(1);
+            let column = infer::shape(&dims)?;
+            dims[shape.rank()] = classes;
+            infer::shape(&dims)?;
+            let index = l.checked_index(x, classes);
+            let column = l.reshape(index, column);
+            let hit = l.one_hot_mask(column, shape.rank(), classes);
+            Ok(if T::DTYPE == DType::Bool {
+                hit
+            } else {
+                l.cast(hit, T::DTYPE)
+            })
+        })
+    }
+}
+
+fn index_fits(shape: Shape, index: Shape, axis: usize) -> Result<(), Fault> {
+    let fits = |a: usize| a == axis || index.dims()[a] == shape.dims()[a] || index.dims()[a] == 1;
+    if index.rank() == shape.rank() && (0..shape.rank()).all(fits) {
+        return Ok(());
+    }
+    Err(Fault::shape(format!(
+        "the index must have the rank of {shape}, and its extents or 1 on all axes but {axis}, but its shape is {index}; \
+         for a vector of indices try `index_select`"
+    )))
+}
+
+fn gathered(list: &mut List, x: Value, index: Value, axis: usize) -> Result<Value, Fault> {
+    let mut dims = list.dims(x).to_vec();
+    let bound = dims[axis];
+    dims[axis] = list.dims(index)[axis];
+    let shape = infer::shape(&dims)?;
+    let index = list.checked_index(index, bound);
+    Ok(list.push(
+        Op::Gather,
+        &[x, index],
+        Attr::axis(axis, false),
+        shape,
+        list.dtype(x),
+    ))
+}

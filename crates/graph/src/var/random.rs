@@ -1,0 +1,171 @@
+//! Random numbers: each draw is a function of (seed, ordinal of the draw in its stream, step, element), so that replays
+//! draw anew, recomputation draws the same, and threads do not matter.
+
+use retrograde_ops::{Binary, Unary};
+use retrograde_storage::{DType, IntoShape};
+
+use super::{Float, Index, Rec, Var};
+use crate::infer;
+use crate::list::Value;
+use crate::op::{Attr, Draw, Op};
+use crate::recorder::Recording;
+
+/// A stream of random numbers. Copies share it: whoever draws takes the next ordinal.
+#[derive(Clone, Copy)]
+pub struct Rng<'t> {
+    rec: Rec<'t>,
+    stream: u32,
+}
+
+impl<'t> Rec<'t> {
+    /// A stream of random numbers. Streams of one seed are equal.
+    pub fn rng(self, seed: u64) -> Rng<'t> {
+        let mut state = self.recorder.state.borrow_mut();
+        state.streams.push((seed, 0));
+        let stream = (state.streams.len() - 1) as u32;
+        drop(state);
+        Rng { rec: self, stream }
+    }
+}
+
+impl<'t> Rng<'t> {
+    /// Uniform in `[low, high)`.
+    #[track_caller]
+    pub fn uniform<T: Float>(self, shape: impl IntoShape, low: T, high: T) -> Var<'t, T> {
+        self.rec.create("uniform", shape, |s, shape| {
+            let unit = self.draw(s, Draw::Uniform, shape, T::DTYPE);
+            if low.to_f64() == 0.0 && high.to_f64() == 1.0 {
+                return Ok(unit);
+            }
+            let width = s.scalar(high.to_f64() - low.to_f64(), T::DTYPE);
+            let low = s.scalar(low.to_f64(), T::DTYPE);
+            let part = s.list.mul(unit, width);
+            Ok(s.list.add(part, low))
+        })
+    }
+
+    /// Normal of a mean and a standard deviation.
+    #[track_caller]
+    pub fn normal<T: Float>(self, shape: impl IntoShape, mean: T, std: T) -> Var<'t, T> {
+        self.rec.create("normal", shape, |s, shape| {
+            let standard = self.draw(s, Draw::Normal, shape, T::DTYPE);
+            if mean.to_f64() == 0.0 && std.to_f64() == 1.0 {
+                return Ok(standard);
+            }
+            let (mean, std) = (
+                s.scalar(mean.to_f64(), T::DTYPE),
+                s.scalar(std.to_f64(), T::DTYPE),
+            );
+            let part = s.list.mul(standard, std);
+            Ok(s.list.add(part, mean))
+        })
+    }
+
+    /// True with probability `p`.
+    #[track_caller]
+    pub fn bernoulli(self, shape: impl IntoShape, p: f64) -> Var<'t, bool> {
+        self.rec.create("bernoulli", shape, |s, shape| {
+            infer::probability(p)?;
+            Ok(self.holds(s, shape, p, DType::F32))
+        })
+    }
+
+    /// Integers from `low` to `high - 1`, equally likely up to one part in `2^32 / (high - low)`. An error unless
+    /// `low < high`, the two at most `2^32` apart and exact in `f64`.
+    #[track_caller]
+    pub fn randint<I: Index>(self, shape: impl IntoShape, low: i64, high: i64) -> Var<'t, I> {
+        self.rec.create("randint", shape, |s, shape| {
+            let span = high
+                .checked_sub(low)
+                .filter(|n| (1..=1i64 << 32).contains(n));
+            let exact = low.unsigned_abs() < 1 << 52 && high.unsigned_abs() < 1 << 52;
+            let fits = I::DTYPE != DType::U32 || (low >= 0 && high <= 1 << 32);
+            let Some(span) = span.filter(|_| exact && fits) else {
+                let reason = format!(
+                    "the range {low}..{high} is empty, too wide or not of type {}",
+                    I::DTYPE
+                );
+                return Err(infer::argument(reason));
+            };
+            let bits = self.draw(s, Draw::Bits, shape, DType::U32);
+            let l = &mut s.list;
+            // floor(bits span / 2^32): exact in f64 but for its rounding, which cannot reach the next integer.
+            let bits = l.cast(bits, DType::F64);
+            let scaled = l.scale(bits, span as f64 / 4294967296.0);
+            let offset = l.unary(Unary::Floor, scaled);
+            let low = l.float(low as f64, DType::F64);
+            let drawn = l.add(offset, low);
+            Ok(l.cast(drawn, I::DTYPE))
+        })
+    }
+
+    /// A permutation of `0..n`, all equally likely.
+    #[track_caller]
+    pub fn permutation(self, n: usize) -> Var<'t, u32> {
+        self.rec.create("permutation", [n], |s, shape| {
+            if u32::try_from(n).is_err() {
+                return Err(infer::argument(format!(
+                    "{n} indices are more than u32 can count"
+                )));
+            }
+            Ok(self.draw(s, Draw::Permutation, shape, DType::U32))
+        })
+    }
+
+    fn draw(
+        self,
+        s: &mut Recording,
+        what: Draw,
+        shape: retrograde_storage::Shape,
+        dtype: DType,
+    ) -> Value {
+        let (_, next) = &mut s.streams[self.stream as usize];
+        let ordinal = *next;
+        *next += 1;
+        s.list.push(
+            Op::Random(what),
+            &[],
+            Attr::draw(self.stream, ordinal),
+            shape,
+            dtype,
+        )
+    }
+
+    fn holds(
+        self,
+        s: &mut Recording,
+        shape: retrograde_storage::Shape,
+        p: f64,
+        dtype: DType,
+    ) -> Value {
+        let unit = self.draw(s, Draw::Uniform, shape, dtype);
+        let p = s.scalar(p, dtype);
+        s.list.binary(Binary::Lt, unit, p)
+    }
+}
+
+impl<'t, T: Float> Var<'t, T> {
+    /// Each element 0 with probability `p`, else divided by `1 - p`, so that the mean stays.
+    #[track_caller]
+    pub fn dropout(self, p: f64, rng: Rng<'t>) -> Self {
+        // A foreign stream shows as a foreign operand.
+        let stream = super::AnyVar {
+            rec: rng.rec,
+            id: self.id,
+        };
+        self.rec.apply("dropout", &[self.into(), stream], |s| {
+            infer::probability(p)?;
+            if p == 0.0 {
+                return Ok(self.id);
+            }
+            let dropped = rng.holds(s, s.list.shape(self.id), p, T::DTYPE);
+            let zero = s.list.like(0.0, self.id);
+            if p == 1.0 {
+                return Ok(s.list.expand(zero, s.list.shape(self.id)));
+            }
+            let factor = s.scalar(1.0 / (1.0 - p), T::DTYPE);
+            let scaled = s.list.mul(self.id, factor);
+            Ok(s.list.select(dropped, zero, scaled))
+        })
+    }
+}
