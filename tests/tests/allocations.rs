@@ -76,7 +76,10 @@ fn large(threads: usize) -> Result<usize> {
     let _alone = ALONE.lock();
     let x = Array::from_shape_fn([400, 300], |i| ((i[0] * 7 + i[1]) as f32 * 0.1).sin());
     let w = Array::from_shape_fn([300, 64], |i| ((i[0] + 5 * i[1]) as f32 * 0.3).cos());
-    let options = Options { threads, ..Options::default() };
+    let options = Options {
+        threads,
+        ..Options::default()
+    };
     let inputs = [x, w];
     let p = Program::try_record_with(&inputs, options, |_, [x, w]| {
         let hidden = (x.t().flip(0).t().matmul(w) + x.sum_keep(1)).relu();

@@ -62,12 +62,26 @@ fn unaries() -> Vec<Unary> {
         both!("trunc", |x| x.trunc(), f64::trunc, -1.9, -1.1),
         both!("fract", |x| x.fract(), f64::fract, 1.1, 1.9),
         both!("relu", |x| x.relu(), |x| x.max(0.0), 0.1, 2.0),
-        both!("relu of negatives", |x| x.relu(), |x| x.max(0.0), -2.0, -0.1),
+        both!(
+            "relu of negatives",
+            |x| x.relu(),
+            |x| x.max(0.0),
+            -2.0,
+            -0.1
+        ),
         both!("leaky_relu", |x| x.leaky_relu(0.1), |x| 0.1 * x, -2.0, -0.1),
         both!("gelu", |x| x.gelu(), |x| x * cdf(x), -2.5, 2.5),
-        both!("gelu_tanh", |x| x.gelu_tanh(), |x| {
-            0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x)).tanh())
-        }, -2.5, 2.5),
+        both!(
+            "gelu_tanh",
+            |x| x.gelu_tanh(),
+            |x| {
+                0.5 * x
+                    * (1.0
+                        + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x)).tanh())
+            },
+            -2.5,
+            2.5
+        ),
         both!("silu", |x| x.silu(), |x| x * sigmoid(x), -4.0, 4.0),
         both!("powi 3", |x| x.powi(3), |x| x * x * x, -2.0, 2.0),
         both!("powi -2", |x| x.powi(-2), |x| 1.0 / (x * x), 0.5, 2.0),
@@ -103,31 +117,57 @@ fn check_derivatives(name: &str, value: &Program, inputs: &[&Array<f64>]) -> Res
     const H: f64 = 1e-6;
     let gradient = value.grad()?;
     let analytic = run(&gradient, inputs)?;
-    let direction: Vec<Array<f64>> = inputs.iter().map(|x| samples(x.shape(), (-1.0, 1.0))).collect();
+    let direction: Vec<Array<f64>> = inputs
+        .iter()
+        .map(|x| samples(x.shape(), (-1.0, 1.0)))
+        .collect();
     let second = value.hvp()?;
     let feed: Vec<&Array<f64>> = inputs.iter().copied().chain(&direction).collect();
     let bent = run(&second, &feed)?;
     let moved = |by: f64| -> Vec<Array<f64>> {
-        inputs.iter().zip(&direction).map(|(x, d)| Array::clone(x) + &(d.clone() * by)).collect()
+        inputs
+            .iter()
+            .zip(&direction)
+            .map(|(x, d)| Array::clone(x) + &(d.clone() * by))
+            .collect()
     };
     let (up, down) = (moved(H), moved(-H));
     let (up, down): (Vec<_>, Vec<_>) = (up.iter().collect(), down.iter().collect());
     let (above, below) = (run(&gradient, &up)?, run(&gradient, &down)?);
     for (k, x) in inputs.iter().enumerate() {
-        assert_eq!(analytic[k].shape(), x.shape(), "{name}: the gradient has the operand's shape");
+        assert_eq!(
+            analytic[k].shape(),
+            x.shape(),
+            "{name}: the gradient has the operand's shape"
+        );
         for i in 0..x.len().min(24) {
             let at = |by: f64| -> Result<f64> {
                 let mut x = Array::clone(x);
                 x.as_mut_slice()[i] += by;
-                let moved: Vec<&Array<f64>> = inputs.iter().enumerate().map(|(j, &y)| if j == k { &x } else { y }).collect();
+                let moved: Vec<&Array<f64>> = inputs
+                    .iter()
+                    .enumerate()
+                    .map(|(j, &y)| if j == k { &x } else { y })
+                    .collect();
                 Ok(run(value, &moved)?[0].item()?)
             };
             let (a, n) = (analytic[k].as_slice()[i], (at(H)? - at(-H)?) / (2.0 * H));
-            assert!((a - n).abs() <= 1e-6 + 1e-6 * n.abs(), "{name}: gradient {i} of input {k} {:?}: {a}, by differences {n}", x.shape());
+            assert!(
+                (a - n).abs() <= 1e-6 + 1e-6 * n.abs(),
+                "{name}: gradient {i} of input {k} {:?}: {a}, by differences {n}",
+                x.shape()
+            );
         }
         for i in 0..x.len() {
-            let (a, n) = (bent[k].as_slice()[i], (above[k].as_slice()[i] - below[k].as_slice()[i]) / (2.0 * H));
-            assert!((a - n).abs() <= 1e-6 + 1e-6 * n.abs(), "{name}: second order {i} of input {k} {:?}: {a}, by differences {n}", x.shape());
+            let (a, n) = (
+                bent[k].as_slice()[i],
+                (above[k].as_slice()[i] - below[k].as_slice()[i]) / (2.0 * H),
+            );
+            assert!(
+                (a - n).abs() <= 1e-6 + 1e-6 * n.abs(),
+                "{name}: second order {i} of input {k} {:?}: {a}, by differences {n}",
+                x.shape()
+            );
         }
     }
     Ok(())
@@ -142,7 +182,8 @@ fn unary_values_and_derivatives() -> Result<()> {
             let y = op(tape.constant(x.clone())).value()?;
             y.assert_close(&x.map(oracle), 4e-15, 4e-15);
             let half = single(tape.constant(x.cast::<f32>())).value()?;
-            half.cast::<f64>().assert_close(&x.cast::<f32>().cast::<f64>().map(oracle), 2e-6, 1e-6);
+            half.cast::<f64>()
+                .assert_close(&x.cast::<f32>().cast::<f64>().map(oracle), 2e-6, 1e-6);
             let p = Program::try_record(&[x.clone()], |_, [x]| Ok(op(x).sin().sum().into()))?;
             check_derivatives(name, &p, &[&x])?;
         }
@@ -168,9 +209,15 @@ fn unary_of_views() -> Result<()> {
             let apart = Program::try_record(&[x.clone()], |_, [x]| Ok(see(x).into()))?;
             let seen = run(&apart, &[&x])?.remove(0);
             let of_copy = Program::try_record(&[seen.clone()], |_, [x]| Ok(op(x).into()))?;
-            assert_eq!(run(&p, &[&x])?, run(&of_copy, &[&seen])?, "{name} of {view}");
+            assert_eq!(
+                run(&p, &[&x])?,
+                run(&of_copy, &[&seen])?,
+                "{name} of {view}"
+            );
         }
-        let p = Program::try_record(&[x.clone()], |_, [x]| Ok((see(x).sin() * see(x)).sum().into()))?;
+        let p = Program::try_record(&[x.clone()], |_, [x]| {
+            Ok((see(x).sin() * see(x)).sum().into())
+        })?;
         check_derivatives(view, &p, &[&x])?;
     }
     Ok(())
@@ -188,11 +235,23 @@ fn binary_values_and_derivatives() -> Result<()> {
         ("pow", |x, y| x.pow(y), f64::powf),
         ("copysign", |x, y| x.copysign(y), f64::copysign),
         ("lerp", |x, y| x.lerp(y, 0.3), |x, y| x + 0.3 * (y - x)),
-        ("select", |x, y| x.gt(y).select(x * y, x - y), |x, y| if x > y { x * y } else { x - y }),
+        (
+            "select",
+            |x, y| x.gt(y).select(x * y, x - y),
+            |x, y| if x > y { x * y } else { x - y },
+        ),
     ];
     let pairs: [(&[usize], &[usize]); 10] = [
-        (&[], &[]), (&[1], &[]), (&[17], &[]), (&[2, 1], &[2]), (&[3, 2], &[2]), (&[1, 3, 2], &[3, 2]),
-        (&[3, 1, 2], &[1, 3, 2]), (&[0, 1, 3], &[0, 4, 3]), (&[4, 5], &[4, 1]), (&[2, 3, 1, 2], &[3, 4, 1]),
+        (&[], &[]),
+        (&[1], &[]),
+        (&[17], &[]),
+        (&[2, 1], &[2]),
+        (&[3, 2], &[2]),
+        (&[1, 3, 2], &[3, 2]),
+        (&[3, 1, 2], &[1, 3, 2]),
+        (&[0, 1, 3], &[0, 4, 3]),
+        (&[4, 5], &[4, 1]),
+        (&[2, 3, 1, 2], &[3, 4, 1]),
     ];
     for (name, op, oracle) in ops {
         for (a, b) in pairs {
@@ -203,10 +262,17 @@ fn binary_values_and_derivatives() -> Result<()> {
                 let found = run(&p, &[&x, &y])?.remove(0);
                 let pad = |index: &[usize], shape: &[usize]| -> Vec<usize> {
                     let lead = index.len() - shape.len();
-                    shape.iter().zip(&index[lead..]).map(|(&d, &i)| if d == 1 { 0 } else { i }).collect()
+                    shape
+                        .iter()
+                        .zip(&index[lead..])
+                        .map(|(&d, &i)| if d == 1 { 0 } else { i })
+                        .collect()
                 };
                 let expected = Array::from_shape_fn(found.shape().to_vec(), |i| {
-                    oracle(*x.get(&pad(i, a)).expect("inside"), *y.get(&pad(i, b)).expect("inside"))
+                    oracle(
+                        *x.get(&pad(i, a)).expect("inside"),
+                        *y.get(&pad(i, b)).expect("inside"),
+                    )
                 });
                 found.assert_close(&expected, 4e-15, 4e-15);
                 let p = Program::try_record(&inputs, |_, [x, y]| Ok(op(x, y).sin().sum().into()))?;
@@ -247,7 +313,9 @@ fn reductions_rows_products_losses() -> Result<()> {
     ];
     for (name, op) in one {
         let x = samples(&[4, 5], (-1.5, 1.6));
-        let p = Program::try_record(&[x.clone()], |_, [x]| Ok((op(x).sin() * 0.7 + op(x)).sum().into()))?;
+        let p = Program::try_record(&[x.clone()], |_, [x]| {
+            Ok((op(x).sin() * 0.7 + op(x)).sum().into())
+        })?;
         check_derivatives(name, &p, &[&x])?;
     }
     Ok(())
@@ -255,11 +323,20 @@ fn reductions_rows_products_losses() -> Result<()> {
 
 #[test]
 fn products_against_loops() -> Result<()> {
-    for (m, k, n) in [(1, 1, 1), (3, 4, 5), (17, 9, 33), (2, 0, 3), (0, 2, 3), (64, 70, 65)] {
+    for (m, k, n) in [
+        (1, 1, 1),
+        (3, 4, 5),
+        (17, 9, 33),
+        (2, 0, 3),
+        (0, 2, 3),
+        (64, 70, 65),
+    ] {
         let (x, y) = (samples(&[m, k], (-1.0, 1.0)), samples(&[k, n], (-1.0, 1.0)));
         let inputs = [x.clone(), y.clone()];
         let p = Program::try_record(&inputs, |_, [x, y]| Ok(x.matmul(y).into()))?;
-        let expected = Array::from_shape_fn([m, n], |i| (0..k).map(|l| x[[i[0], l]] * y[[l, i[1]]]).sum());
+        let expected = Array::from_shape_fn([m, n], |i| {
+            (0..k).map(|l| x[[i[0], l]] * y[[l, i[1]]]).sum()
+        });
         run(&p, &[&x, &y])?[0].assert_close(&expected, 1e-13, 1e-13);
         let p = Program::try_record(&inputs, |_, [x, y]| Ok(x.matmul(y).sin().sum().into()))?;
         if m * k * n < 1000 {
@@ -275,44 +352,131 @@ fn conventions_at_kinks() -> Result<()> {
     let (nan, inf) = (f64::NAN, f64::INFINITY);
     let table: Vec<(&str, Function, Vec<f64>, Vec<f64>)> = vec![
         ("relu at 0", |x| x.relu(), vec![0.0, -0.0], vec![0.0, 0.0]),
-        ("leaky_relu at 0", |x| x.leaky_relu(0.2), vec![0.0], vec![0.2]),
+        (
+            "leaky_relu at 0",
+            |x| x.leaky_relu(0.2),
+            vec![0.0],
+            vec![0.2],
+        ),
         ("abs at 0", |x| x.abs(), vec![0.0], vec![0.0]),
         ("sign at 0", |x| x.sign(), vec![0.0], vec![0.0]),
         ("maximum at a tie", |x| x.maximum(1.0), vec![1.0], vec![0.5]),
         ("minimum at a tie", |x| x.minimum(1.0), vec![1.0], vec![0.5]),
-        ("clamp at its bounds", |x| x.clamp(-1.0, 1.0), vec![-1.0, 1.0, 2.0], vec![1.0, 1.0, 0.0]),
-        ("max of ties", |x| x.max(), vec![2.0, 1.0, 2.0], vec![0.5, 0.0, 0.5]),
-        ("min of ties", |x| x.min(), vec![1.0, 1.0, 2.0, 1.0], vec![1.0 / 3.0, 1.0 / 3.0, 0.0, 1.0 / 3.0]),
-        ("norm inf of ties", |x| x.norm_p(f64::INFINITY), vec![2.0, -2.0], vec![0.5, -0.5]),
+        (
+            "clamp at its bounds",
+            |x| x.clamp(-1.0, 1.0),
+            vec![-1.0, 1.0, 2.0],
+            vec![1.0, 1.0, 0.0],
+        ),
+        (
+            "max of ties",
+            |x| x.max(),
+            vec![2.0, 1.0, 2.0],
+            vec![0.5, 0.0, 0.5],
+        ),
+        (
+            "min of ties",
+            |x| x.min(),
+            vec![1.0, 1.0, 2.0, 1.0],
+            vec![1.0 / 3.0, 1.0 / 3.0, 0.0, 1.0 / 3.0],
+        ),
+        (
+            "norm inf of ties",
+            |x| x.norm_p(f64::INFINITY),
+            vec![2.0, -2.0],
+            vec![0.5, -0.5],
+        ),
         ("norm of 0", |x| x.norm(), vec![0.0, 0.0], vec![0.0, 0.0]),
-        ("norm 3 of 0", |x| x.norm_p(3.0), vec![0.0, 0.0], vec![0.0, 0.0]),
-        ("std of equals", |x| x.std(0), vec![3.0, 3.0], vec![0.0, 0.0]),
+        (
+            "norm 3 of 0",
+            |x| x.norm_p(3.0),
+            vec![0.0, 0.0],
+            vec![0.0, 0.0],
+        ),
+        (
+            "std of equals",
+            |x| x.std(0),
+            vec![3.0, 3.0],
+            vec![0.0, 0.0],
+        ),
         ("sqrt at 0", |x| x.sqrt(), vec![0.0], vec![inf]),
         ("ln at 0", |x| x.ln(), vec![0.0], vec![inf]),
         ("1/x at 0", |x| x.reciprocal(), vec![0.0], vec![-inf]),
         ("pow(x, 0)", |x| x.powf(0.0), vec![0.0, 2.0], vec![0.0, 0.0]),
-        ("pow(0, y) by y", |y| y.rec().scalar(0.0).pow(y), vec![0.0, 2.0], vec![0.0, 0.0]),
+        (
+            "pow(0, y) by y",
+            |y| y.rec().scalar(0.0).pow(y),
+            vec![0.0, 2.0],
+            vec![0.0, 0.0],
+        ),
         ("pow of a negative", |x| x.powf(0.5), vec![-1.0], vec![nan]),
-        ("floor, ceil, round, trunc", |x| x.floor() + x.ceil() + x.round() + x.trunc(), vec![1.0, 0.5], vec![0.0, 0.0]),
-        ("prod with a zero", |x| x.prod(), vec![2.0, 0.0, 3.0], vec![0.0, 6.0, 0.0]),
-        ("prod with two zeros", |x| x.prod(), vec![2.0, 0.0, 0.0], vec![0.0, 0.0, 0.0]),
+        (
+            "floor, ceil, round, trunc",
+            |x| x.floor() + x.ceil() + x.round() + x.trunc(),
+            vec![1.0, 0.5],
+            vec![0.0, 0.0],
+        ),
+        (
+            "prod with a zero",
+            |x| x.prod(),
+            vec![2.0, 0.0, 3.0],
+            vec![0.0, 6.0, 0.0],
+        ),
+        (
+            "prod with two zeros",
+            |x| x.prod(),
+            vec![2.0, 0.0, 0.0],
+            vec![0.0, 0.0, 0.0],
+        ),
         ("var of one", |x| x.var(1), vec![2.0], vec![nan]),
-        ("logsumexp of -inf", |x| x.logsumexp(), vec![-inf, -inf], vec![0.0, 0.0]),
-        ("logsumexp with +inf", |x| x.logsumexp(), vec![inf, 1.0, inf], vec![0.5, 0.0, 0.5]),
-        ("softmax of a masked row", |x| x.softmax(0), vec![-inf, -inf], vec![0.0, 0.0]),
+        (
+            "logsumexp of -inf",
+            |x| x.logsumexp(),
+            vec![-inf, -inf],
+            vec![0.0, 0.0],
+        ),
+        (
+            "logsumexp with +inf",
+            |x| x.logsumexp(),
+            vec![inf, 1.0, inf],
+            vec![0.5, 0.0, 0.5],
+        ),
+        (
+            "softmax of a masked row",
+            |x| x.softmax(0),
+            vec![-inf, -inf],
+            vec![0.0, 0.0],
+        ),
         ("l1 where equal", |x| x.l1(x.detach()), vec![2.0], vec![0.0]),
-        ("softplus far out", |x| x.softplus(), vec![1e3, -1e3], vec![1.0, 0.0]),
-        ("sigmoid far out", |x| x.sigmoid(), vec![1e3, -1e3], vec![0.0, 0.0]),
+        (
+            "softplus far out",
+            |x| x.softplus(),
+            vec![1e3, -1e3],
+            vec![1.0, 0.0],
+        ),
+        (
+            "sigmoid far out",
+            |x| x.sigmoid(),
+            vec![1e3, -1e3],
+            vec![0.0, 0.0],
+        ),
     ];
     let mut wrong = Vec::new();
     for (name, op, at, expected) in table {
         let tape = Tape::new();
         let x = tape.variable(Array::from_slice(&at));
         op(x).sum().backward()?;
-        let found = x.grad().map_or_else(|_| vec![0.0; at.len()], Array::into_vec);
-        let same = found.iter().zip(&expected).all(|(a, b)| a == b || a.is_nan() && b.is_nan() || (a - b).abs() < 1e-15);
+        let found = x
+            .grad()
+            .map_or_else(|_| vec![0.0; at.len()], Array::into_vec);
+        let same = found
+            .iter()
+            .zip(&expected)
+            .all(|(a, b)| a == b || a.is_nan() && b.is_nan() || (a - b).abs() < 1e-15);
         if !same {
-            wrong.push(format!("{name}: at {at:?} the gradient is {found:?}, expected {expected:?}"));
+            wrong.push(format!(
+                "{name}: at {at:?} the gradient is {found:?}, expected {expected:?}"
+            ));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -9,7 +9,10 @@ fn chain(n: usize) -> Result<(Duration, f64)> {
     let work = move || -> Result<(Duration, f64)> {
         let start = Instant::now();
         let x = Array::scalar(0.5f64);
-        let p = Program::record(&[x.clone()], |_, [x]| (0..n / 2).fold(x, |y, _| y * 0.5 + x))?.value_and_grad()?;
+        let p = Program::record(&[x.clone()], |_, [x]| {
+            (0..n / 2).fold(x, |y, _| y * 0.5 + x)
+        })?
+        .value_and_grad()?;
         let mut ws = p.workspace()?;
         let gradient = p.run(&mut ws, [&x])?.item::<f64>(1)?;
         let listed = p.to_string().len() + p.listing().len();
@@ -17,7 +20,12 @@ fn chain(n: usize) -> Result<(Duration, f64)> {
         drop((p, ws));
         Ok((start.elapsed(), gradient))
     };
-    std::thread::Builder::new().stack_size(512 << 10).spawn(work).expect("a thread").join().expect("no overflow")
+    std::thread::Builder::new()
+        .stack_size(512 << 10)
+        .spawn(work)
+        .expect("a thread")
+        .join()
+        .expect("no overflow")
 }
 
 #[test]
@@ -28,7 +36,10 @@ fn two_hundred_thousand_instructions() -> Result<()> {
     println!("20,000: {short:?}, 200,000: {long:?}");
     assert_eq!(gradient, 2.0, "the sum of 1/2^i");
     // Ten times the instructions; a quadratic pass would take a hundred times as long.
-    assert!(long < 40 * short + Duration::from_millis(200), "{short:?} for 20,000, {long:?} for 200,000");
+    assert!(
+        long < 40 * short + Duration::from_millis(200),
+        "{short:?} for 20,000, {long:?} for 200,000"
+    );
     Ok(())
 }
 
@@ -51,6 +62,10 @@ fn a_long_loop_holds_memory_flat() -> Result<()> {
     }
     assert_eq!(tape.bytes(), after_warm_up);
     let stats = tape.cache_stats();
-    assert_eq!((stats.misses, stats.held), (1, 1), "one program, found again each step");
+    assert_eq!(
+        (stats.misses, stats.held),
+        (1, 1),
+        "one program, found again each step"
+    );
     Ok(())
 }

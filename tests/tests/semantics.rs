@@ -25,7 +25,11 @@ fn gradients_accumulate_until_zeroed() -> Result<()> {
     y.backward()?;
     assert_eq!(x.grad()?, 2.0 * once.clone(), "backward twice adds");
     x.sum().backward()?;
-    assert_eq!(x.grad()?, 2.0 * once + 1.0, "another value's gradient adds too");
+    assert_eq!(
+        x.grad()?,
+        2.0 * once + 1.0,
+        "another value's gradient adds too"
+    );
     tape.zero_grad();
     assert_eq!(x.grad().unwrap_err().kind(), ErrorKind::Unknown);
     y.backward()?;
@@ -40,7 +44,10 @@ fn gradient_slot_is_empty_at_first() {
     let error = x.grad().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unknown);
     assert!(error.to_string().contains("has no gradient"), "{error}");
-    assert!(error.to_string().contains("semantics.rs"), "names the user's line: {error}");
+    assert!(
+        error.to_string().contains("semantics.rs"),
+        "names the user's line: {error}"
+    );
 }
 
 #[test]
@@ -52,7 +59,12 @@ fn backward_of_what_is_no_scalar() -> Result<()> {
     assert_eq!(error.kind(), ErrorKind::Seed);
     let text = error.to_string();
     assert!(text.starts_with("backward of [4] f64: only a scalar has a gradient; use `.sum().backward()`, or give a seed"), "{text}");
-    assert_eq!(y.backward_with(&Array::<f64>::ones([3])).unwrap_err().kind(), ErrorKind::Seed);
+    assert_eq!(
+        y.backward_with(&Array::<f64>::ones([3]))
+            .unwrap_err()
+            .kind(),
+        ErrorKind::Seed
+    );
 
     y.backward_with(&Array::<f64>::ones([4]))?;
     let seeded = x.grad()?;
@@ -68,7 +80,11 @@ fn seeds_are_linear_and_zero_gives_zero() -> Result<()> {
     let x = tape.variable(wiggle(6));
     let y = x.exp() * x.sqrt();
     y.backward_with(&Array::<f64>::zeros([6]))?;
-    assert!(x.grad()?.iter().all(|&g| g == 0.0), "even where sqrt has no derivative: {}", x.grad()?);
+    assert!(
+        x.grad()?.iter().all(|&g| g == 0.0),
+        "even where sqrt has no derivative: {}",
+        x.grad()?
+    );
     Ok(())
 }
 
@@ -89,7 +105,9 @@ fn detach_is_a_constant() -> Result<()> {
 /// Real control flow: `f` is piecewise linear, so its derivative is `f(a) / a`.
 #[test]
 fn gradient_through_while_and_if() -> Result<()> {
-    let starts = (-20..20).filter(|&i| i != 0).map(|i| f64::from(i).powi(3) * 0.013);
+    let starts = (-20..20)
+        .filter(|&i| i != 0)
+        .map(|i| f64::from(i).powi(3) * 0.013);
     for start in starts {
         let tape = Tape::new();
         let a = tape.variable(Array::scalar(start));
@@ -128,7 +146,9 @@ fn second_derivative_on_a_tape() -> Result<()> {
     let [first] = (x * x * x).sum().grad_of([x]);
     let [second] = first.sum().grad_of([x]);
     second.sum().backward()?;
-    second.value()?.assert_close(&(6.0 * x.value()?), 1e-14, 1e-14);
+    second
+        .value()?
+        .assert_close(&(6.0 * x.value()?), 1e-14, 1e-14);
     assert_eq!(x.grad()?, Array::<f64>::full([5], 6.0), "and a third");
     Ok(())
 }
@@ -136,14 +156,20 @@ fn second_derivative_on_a_tape() -> Result<()> {
 #[test]
 fn forward_is_the_transpose_of_reverse() -> Result<()> {
     let x = Array::<f64>::linspace(-1.3, 1.1, 12).reshape([3, 4])?;
-    let f = Program::record(&[x.clone()], |_, [x]| (x.softmax(1).matmul(x.t().tanh()) + x.sum_keep(1)).sigmoid())?;
+    let f = Program::record(&[x.clone()], |_, [x]| {
+        (x.softmax(1).matmul(x.t().tanh()) + x.sum_keep(1)).sigmoid()
+    })?;
     let shape = f.output_shape(0).expect("one output").to_vec();
-    let (v, u) = (x.map(|x: f64| (9.0 * x).cos()), Array::<f64>::from_shape_fn(shape, |i| (i[0] * 3 + i[1]) as f64 - 2.5));
+    let (v, u) = (
+        x.map(|x: f64| (9.0 * x).cos()),
+        Array::<f64>::from_shape_fn(shape, |i| (i[0] * 3 + i[1]) as f64 - 2.5),
+    );
     let (jvp, vjp) = (f.jvp()?, f.vjp()?);
     let (mut jw, mut vw) = (jvp.workspace()?, vjp.workspace()?);
     let forward = jvp.run(&mut jw, [&x, &v])?.array::<f64>(1)?;
     let reverse = vjp.run(&mut vw, [&x, &u])?.array::<f64>(1)?;
-    let dot = |a: &Array<f64>, b: &Array<f64>| a.iter().zip(b.iter()).map(|(a, b)| a * b).sum::<f64>();
+    let dot =
+        |a: &Array<f64>, b: &Array<f64>| a.iter().zip(b.iter()).map(|(a, b)| a * b).sum::<f64>();
     let (a, b) = (dot(&u, &forward), dot(&reverse, &v));
     assert!((a - b).abs() < 1e-13 * a.abs().max(1.0), "{a} {b}");
     Ok(())
@@ -152,11 +178,21 @@ fn forward_is_the_transpose_of_reverse() -> Result<()> {
 #[test]
 fn foreign_handle_is_caught() {
     let (one, two) = (Tape::new(), Tape::new());
-    let (x, y) = (one.variable(Array::arange(3)), two.variable(Array::arange(3)));
+    let (x, y) = (
+        one.variable(Array::arange(3)),
+        two.variable(Array::arange(3)),
+    );
     let error = (x + y).value().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Foreign);
-    assert!(error.to_string().contains("another tape") && error.to_string().contains("semantics.rs"), "{error}");
-    assert_eq!((x + y).sum().backward().unwrap_err().kind(), ErrorKind::Foreign, "later uses report it");
+    assert!(
+        error.to_string().contains("another tape") && error.to_string().contains("semantics.rs"),
+        "{error}"
+    );
+    assert_eq!(
+        (x + y).sum().backward().unwrap_err().kind(),
+        ErrorKind::Foreign,
+        "later uses report it"
+    );
 }
 
 #[test]
@@ -164,11 +200,25 @@ fn foreign_workspace_and_wrong_inputs() -> Result<()> {
     let x = Array::arange(3);
     let p = Program::record(&[x.clone()], |_, [x]| x.sum())?;
     let q = Program::record(&[x.clone()], |_, [x]| x.exp())?;
-    assert_eq!(p.run(&mut q.workspace()?, [&x]).unwrap_err().kind(), ErrorKind::Foreign);
+    assert_eq!(
+        p.run(&mut q.workspace()?, [&x]).unwrap_err().kind(),
+        ErrorKind::Foreign
+    );
     let mut ws = p.workspace()?;
-    assert_eq!(p.run(&mut ws, [&x, &x]).unwrap_err().to_string(), "the program takes 1 inputs, given were 2");
-    assert_eq!(p.run(&mut ws, [&Array::arange(4)]).unwrap_err().to_string(), "input 0 is [4] f32, the program was recorded for [3] f32");
-    assert_eq!(p.run(&mut ws, [&Array::<f64>::arange(3)]).unwrap_err().kind(), ErrorKind::Inputs);
+    assert_eq!(
+        p.run(&mut ws, [&x, &x]).unwrap_err().to_string(),
+        "the program takes 1 inputs, given were 2"
+    );
+    assert_eq!(
+        p.run(&mut ws, [&Array::arange(4)]).unwrap_err().to_string(),
+        "input 0 is [4] f32, the program was recorded for [3] f32"
+    );
+    assert_eq!(
+        p.run(&mut ws, [&Array::<f64>::arange(3)])
+            .unwrap_err()
+            .kind(),
+        ErrorKind::Inputs
+    );
     assert_eq!(p.run(&mut ws, [&x])?.item::<f32>(0)?, 3.0, "still usable");
     Ok(())
 }
@@ -239,10 +289,14 @@ impl Pole for Var<'_, f64> {
 #[test]
 fn inactive_branches_never_pollute_second_order() -> Result<()> {
     let x = Array::from([-1.0, 0.0, 4.0]);
-    let y = Program::record(&[x.clone()], |_, [x]| x.gt(0.0).select(x * x.sqrt(), x).sum())?;
+    let y = Program::record(&[x.clone()], |_, [x]| {
+        x.gt(0.0).select(x * x.sqrt(), x).sum()
+    })?;
     let hvp = y.hvp()?;
     let mut ws = hvp.workspace()?;
-    let out = hvp.run(&mut ws, [&x, &Array::<f64>::ones([3])])?.array::<f64>(0)?;
+    let out = hvp
+        .run(&mut ws, [&x, &Array::<f64>::ones([3])])?
+        .array::<f64>(0)?;
     out.assert_close(&Array::from([0.0, 0.0, 0.375]), 1e-14, 0.0);
     Ok(())
 }
@@ -250,18 +304,32 @@ fn inactive_branches_never_pollute_second_order() -> Result<()> {
 #[test]
 fn mistakes_name_shapes_and_lines() {
     let tape = Tape::new();
-    let (x, y) = (tape.variable(Array::ones([3, 4])), tape.variable(Array::ones([3, 5])));
+    let (x, y) = (
+        tape.variable(Array::ones([3, 4])),
+        tape.variable(Array::ones([3, 5])),
+    );
     for (value, kind, part) in [
         (x + y, ErrorKind::Shape, "add of [3, 4] f32 and [3, 5] f32"),
         (x.matmul(y), ErrorKind::Shape, "4 is not 3"),
         (x.sum_over(2), ErrorKind::Axis, "axis 2 is out of range"),
         (x.sum_over([0, -2]), ErrorKind::Axis, "given twice"),
-        (x.reshape([5]), ErrorKind::Shape, "has 5 elements, the operand 12"),
-        (x.narrow(0, 2, 2), ErrorKind::Index, "are not in an axis of 3"),
+        (
+            x.reshape([5]),
+            ErrorKind::Shape,
+            "has 5 elements, the operand 12",
+        ),
+        (
+            x.narrow(0, 2, 2),
+            ErrorKind::Index,
+            "are not in an axis of 3",
+        ),
     ] {
         let error = value.exp().value().unwrap_err();
         assert_eq!(error.kind(), kind, "{error}");
-        assert!(error.to_string().contains(part) && error.to_string().contains("semantics.rs"), "{error}");
+        assert!(
+            error.to_string().contains(part) && error.to_string().contains("semantics.rs"),
+            "{error}"
+        );
     }
 }
 
@@ -269,7 +337,10 @@ fn mistakes_name_shapes_and_lines() {
 fn a_label_that_is_no_class() {
     let tape = Tape::new();
     let x = tape.variable(Array::ones([2, 3]));
-    let error = x.cross_entropy(tape.constant(Array::from_slice(&[1u32, 3]))).backward().unwrap_err();
+    let error = x
+        .cross_entropy(tape.constant(Array::from_slice(&[1u32, 3])))
+        .backward()
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Index);
     assert!(error.to_string().contains('3'), "{error}");
 }

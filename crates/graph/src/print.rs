@@ -84,9 +84,15 @@ fn place(plan: &Plan, v: Value) -> String {
 /// Who stands where in the arena, and from which step to which.
 fn memory(text: &mut String, plan: &Plan) {
     for (v, span) in &plan.spans {
-        let name = v.get().map_or("partial results".to_string(), |v| v.to_string());
+        let name = v
+            .get()
+            .map_or("partial results".to_string(), |v| v.to_string());
         let (start, end) = (span.start, span.start + span.len);
-        let _ = writeln!(text, "arena {start}..{end}: {name}, steps {} to {}", span.born, span.dies);
+        let _ = writeln!(
+            text,
+            "arena {start}..{end}: {name}, steps {} to {}",
+            span.born, span.dies
+        );
     }
 }
 

@@ -17,7 +17,11 @@ fn main() -> Result<()> {
     };
     let (images, labels) = read(&folder, "train")?;
     let (held_images, held_labels) = read(&folder, "t10k")?;
-    println!("{} digits to train on, {} held out", labels.len(), held_labels.len());
+    println!(
+        "{} digits to train on, {} held out",
+        labels.len(),
+        held_labels.len()
+    );
 
     let mut params = Params::new();
     let model = Sequential::new()
@@ -44,7 +48,11 @@ fn main() -> Result<()> {
         let step = judge.step(&params);
         let logits = model.forward(step.input(&held_images)).value()?;
         let accuracy = accuracy(&logits, &held_labels)?;
-        println!("epoch {epoch:2}  loss {:.4}  {took:.2} s  accuracy {:.2}%", loss / f64::from(batches), 100.0 * accuracy);
+        println!(
+            "epoch {epoch:2}  loss {:.4}  {took:.2} s  accuracy {:.2}%",
+            loss / f64::from(batches),
+            100.0 * accuracy
+        );
     }
     Ok(())
 }
@@ -54,20 +62,32 @@ fn main() -> Result<()> {
 fn read(folder: &Path, set: &str) -> Result<(Array<f32>, Array<u32>)> {
     let path = |kind: &str| {
         let plain = folder.join(format!("{set}-{kind}-ubyte"));
-        if plain.exists() { plain } else { folder.join(format!("{set}-{kind}-ubyte.gz")) }
+        if plain.exists() {
+            plain
+        } else {
+            folder.join(format!("{set}-{kind}-ubyte.gz"))
+        }
     };
     let images = read_images(path("images-idx3"))?;
     let labels = read_labels(path("labels-idx1"))?;
     let fault = |message: String| Error::new(ErrorKind::File, message);
     let (n, pixels) = (images.shape()[0], images.shape()[1] * images.shape()[2]);
     if n != labels.len() || n == 0 {
-        return Err(fault(format!("the {set} set has {n} images and {} labels", labels.len())));
+        return Err(fault(format!(
+            "the {set} set has {n} images and {} labels",
+            labels.len()
+        )));
     }
     if pixels != 784 {
-        return Err(fault(format!("the {set} images have shape {:?}, expected 28 by 28", &images.shape()[1..])));
+        return Err(fault(format!(
+            "the {set} images have shape {:?}, expected 28 by 28",
+            &images.shape()[1..]
+        )));
     }
     if let Some(label) = labels.iter().find(|&&l| l > 9) {
-        return Err(fault(format!("the {set} labels have a {label}, which is no digit")));
+        return Err(fault(format!(
+            "the {set} labels have a {label}, which is no digit"
+        )));
     }
     Ok((images.reshape([n, 784])?, labels))
 }

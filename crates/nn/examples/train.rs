@@ -23,7 +23,12 @@ fn main() -> Result<()> {
     let (held_samples, samples) = split(&samples, n / 5)?;
     let (held_labels, labels) = split(&labels, n / 5)?;
     let good = held_labels.iter().filter(|&&l| l == 1).count() as f64 / held_labels.len() as f64;
-    println!("{} wines to train on, {} held out, of which {:.2}% good", labels.len(), held_labels.len(), 100.0 * good);
+    println!(
+        "{} wines to train on, {} held out, of which {:.2}% good",
+        labels.len(),
+        held_labels.len(),
+        100.0 * good
+    );
 
     let worst = check_gradients(&samples, &labels)?;
     println!("gradient check in f64: largest error {worst:.1e} of 1 + |gradient|");
@@ -35,21 +40,32 @@ fn main() -> Result<()> {
     let mut adam = AdamW::new(3e-3).schedule(Schedule::cosine(steps, 0.01).warm_up(20));
     let (mut tape, mut judge) = (Tape::new(), Tape::new());
 
-    let style = ProgressStyle::with_template("epoch {prefix} [{bar:32}] {pos}/{len} {msg}").expect("a valid template");
+    let style = ProgressStyle::with_template("epoch {prefix} [{bar:32}] {pos}/{len} {msg}")
+        .expect("a valid template");
     for epoch in 1..=EPOCHS {
         let start = Instant::now();
-        let bar = ProgressBar::new(loader.len() as u64).with_style(style.clone()).with_prefix(format!("{epoch:2}"));
+        let bar = ProgressBar::new(loader.len() as u64)
+            .with_style(style.clone())
+            .with_prefix(format!("{epoch:2}"));
         let mut total = 0.0;
         for (samples, labels) in &mut loader {
             let step = tape.train(&mut params);
-            let loss = model.forward(step.input(&samples)).cross_entropy(step.input(&labels));
+            let loss = model
+                .forward(step.input(&samples))
+                .cross_entropy(step.input(&labels));
             total += f64::from(adam.minimise(loss)?);
             bar.inc(1);
         }
         bar.finish_and_clear();
         let accuracy = judged(&mut judge, &params, &model, &held_samples, &held_labels)?;
-        let (loss, took) = (total / loader.len() as f64, start.elapsed().as_secs_f64() * 1e3);
-        println!("epoch {epoch:2}  loss {loss:.4}  {took:.1} ms  accuracy {:.2}%", 100.0 * accuracy);
+        let (loss, took) = (
+            total / loader.len() as f64,
+            start.elapsed().as_secs_f64() * 1e3,
+        );
+        println!(
+            "epoch {epoch:2}  loss {loss:.4}  {took:.1} ms  accuracy {:.2}%",
+            100.0 * accuracy
+        );
     }
 
     if let Some(program) = tape.last_program() {
@@ -60,21 +76,36 @@ fn main() -> Result<()> {
             program.arena_bytes,
             params.count()
         );
-        println!("{} programs compiled, {} steps replayed them", tape.cache_stats().misses, tape.cache_stats().hits);
+        println!(
+            "{} programs compiled, {} steps replayed them",
+            tape.cache_stats().misses,
+            tape.cache_stats().hits
+        );
     }
 
     let before = judged(&mut judge, &params, &model, &held_samples, &held_labels)?;
-    let path = std::env::temp_dir().join(format!("retrograde-wine-{}.safetensors", std::process::id()));
+    let path = std::env::temp_dir().join(format!(
+        "retrograde-wine-{}.safetensors",
+        std::process::id()
+    ));
     save(&params, &path)?;
     let mut fresh = Params::new();
     let model = build(&mut fresh);
     load(&mut fresh, &path)?;
     let after = judged(&mut judge, &fresh, &model, &held_samples, &held_labels)?;
-    println!("saved to {} and read back: accuracy {:.2}%", path.display(), 100.0 * after);
+    println!(
+        "saved to {} and read back: accuracy {:.2}%",
+        path.display(),
+        100.0 * after
+    );
     if before != after {
-        return Err(Error::new(ErrorKind::File, format!("the weights read back give {after}, those saved {before}")));
+        return Err(Error::new(
+            ErrorKind::File,
+            format!("the weights read back give {after}, those saved {before}"),
+        ));
     }
-    std::fs::remove_file(&path).map_err(|e| Error::new(ErrorKind::File, format!("{}: {e}", path.display())))
+    std::fs::remove_file(&path)
+        .map_err(|e| Error::new(ErrorKind::File, format!("{}: {e}", path.display())))
 }
 
 /// The model, in a table of either element type.
@@ -105,21 +136,36 @@ fn wines() -> Result<(Array<f32>, Array<u32>)> {
         let (mean, deviation) = scale[i % FEATURES];
         ((x - mean) / deviation) as f32
     });
-    let labels: Vec<u32> = data.targets.iter().map(|&grade| u32::from(grade >= GOOD)).collect();
-    Ok((Array::from_vec(scaled.collect(), [n, FEATURES])?, Array::from(labels)))
+    let labels: Vec<u32> = data
+        .targets
+        .iter()
+        .map(|&grade| u32::from(grade >= GOOD))
+        .collect();
+    Ok((
+        Array::from_vec(scaled.collect(), [n, FEATURES])?,
+        Array::from(labels),
+    ))
 }
 
 /// The first `n` rows, and the rest.
 fn split<T: retrograde::Element>(of: &Array<T>, n: usize) -> Result<(Array<T>, Array<T>)> {
     let mut dims = of.shape().to_vec();
-    let (first, rest) = of.as_slice().split_at(n * dims[1..].iter().product::<usize>());
+    let (first, rest) = of
+        .as_slice()
+        .split_at(n * dims[1..].iter().product::<usize>());
     let total = std::mem::replace(&mut dims[0], n);
     let first = Array::from_vec(first.to_vec(), &dims)?;
     dims[0] = total - n;
     Ok((first, Array::from_vec(rest.to_vec(), &dims)?))
 }
 
-fn judged(tape: &mut Tape, params: &Params, model: &Sequential, samples: &Array<f32>, labels: &Array<u32>) -> Result<f64> {
+fn judged(
+    tape: &mut Tape,
+    params: &Params,
+    model: &Sequential,
+    samples: &Array<f32>,
+    labels: &Array<u32>,
+) -> Result<f64> {
     let step = tape.step(params);
     let logits = model.forward(step.input(samples)).value()?;
     accuracy(&logits, labels)
@@ -134,8 +180,14 @@ fn check_gradients(samples: &Array<f32>, labels: &Array<u32>) -> Result<f64> {
     let mut tape = Tape::new();
     let mut loss = |params: &Params<f64>, gradients: bool| -> Result<(f64, Gradients<f64>)> {
         let step = tape.step(params);
-        let loss = model.forward(step.input(&samples)).cross_entropy(step.input(&labels));
-        let grads = if gradients { loss.backward()? } else { Gradients::default() };
+        let loss = model
+            .forward(step.input(&samples))
+            .cross_entropy(step.input(&labels));
+        let grads = if gradients {
+            loss.backward()?
+        } else {
+            Gradients::default()
+        };
         Ok((loss.item()?, grads))
     };
     let (_, grads) = loss(&params, true)?;
@@ -153,5 +205,12 @@ fn check_gradients(samples: &Array<f32>, labels: &Array<u32>) -> Result<f64> {
             worst = worst.max((slope - g).abs() / (1.0 + g.abs()));
         }
     }
-    if worst < 1e-7 { Ok(worst) } else { Err(Error::new(ErrorKind::NotFinite, format!("the gradient check found {worst}"))) }
+    if worst < 1e-7 {
+        Ok(worst)
+    } else {
+        Err(Error::new(
+            ErrorKind::NotFinite,
+            format!("the gradient check found {worst}"),
+        ))
+    }
 }

@@ -85,7 +85,7 @@ impl LayerNorm {
         x.layer_norm(
             x.rec().param(self.weight),
             x.rec().param(self.bias),
-            self.eps,
+            T::of(self.eps),
         )
     }
 }

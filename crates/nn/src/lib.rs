@@ -45,9 +45,12 @@ pub use weights::{load, save};
 pub mod prelude {
     pub use crate::clip::{clip_norm, clip_value};
     pub use crate::idx::{read_images, read_labels};
-    pub use crate::init::{he_normal, he_uniform, normal, uniform, xavier_normal, xavier_uniform, zeros};
+    pub use crate::init::{
+        he_normal, he_uniform, normal, uniform, xavier_normal, xavier_uniform, zeros,
+    };
     pub use crate::{
-        Activation, Adam, AdamW, Layer, LayerNorm, Linear, Loader, Optimiser, Schedule, Sequential, Sgd, accuracy, load, save,
+        Activation, Adam, AdamW, Layer, LayerNorm, Linear, Loader, Optimiser, Schedule, Sequential,
+        Sgd, accuracy, load, save,
     };
     pub use retrograde::prelude::*;
 }

@@ -261,9 +261,10 @@ impl Fuser<'_> {
         }
         for &operand in list.args(v) {
             if let Some(width) = lane(list.dtype(operand))
-                && group.width.is_some_and(|w| w != width) {
-                    return None;
-                }
+                && group.width.is_some_and(|w| w != width)
+            {
+                return None;
+            }
             if is_scalar(list, operand) {
                 continue;
             }
@@ -278,9 +279,10 @@ impl Fuser<'_> {
             }
         }
         if let Some(width) = lane(list.dtype(v))
-            && group.width.is_some_and(|w| w != width) {
-                return None;
-            }
+            && group.width.is_some_and(|w| w != width)
+        {
+            return None;
+        }
         group.accepts(cuts, solid).then_some((cuts, solid, column))
     }
 
@@ -320,9 +322,10 @@ impl Fuser<'_> {
             if self.fuse {
                 for step in earliest.max(1)..self.steps.len() as StepId {
                     if let Step::Group(group) = &self.steps[step as usize]
-                        && let Some(found) = self.fits(step, group, v) {
-                            return self.join(step, v, found);
-                        }
+                        && let Some(found) = self.fits(step, group, v)
+                    {
+                        return self.join(step, v, found);
+                    }
                 }
             }
             let step = self.push(Step::Group(Group::open(list, full)));

@@ -107,9 +107,10 @@ impl Rebuild {
             let at = Value::from_index(row);
             for (i, arg) in self.list.args(at).to_vec().into_iter().enumerate() {
                 if arg.index() >= from
-                    && let Some(to) = moved[arg.index() - from].get() {
-                        self.list.set_arg(at, i, to);
-                    }
+                    && let Some(to) = moved[arg.index() - from].get()
+                {
+                    self.list.set_arg(at, i, to);
+                }
             }
             let target = fold::simplify(&mut self.list, at).unwrap_or(at);
             let target = match Self::key(&self.list, target) {

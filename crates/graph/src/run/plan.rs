@@ -314,7 +314,8 @@ impl Plan {
                 (Op::Const, Some(c)) => literals.push((c, emit::cell_bits(list, v))),
                 (Op::Uniform, Some(c)) => {
                     uniforms.push((c, list.attr(v).as_int() as u32, list.dtype(v)))
-                }_ => {}
+                }
+                _ => {}
             }
         }
         if arena
