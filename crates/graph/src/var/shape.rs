@@ -323,8 +323,8 @@ fn reshaped(from: Shape, dims: &[usize]) -> Result<Shape, Fault> {
             dims[at] = match known {
                 Some(known) if known > 0 && from.len() % known == 0 => from.len() / known,
                 _ => {
-                    dims[at] = 0;
-                    let reason = format!("{} elements do not fill {dims:?} whatever extent {at} is", from.len());
+                    let known: Vec<_> = dims.iter().filter(|&&d| d != INFER).collect();
+                    let reason = format!("{} elements are no multiple of the known extents {known:?}", from.len());
                     return Err(Fault::shape(reason));
                 }
             };
