@@ -5,6 +5,10 @@ use retrograde_ops::Level;
 
 /// What was asked for.
 #[derive(Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub struct Options {
     /// The workloads, in the order of the report.
     pub workloads: Vec<&'static Spec>,

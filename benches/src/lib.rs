@@ -9,9 +9,9 @@ pub mod cli;
 pub mod figure;
 pub mod inputs;
 pub mod measure;
-
+pub mod peers;
 pub mod reference;
-
+pub mod report;
 pub mod results;
 pub mod spec;
 pub mod workload;

@@ -55,7 +55,9 @@ impl Mlp {
                     add_scaled(&mut sums, *x, w);
                 }
                 if l + 1 < layers {
-                    sums.iter_mut().for_each(|v| *v = v.max(0.0));
+                    for v in &mut sums {
+                        *v = v.max(0.0);
+                    }
                 }
                 out.extend(sums);
             }
@@ -69,9 +71,9 @@ impl Mlp {
             let top = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let sum: f64 = logits.iter().map(|z| (z - top).exp()).sum();
             loss += (top + sum.ln() - logits[label as usize]) / batch as f64;
-            logits
-                .iter_mut()
-                .for_each(|z| *z = (*z - top).exp() / sum / batch as f64);
+            for z in &mut *logits {
+                *z = (*z - top).exp() / sum / batch as f64;
+            }
             logits[label as usize] -= 1.0 / batch as f64;
         }
 

@@ -49,12 +49,20 @@ struct Inner {
 impl Error {
     /// An error with a message of its own.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self(Arc::new(Inner { kind, message: message.into(), location: None }))
+        Self(Arc::new(Inner {
+            kind,
+            message: message.into(),
+            location: None,
+        }))
     }
 
     /// The same error, pointing at the user's line.
     pub fn at(&self, location: Option<&'static Location<'static>>) -> Self {
-        Self(Arc::new(Inner { kind: self.0.kind, message: self.0.message.clone(), location: location.or(self.0.location) }))
+        Self(Arc::new(Inner {
+            kind: self.0.kind,
+            message: self.0.message.clone(),
+            location: location.or(self.0.location),
+        }))
     }
 
     /// What went wrong, to match on.
@@ -107,7 +115,10 @@ pub(crate) struct Fault {
 
 impl Fault {
     pub(crate) fn new(kind: ErrorKind, reason: impl Into<String>) -> Self {
-        Self { kind, reason: reason.into() }
+        Self {
+            kind,
+            reason: reason.into(),
+        }
     }
     pub(crate) fn shape(reason: impl Into<String>) -> Self {
         Self::new(ErrorKind::Shape, reason)

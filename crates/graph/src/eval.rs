@@ -16,7 +16,7 @@ use crate::recorder::Recording;
 use crate::rules;
 use crate::run::plan::Plan;
 use crate::run::workspace::Given;
-use crate::tape::{Guard, LeafKind, Store};
+use crate::tape::{Guard, LeafKind};
 use crate::trace::{Goal, Query};
 use crate::var::{Float, Rec, Var};
 
@@ -47,12 +47,23 @@ impl<T: Float> Gradients<T> {
         let (start, shape) = (*self.ranges.get(p.index())?)?;
         Array::from_vec(self.column[start..start + shape.len()].to_vec(), shape).ok()
     }
+    /// As [`get`](Self::get), borrowed.
+    pub fn slice(&self, p: Param) -> Option<&[T]> {
+        let (start, shape) = self.ranges.get(p.index())?.as_ref()?;
+        self.column.get(*start..start + shape.len())
+    }
     /// Adds other gradients of the same table (accumulation over micro-batches).
     pub fn add(&mut self, other: &Self) -> Result<()> {
         if self.column.len() != other.column.len() {
-            return Err(Error::new(ErrorKind::Foreign, "gradients of two different parameter tables cannot be added"));
+            return Err(Error::new(
+                ErrorKind::Foreign,
+                "gradients of two different parameter tables cannot be added",
+            ));
         }
-        self.column.iter_mut().zip(&other.column).for_each(|(a, &b)| *a = *a + b);
+        self.column
+            .iter_mut()
+            .zip(&other.column)
+            .for_each(|(a, &b)| *a = *a + b);
         self.loss += other.loss;
         for (mine, theirs) in self.ranges.iter_mut().zip(&other.ranges) {
             *mine = mine.or(*theirs);
@@ -65,7 +76,11 @@ impl<T: Float> Gradients<T> {
     }
     /// Euclidean norm of all gradients together, summed in `f64`.
     pub fn norm(&self) -> f64 {
-        self.column.iter().map(|g| g.to_f64() * g.to_f64()).sum::<f64>().sqrt()
+        self.column
+            .iter()
+            .map(|g| g.to_f64() * g.to_f64())
+            .sum::<f64>()
+            .sqrt()
     }
 }
 
@@ -114,33 +129,65 @@ impl<T: Float> Sources<'_, T> {
             LeafKind::State(p, column) => {
                 let params = self.params.as_mut()?;
                 let range = params.range(p).ok()?;
-                params.state_mut(column).map(|s| s[range].as_mut_ptr().cast())
+                params
+                    .state_mut(column)
+                    .map(|s| s[range].as_mut_ptr().cast())
             }
         }
     }
 }
 
 /// Compiles what a query asks for from a list that already holds adjoints.
-fn compile(q: &Query<'_>, list: &List, outputs: &[Value], updates: &[(Value, Value)], options: crate::Options) -> Result<Plan> {
-    Plan::compile(&Job { list, known: q.known, outputs, updates }, options)
+fn compile(
+    q: &Query<'_>,
+    list: &List,
+    outputs: &[Value],
+    updates: &[(Value, Value)],
+    options: crate::Options,
+) -> Result<Plan> {
+    Plan::compile(
+        &Job {
+            list,
+            known: q.known,
+            outputs,
+            updates,
+        },
+        options,
+    )
 }
 
 impl Recording {
     fn known_flags(&self) -> Vec<bool> {
-        self.list.values().map(|v| self.store.is_known(v) && self.list.op(v) != Op::Input).collect()
+        self.list
+            .values()
+            .map(|v| self.store.is_known(v) && self.list.op(v) != Op::Input)
+            .collect()
     }
 
     fn leaf_kinds(&self) -> Vec<LeafKind> {
         let place_free = |kind| match kind {
             // Where the data stands is not part of the key.
-            LeafKind::Data { wants_grad, .. } => LeafKind::Data { start: 0, wants_grad },
+            LeafKind::Data { wants_grad, .. } => LeafKind::Data {
+                start: 0,
+                wants_grad,
+            },
             other => other,
         };
-        self.store.leaves.iter().map(|l| place_free(l.kind)).collect()
+        self.store
+            .leaves
+            .iter()
+            .map(|l| place_free(l.kind))
+            .collect()
     }
 
     /// Runs trace `number` with outputs written to the store (`stored`) or to the given addresses.
-    fn run<T: Float>(&mut self, number: usize, sources: &mut Sources<'_, T>, uniforms: &[f64], mut to: Vec<*mut u8>) -> Result<()> {
+    fn run<T: Float>(
+        &mut self,
+        number: usize,
+        sources: &mut Sources<'_, T>,
+        uniforms: &[f64],
+        mut to: Vec<*mut u8>,
+    ) -> Result<()> {
         let seeds: Vec<u64> = self.streams.iter().map(|s| s.0).collect();
         let mut cache = std::mem::take(&mut self.store.cache);
         let trace = cache.trace(number);
@@ -157,10 +204,12 @@ impl Recording {
                     .or_else(|| trace.extra.iter().find(|e| e.0 == v).map(|e| e.1));
                 let address = leaf.and_then(|kind| sources.address(kind));
                 let start = store.start(v);
-                address.or_else(|| start.map(|s| store.address(s))).unwrap_or_else(|| {
-                    missing = Some(v);
-                    dangling
-                })
+                address
+                    .or_else(|| start.map(|s| store.address(s)))
+                    .unwrap_or_else(|| {
+                        missing = Some(v);
+                        dangling
+                    })
             })
             .collect();
         let step = store.step;
@@ -201,7 +250,14 @@ impl Recording {
         }
         let (known, leaves) = (self.known_flags(), self.leaf_kinds());
         let mut cache = std::mem::take(&mut self.store.cache);
-        let q = Query { goal: Goal::Read, list: &self.list, target, known: &known, leaves: &leaves, params: 0 };
+        let q = Query {
+            goal: Goal::Read,
+            list: &self.list,
+            target,
+            known: &known,
+            leaves: &leaves,
+            params: 0,
+        };
         let found = match cache.find(&q) {
             Some(i) => Ok(i),
             None => {
@@ -216,7 +272,10 @@ impl Recording {
         let (number, outputs) = found?;
         let mut starts = Vec::with_capacity(outputs.len());
         for &v in &outputs {
-            starts.push(self.store.reserve(v, self.list.shape(v), self.list.dtype(v))?);
+            starts.push(
+                self.store
+                    .reserve(v, self.list.shape(v), self.list.dtype(v))?,
+            );
         }
         let to = starts.iter().map(|&s| self.store.address(s)).collect();
         let uniforms = std::mem::take(&mut self.uniforms);
@@ -238,7 +297,10 @@ impl Recording {
             if !needed[row] || known[row] {
                 continue;
             }
-            self.list.args(v).iter().for_each(|a| needed[a.index()] = true);
+            self.list
+                .args(v)
+                .iter()
+                .for_each(|a| needed[a.index()] = true);
             let op = self.list.op(v);
             if v == target || !(op.is_leaf() || op.is_view()) {
                 outputs.push(v);
@@ -250,13 +312,29 @@ impl Recording {
 }
 
 /// Calls `f` with the parameters bound to a step, in whichever way they are.
-fn with_sources<T: Float, R>(rec: Rec<'_>, seed: Option<&[T]>, f: impl FnOnce(&mut Sources<'_, T>) -> R) -> R {
+fn with_sources<T: Float, R>(
+    rec: Rec<'_>,
+    seed: Option<&[T]>,
+    f: impl FnOnce(&mut Sources<'_, T>) -> R,
+) -> R {
     match rec.params.access::<T>() {
-        crate::params::Access::None => f(&mut Sources { params: None, read: None, seed }),
-        crate::params::Access::Read(params) => f(&mut Sources { params: None, read: Some(params), seed }),
+        crate::params::Access::None => f(&mut Sources {
+            params: None,
+            read: None,
+            seed,
+        }),
+        crate::params::Access::Read(params) => f(&mut Sources {
+            params: None,
+            read: Some(params),
+            seed,
+        }),
         crate::params::Access::Train(cell) => {
             let mut params = cell.take();
-            let result = f(&mut Sources { params: Some(&mut params), read: None, seed });
+            let result = f(&mut Sources {
+                params: Some(&mut params),
+                read: None,
+                seed,
+            });
             cell.set(params);
             result
         }
@@ -275,14 +353,19 @@ impl<'t, T: Element> Var<'t, T> {
         }
         self.force(&mut state)?;
         let shape = state.list.shape(self.id);
-        let data = state.store.elements(self.id, shape).expect("just evaluated");
+        let data = state
+            .store
+            .elements(self.id, shape)
+            .expect("just evaluated");
         Ok(Array::from_vec(data, shape)?)
     }
 
     /// Evaluates, with the parameters of whatever type are bound.
     fn force(self, state: &mut Recording) -> Result<()> {
         match self.rec.params {
-            Bound::F64(_) | Bound::TrainF64(_) => with_sources::<f64, _>(self.rec, None, |s| state.evaluate(self.id, s)),
+            Bound::F64(_) | Bound::TrainF64(_) => {
+                with_sources::<f64, _>(self.rec, None, |s| state.evaluate(self.id, s))
+            }
             Bound::None | Bound::F32(_) | Bound::TrainF32(_) => {
                 with_sources::<f32, _>(self.rec, None, |s| state.evaluate(self.id, s))
             }
@@ -300,7 +383,10 @@ impl<'t, T: Element> Var<'t, T> {
         }
         let shape = state.list.shape(self.id);
         if shape.len() != 1 {
-            let message = format!("item of {shape} {}: only a value with one element has an item; reduce it or use `value`", T::DTYPE);
+            let message = format!(
+                "item of {shape} {}: only a value with one element has an item; reduce it or use `value`",
+                T::DTYPE
+            );
             return Err(Error::new(ErrorKind::Shape, message).at(Some(location)));
         }
         if state.store.recording && T::DTYPE.is_float() {
@@ -308,9 +394,17 @@ impl<'t, T: Element> Var<'t, T> {
             return Err(Error::new(ErrorKind::Unknown, message).at(Some(location)));
         }
         self.force(&mut state)?;
-        let x = state.store.elements::<T>(self.id, shape).and_then(|d| d.first().copied()).expect("one element");
+        let x = state
+            .store
+            .elements::<T>(self.id, shape)
+            .and_then(|d| d.first().copied())
+            .expect("one element");
         if state.store.recording {
-            state.store.guards.push(Guard { value: self.id, expected: x.to_f64().to_bits(), location });
+            state.store.guards.push(Guard {
+                value: self.id,
+                expected: x.to_f64().to_bits(),
+                location,
+            });
         }
         Ok(x)
     }
@@ -345,7 +439,11 @@ impl<'t, T: Float> Var<'t, T> {
         let shape = self.shape_checked()?;
         seed.check()?;
         if seed.shape() != shape.dims() {
-            let message = format!("backward_with of {shape} {}: the seed has shape {:?}, expected the value's own", T::DTYPE, seed.shape());
+            let message = format!(
+                "backward_with of {shape} {}: the seed has shape {:?}, expected the value's own",
+                T::DTYPE,
+                seed.shape()
+            );
             return Err(Error::new(ErrorKind::Seed, message).at(Some(at)));
         }
         self.sweep(Some(seed.as_slice()))
@@ -354,10 +452,16 @@ impl<'t, T: Float> Var<'t, T> {
     fn sweep(self, seed: Option<&[T]>) -> Result<Gradients<T>> {
         let mut state = self.rec.recorder.state.borrow_mut();
         if state.store.recording {
-            return Err(Error::new(ErrorKind::Unknown, "backward has no meaning while a program is recorded; record the value, then use `Program::value_and_grad`"));
+            return Err(Error::new(
+                ErrorKind::Unknown,
+                "backward has no meaning while a program is recorded; record the value, then use `Program::value_and_grad`",
+            ));
         }
         if state.store.updated {
-            return Err(Error::new(ErrorKind::Unknown, "the parameters of this step have been updated; record a new step"));
+            return Err(Error::new(
+                ErrorKind::Unknown,
+                "the parameters of this step have been updated; record a new step",
+            ));
         }
         with_sources(self.rec, seed, |sources| state.backward(self.id, sources))
     }
@@ -382,14 +486,18 @@ impl<'t, T: Float> Var<'t, T> {
     /// Gradients as values of the same recording, which can be differentiated again. Zeros where there is no influence.
     #[track_caller]
     pub fn grad_of<const N: usize>(self, wrt: [Var<'t, T>; N]) -> [Var<'t, T>; N] {
-        let operands: Vec<crate::var::AnyVar<'t>> = wrt.iter().map(|&w| w.into()).chain([self.into()]).collect();
+        let operands: Vec<crate::var::AnyVar<'t>> =
+            wrt.iter().map(|&w| w.into()).chain([self.into()]).collect();
         let ids = wrt.map(|w| w.id);
         let mut grads = Vec::new();
         let first: Var<'t, T> = self.rec.apply("grad_of", &operands, |state| {
             let list = &mut state.list;
             let shape = list.shape(self.id);
             if shape.len() != 1 {
-                return Err(crate::error::Fault::new(ErrorKind::Seed, "only a scalar has a gradient; try `.sum().grad_of(..)`"));
+                return Err(crate::error::Fault::new(
+                    ErrorKind::Seed,
+                    "only a scalar has a gradient; try `.sum().grad_of(..)`",
+                ));
             }
             let one = list.like(1.0, self.id);
             let seed = list.expand(one, shape);
@@ -416,11 +524,15 @@ impl<'t, T: Float> Var<'t, T> {
         let at = Location::caller();
         let shape = self.shape_checked()?;
         if shape.len() != 1 {
-            let message = format!("minimise of {shape} {}: only a scalar can be minimised; try `.mean()`", T::DTYPE);
+            let message = format!(
+                "minimise of {shape} {}: only a scalar can be minimised; try `.mean()`",
+                T::DTYPE
+            );
             return Err(Error::new(ErrorKind::Seed, message).at(Some(at)));
         }
         let crate::params::Access::Train(cell) = self.rec.params.access::<T>() else {
-            let message = "minimise needs a step that may update parameters: `tape.train(&mut params)`";
+            let message =
+                "minimise needs a step that may update parameters: `tape.train(&mut params)`";
             return Err(Error::new(ErrorKind::Inputs, message).at(Some(at)));
         };
         let mut params = cell.take();
@@ -437,12 +549,17 @@ impl<'t, T: Float> Var<'t, T> {
         let (known, leaves, number) = {
             let mut state = rec.recorder.state.borrow_mut();
             if state.store.updated {
-                return Err(Error::new(ErrorKind::Unknown, "this step has updated its parameters already; record a new one"));
+                return Err(Error::new(
+                    ErrorKind::Unknown,
+                    "this step has updated its parameters already; record a new one",
+                ));
             }
             let (known, leaves) = (state.known_flags(), state.leaf_kinds());
             let state = &mut *state;
             let q = Query {
-                goal: Goal::Train { rule: rule.identity() },
+                goal: Goal::Train {
+                    rule: rule.identity(),
+                },
                 list: &state.list,
                 target: self.id,
                 known: &known,
@@ -462,7 +579,16 @@ impl<'t, T: Float> Var<'t, T> {
         uniforms.extend((0..groups).flat_map(|g| rule.scalars(g)));
         let mut loss = T::default();
         let to = vec![std::ptr::from_mut(&mut loss).cast::<u8>()];
-        let result = state.run(number, &mut Sources { params: Some(params), read: None, seed: None }, &uniforms, to);
+        let result = state.run(
+            number,
+            &mut Sources {
+                params: Some(params),
+                read: None,
+                seed: None,
+            },
+            &uniforms,
+            to,
+        );
         uniforms.truncate(own);
         state.uniforms = uniforms;
         result?;
@@ -470,7 +596,14 @@ impl<'t, T: Float> Var<'t, T> {
         Ok(loss)
     }
 
-    fn compile_training(self, rule: &dyn UpdateRule<T>, params: &Params<T>, groups: u32, known: &[bool], leaves: &[LeafKind]) -> Result<usize> {
+    fn compile_training(
+        self,
+        rule: &dyn UpdateRule<T>,
+        params: &Params<T>,
+        groups: u32,
+        known: &[bool],
+        leaves: &[LeafKind],
+    ) -> Result<usize> {
         let rec = self.rec;
         let mut state = rec.recorder.state.borrow_mut();
         let recorded = state.list.clone();
@@ -480,7 +613,13 @@ impl<'t, T: Float> Var<'t, T> {
             .store
             .leaves
             .iter()
-            .filter_map(|l| if let LeafKind::Param(p) = l.kind { Some((p, l.value)) } else { None })
+            .filter_map(|l| {
+                if let LeafKind::Param(p) = l.kind {
+                    Some((p, l.value))
+                } else {
+                    None
+                }
+            })
             .filter(|(p, _)| !params.rows[p.index()].frozen)
             .collect();
         let wrt: Vec<Value> = trained.iter().map(|t| t.1).collect();
@@ -497,7 +636,13 @@ impl<'t, T: Float> Var<'t, T> {
                 .map(|x| {
                     state.uniforms.push(x);
                     let number = state.uniforms.len() as i64 - 1;
-                    rec.var(state.list.push(Op::Uniform, &[], Attr::int(number), Shape::SCALAR, T::DTYPE))
+                    rec.var(state.list.push(
+                        Op::Uniform,
+                        &[],
+                        Attr::int(number),
+                        Shape::SCALAR,
+                        T::DTYPE,
+                    ))
                 })
                 .collect();
             scalars.push(values);
@@ -529,7 +674,11 @@ impl<'t, T: Float> Var<'t, T> {
         let mut list = std::mem::replace(&mut state.list, recorded);
         state.store.leaves.truncate(leaf_count);
         state.uniforms.truncate(uniform_count);
-        let poisoned = state.poison.iter().find(|p| updates.iter().any(|u| u.1 == p.0)).map(|p| p.1.clone());
+        let poisoned = state
+            .poison
+            .iter()
+            .find(|p| updates.iter().any(|u| u.1 == p.0))
+            .map(|p| p.1.clone());
         state.poison.retain(|p| p.0.index() < known.len());
         if let Some(error) = poisoned {
             return Err(error);
@@ -537,7 +686,9 @@ impl<'t, T: Float> Var<'t, T> {
         gates::downgrade(&mut list);
         let state = &mut *state;
         let q = Query {
-            goal: Goal::Train { rule: rule.identity() },
+            goal: Goal::Train {
+                rule: rule.identity(),
+            },
             list: &state.list,
             target: self.id,
             known,
@@ -550,13 +701,24 @@ impl<'t, T: Float> Var<'t, T> {
 }
 
 impl Recording {
-    fn backward<T: Float>(&mut self, target: Value, sources: &mut Sources<'_, T>) -> Result<Gradients<T>> {
+    fn backward<T: Float>(
+        &mut self,
+        target: Value,
+        sources: &mut Sources<'_, T>,
+    ) -> Result<Gradients<T>> {
         let (known, leaves) = (self.known_flags(), self.leaf_kinds());
         let seeded = sources.seed.is_some();
         let params: Option<&Params<T>> = sources.params.as_deref().or(sources.read);
         let version = params.map_or(0, |p| p.version);
         let mut cache = std::mem::take(&mut self.store.cache);
-        let q = Query { goal: Goal::Backward { seeded }, list: &self.list, target, known: &known, leaves: &leaves, params: version };
+        let q = Query {
+            goal: Goal::Backward { seeded },
+            list: &self.list,
+            target,
+            known: &known,
+            leaves: &leaves,
+            params: version,
+        };
         let found = match cache.find(&q) {
             Some(i) => Ok(i),
             None => self.compile_backward(&q, seeded, params, &mut cache),
@@ -566,7 +728,11 @@ impl Recording {
         let (number, wrt) = found?;
 
         // The value first, then a gradient for each leaf.
-        let mut gradients = Gradients { loss: 0.0, column: Vec::new(), ranges: Vec::new() };
+        let mut gradients = Gradients {
+            loss: 0.0,
+            column: Vec::new(),
+            ranges: Vec::new(),
+        };
         if let Some(params) = params {
             gradients.column = vec![T::default(); params.values().len()];
             gradients.ranges = vec![None; params.rows.len()];
@@ -600,34 +766,64 @@ impl Recording {
         }
         gradients.loss = match value.first() {
             Some(x) => x.to_f64(),
-            None => self.store.elements::<T>(target, shape).and_then(|d| d.first().copied()).map_or(0.0, Element::to_f64),
+            None => self
+                .store
+                .elements::<T>(target, shape)
+                .and_then(|d| d.first().copied())
+                .map_or(0.0, Element::to_f64),
         };
         for (&v, buffer) in wrt.iter().zip(&buffers) {
             match self.store.leaves[self.list.attr(v).as_int() as usize].kind {
                 LeafKind::Param(p) => {
-                    let params = sources.params.as_deref().or(sources.read).expect("parameters are bound");
+                    let params = sources
+                        .params
+                        .as_deref()
+                        .or(sources.read)
+                        .expect("parameters are bound");
                     let row = params.row(p)?;
                     gradients.column[row.offset..row.offset + buffer.len()].copy_from_slice(buffer);
                     gradients.ranges[p.index()] = Some((row.offset, row.shape));
                 }
-                LeafKind::Data { .. } | LeafKind::State(..) | LeafKind::Seed => self.store.accumulate(v, buffer),
+                LeafKind::Data { .. } | LeafKind::State(..) | LeafKind::Seed => {
+                    self.store.accumulate(v, buffer)
+                }
             }
         }
         Ok(gradients)
     }
 
-    fn compile_backward<T: Float>(&self, q: &Query<'_>, seeded: bool, params: Option<&Params<T>>, cache: &mut crate::trace::Cache) -> Result<usize> {
+    fn compile_backward<T: Float>(
+        &self,
+        q: &Query<'_>,
+        seeded: bool,
+        params: Option<&Params<T>>,
+        cache: &mut crate::trace::Cache,
+    ) -> Result<usize> {
         let wanted = |kind: LeafKind| match kind {
             LeafKind::Data { wants_grad, .. } => wants_grad,
-            LeafKind::Param(p) => params.is_some_and(|t| t.rows.get(p.index()).is_some_and(|r| !r.frozen)),
+            LeafKind::Param(p) => {
+                params.is_some_and(|t| t.rows.get(p.index()).is_some_and(|r| !r.frozen))
+            }
             LeafKind::State(..) | LeafKind::Seed => false,
         };
         let typed = |v: Value| self.list.dtype(v) == T::DTYPE;
-        let wrt: Vec<Value> = self.store.leaves.iter().filter(|l| wanted(l.kind) && typed(l.value)).map(|l| l.value).collect();
+        let wrt: Vec<Value> = self
+            .store
+            .leaves
+            .iter()
+            .filter(|l| wanted(l.kind) && typed(l.value))
+            .map(|l| l.value)
+            .collect();
         let mut list = q.list.clone();
         let mut extra = Vec::new();
         let seed = if seeded {
-            let leaf = list.push(Op::Input, &[], Attr::int(i64::MAX), list.shape(q.target), T::DTYPE);
+            let leaf = list.push(
+                Op::Input,
+                &[],
+                Attr::int(i64::MAX),
+                list.shape(q.target),
+                T::DTYPE,
+            );
             extra.push((leaf, LeafKind::Seed));
             // Marks the seed for the pass that decides where strong zeros are needed.
             list.push(Op::Detach, &[leaf], Attr::NONE, list.shape(leaf), T::DTYPE)
@@ -637,8 +833,15 @@ impl Recording {
         };
         let grads = rules::reverse(&mut list, q.target, seed, &wrt);
         gates::downgrade(&mut list);
-        let reached: Vec<(Value, Value)> = wrt.into_iter().zip(grads).filter_map(|(w, g)| g.map(|g| (w, g))).collect();
-        let outputs: Vec<Value> = [q.target].into_iter().chain(reached.iter().map(|r| r.1)).collect();
+        let reached: Vec<(Value, Value)> = wrt
+            .into_iter()
+            .zip(grads)
+            .filter_map(|(w, g)| g.map(|g| (w, g)))
+            .collect();
+        let outputs: Vec<Value> = [q.target]
+            .into_iter()
+            .chain(reached.iter().map(|r| r.1))
+            .collect();
         let plan = compile(q, &list, &outputs, &[], cache.options)?;
         cache.keep(q, plan, reached.into_iter().map(|r| r.0).collect(), extra)
     }

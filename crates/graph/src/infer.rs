@@ -16,7 +16,10 @@ pub(crate) fn axis(shape: Shape, axis: isize) -> Result<usize, Fault> {
     Err(Fault::axis(match rank {
         0 => format!("axis {axis} is out of range: a scalar has no axes"),
         1 => format!("axis {axis} is out of range: rank 1 has axis 0 (or -1) alone"),
-        _ => format!("axis {axis} is out of range: rank {rank} has axes 0 to {} (or -{rank} to -1)", rank - 1),
+        _ => format!(
+            "axis {axis} is out of range: rank {rank} has axes 0 to {} (or -{rank} to -1)",
+            rank - 1
+        ),
     }))
 }
 
@@ -27,7 +30,10 @@ pub(crate) fn new_axis(shape: Shape, axis: isize) -> Result<usize, Fault> {
     if (0..=rank).contains(&at) {
         return Ok(at as usize);
     }
-    Err(Fault::axis(format!("a new axis of rank {rank} goes to 0 to {rank} (or -{} to -1), not to {axis}", rank + 1)))
+    Err(Fault::axis(format!(
+        "a new axis of rank {rank} goes to 0 to {rank} (or -{} to -1), not to {axis}",
+        rank + 1
+    )))
 }
 
 /// A mask of axes, each given once.
@@ -36,7 +42,9 @@ pub(crate) fn axis_mask(shape: Shape, axes: &[isize]) -> Result<u8, Fault> {
     for &given in axes {
         let at = axis(shape, given)?;
         if mask >> at & 1 == 1 {
-            return Err(Fault::axis(format!("axis {at} is given twice in {axes:?}; name each axis once")));
+            return Err(Fault::axis(format!(
+                "axis {at} is given twice in {axes:?}; name each axis once"
+            )));
         }
         mask |= 1 << at;
     }
@@ -58,7 +66,9 @@ pub(crate) fn broadcast(list: &List, operands: &[Value]) -> Result<Shape, Fault>
 
 fn no_broadcast(a: Shape, b: Shape) -> Fault {
     let pairs = a.dims().iter().rev().zip(b.dims().iter().rev());
-    let clash = pairs.enumerate().find(|(_, (m, n))| m != n && **m != 1 && **n != 1);
+    let clash = pairs
+        .enumerate()
+        .find(|(_, (m, n))| m != n && **m != 1 && **n != 1);
     Fault::shape(match clash {
         Some((back, (m, n))) => format!(
             "{a} and {b} do not broadcast: counted from the end, axis -{} has extents {m} and {n}, which must be equal \
@@ -90,8 +100,14 @@ pub(crate) fn equal_shapes(list: &List, x: Value, y: Value) -> Result<(), Fault>
     if a == b {
         return Ok(());
     }
-    let hint = if a.len() == b.len() { "; they have as many elements, try `reshape`" } else { "" };
-    Err(Fault::shape(format!("both must have one shape, but {a} is not {b}{hint}")))
+    let hint = if a.len() == b.len() {
+        "; they have as many elements, try `reshape`"
+    } else {
+        ""
+    };
+    Err(Fault::shape(format!(
+        "both must have one shape, but {a} is not {b}{hint}"
+    )))
 }
 
 /// That there is an element to choose along the axes of `mask`.
@@ -99,7 +115,9 @@ pub(crate) fn not_empty(shape: Shape, mask: u8) -> Result<(), Fault> {
     let empty = |&axis: &usize| mask >> axis & 1 == 1 && shape.dims()[axis] == 0;
     match (0..shape.rank()).find(empty) {
         None => Ok(()),
-        Some(axis) => Err(Fault::shape(format!("axis {axis} has extent 0: there is no element to choose"))),
+        Some(axis) => Err(Fault::shape(format!(
+            "axis {axis} has extent 0: there is no element to choose"
+        ))),
     }
 }
 
@@ -108,7 +126,10 @@ pub(crate) fn rank_at_least(shape: Shape, rank: usize) -> Result<(), Fault> {
     if shape.rank() >= rank {
         return Ok(());
     }
-    Err(Fault::shape(format!("expected rank {rank} at least, but {shape} has rank {}; try `unsqueeze`", shape.rank())))
+    Err(Fault::shape(format!(
+        "expected rank {rank} at least, but {shape} has rank {}; try `unsqueeze`",
+        shape.rank()
+    )))
 }
 
 /// That a shape with one axis more is possible.
@@ -116,7 +137,10 @@ pub(crate) fn room_for_axis(shape: Shape) -> Result<(), Fault> {
     if shape.rank() < MAX_RANK {
         return Ok(());
     }
-    Err(Fault::shape(format!("the result would have rank {}, the largest is {MAX_RANK}", shape.rank() + 1)))
+    Err(Fault::shape(format!(
+        "the result would have rank {}, the largest is {MAX_RANK}",
+        shape.rank() + 1
+    )))
 }
 
 /// That a number lies in `[0, 1]`.
@@ -124,7 +148,9 @@ pub(crate) fn probability(p: f64) -> Result<(), Fault> {
     if (0.0..=1.0).contains(&p) {
         return Ok(());
     }
-    Err(argument(format!("a probability is between 0 and 1, but {p} was given")))
+    Err(argument(format!(
+        "a probability is between 0 and 1, but {p} was given"
+    )))
 }
 
 /// An argument out of its domain.

@@ -28,7 +28,9 @@ pub use error::{Error, ErrorKind, Result};
 pub use eval::{Gradients, Update, UpdateRule};
 pub use list::Value;
 pub use params::{Bind, Param, Params};
-pub use program::{Feed, FeedPort, Inputs, OutputsRef, Outs, Program, Workspace, hessian, jacobian};
+pub use program::{
+    Feed, FeedPort, Inputs, OutputsRef, Outs, Program, Workspace, hessian, jacobian,
+};
 pub use recorder::Recorder;
 pub use run::plan::{Options, level};
 pub use tape::Tape;

@@ -18,7 +18,7 @@ entity_id!(
 
 /// Opcode and operands. Sixteen bytes, pinned by a test: replay and cache lookups walk millions of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Inst {
+pub(crate) struct Inst {
     /// What to do.
     pub op: Op,
     len: u8,
@@ -112,7 +112,11 @@ impl List {
 
     /// Bytes of heap held.
     pub fn bytes(&self) -> usize {
-        let each = size_of::<Inst>() + size_of::<Attr>() + size_of::<ShapeId>() + size_of::<DType>() + size_of::<usize>();
+        let each = size_of::<Inst>()
+            + size_of::<Attr>()
+            + size_of::<ShapeId>()
+            + size_of::<DType>()
+            + size_of::<usize>();
         self.inst.capacity() * each + self.shapes.capacity() * size_of::<Shape>()
     }
 
@@ -166,7 +170,10 @@ impl List {
 
     fn intern(&mut self, shape: Shape, args: &[Value]) -> ShapeId {
         // Most results have the shape of an operand, or of the instruction before: no search for those.
-        let near = args.iter().map(|a| self.shape[a.index()]).chain(self.shape.last().copied());
+        let near = args
+            .iter()
+            .map(|a| self.shape[a.index()])
+            .chain(self.shape.last().copied());
         for id in near {
             if self.shapes[id.index()] == shape {
                 return id;
@@ -181,19 +188,41 @@ impl List {
     }
 
     /// Appends an instruction. The caller has checked shapes and types; operands must exist already.
-    pub fn push(&mut self, op: Op, args: &[Value], attr: Attr, shape: Shape, dtype: DType) -> Value {
+    pub fn push(
+        &mut self,
+        op: Op,
+        args: &[Value],
+        attr: Attr,
+        shape: Shape,
+        dtype: DType,
+    ) -> Value {
         let row = self.inst.len();
-        debug_assert!(args.iter().all(|a| a.index() < row), "operands point only backwards");
+        debug_assert!(
+            args.iter().all(|a| a.index() < row),
+            "operands point only backwards"
+        );
         let id = self.intern(shape, args);
         let fill = Value::from_index(0);
         let inst = if args.len() > 3 || matches!(op, Op::Concat) {
             let start = self.pool.len();
             self.pool.extend_from_slice(args);
-            Inst { op, len: IN_POOL, args: [Value::from_index(start), Value::from_index(args.len()), fill] }
+            Inst {
+                op,
+                len: IN_POOL,
+                args: [
+                    Value::from_index(start),
+                    Value::from_index(args.len()),
+                    fill,
+                ],
+            }
         } else {
             let mut inline = [fill; 3];
             inline[..args.len()].copy_from_slice(args);
-            Inst { op, len: args.len() as u8, args: inline }
+            Inst {
+                op,
+                len: args.len() as u8,
+                args: inline,
+            }
         };
         self.inst.push(inst);
         self.attr.push(attr);
@@ -223,21 +252,35 @@ impl List {
     }
     /// Elementwise, one operand.
     pub fn unary(&mut self, op: Unary, x: Value) -> Value {
-        let dtype = if matches!(op, Unary::IsNan | Unary::IsFinite | Unary::Not) { DType::Bool } else { self.dtype(x) };
+        let dtype = if matches!(op, Unary::IsNan | Unary::IsFinite | Unary::Not) {
+            DType::Bool
+        } else {
+            self.dtype(x)
+        };
         self.push(Op::Unary(op), &[x], Attr::NONE, self.shape(x), dtype)
     }
     /// Elementwise, two operands of one type.
     pub fn binary(&mut self, op: Binary, x: Value, y: Value) -> Value {
         use Binary::*;
         debug_assert_eq!(self.dtype(x), self.dtype(y), "{op:?}");
-        let dtype = if matches!(op, Lt | Le | Gt | Ge | Eq | Ne) { DType::Bool } else { self.dtype(x) };
+        let dtype = if matches!(op, Lt | Le | Gt | Ge | Eq | Ne) {
+            DType::Bool
+        } else {
+            self.dtype(x)
+        };
         let shape = self.broadcast(&[x, y]);
         self.push(Op::Binary(op), &[x, y], Attr::NONE, shape, dtype)
     }
     /// `mask ? a : b`.
     pub fn select(&mut self, mask: Value, a: Value, b: Value) -> Value {
         let (shape, dtype) = (self.broadcast(&[mask, a, b]), self.dtype(a));
-        self.push(Op::Ternary(retrograde_ops::Ternary::Select), &[mask, a, b], Attr::NONE, shape, dtype)
+        self.push(
+            Op::Ternary(retrograde_ops::Ternary::Select),
+            &[mask, a, b],
+            Attr::NONE,
+            shape,
+            dtype,
+        )
     }
     /// `x + y`.
     pub fn add(&mut self, x: Value, y: Value) -> Value {
@@ -270,7 +313,11 @@ impl List {
     }
     /// The same elements under another shape of as many.
     pub fn reshape(&mut self, x: Value, shape: Shape) -> Value {
-        if self.shape(x) == shape { x } else { self.push(Op::Reshape, &[x], Attr::NONE, shape, self.dtype(x)) }
+        if self.shape(x) == shape {
+            x
+        } else {
+            self.push(Op::Reshape, &[x], Attr::NONE, shape, self.dtype(x))
+        }
     }
     /// Axis `i` of the result is axis `order[i]` of `x`.
     pub fn permute(&mut self, x: Value, order: &[usize]) -> Value {
@@ -287,21 +334,40 @@ impl List {
     }
     /// Broadcast to `shape`.
     pub fn expand(&mut self, x: Value, shape: Shape) -> Value {
-        if self.shape(x) == shape { x } else { self.push(Op::Expand, &[x], Attr::NONE, shape, self.dtype(x)) }
+        if self.shape(x) == shape {
+            x
+        } else {
+            self.push(Op::Expand, &[x], Attr::NONE, shape, self.dtype(x))
+        }
     }
     /// The elements at `spec`, of extents `shape`.
     pub fn slice(&mut self, x: Value, spec: SliceSpec, shape: Shape) -> Value {
         self.slices.push(spec);
-        self.push(Op::Slice, &[x], Attr::int(self.slices.len() as i64 - 1), shape, self.dtype(x))
+        self.push(
+            Op::Slice,
+            &[x],
+            Attr::int(self.slices.len() as i64 - 1),
+            shape,
+            self.dtype(x),
+        )
     }
     /// Zeros of `shape` with `x` at `spec`.
     pub fn unslice(&mut self, x: Value, spec: SliceSpec, shape: Shape) -> Value {
         self.slices.push(spec);
-        self.push(Op::Unslice, &[x], Attr::int(self.slices.len() as i64 - 1), shape, self.dtype(x))
+        self.push(
+            Op::Unslice,
+            &[x],
+            Attr::int(self.slices.len() as i64 - 1),
+            shape,
+            self.dtype(x),
+        )
     }
     /// Elements `start..start + len` along one axis.
     pub fn narrow(&mut self, x: Value, axis: usize, start: usize, len: usize) -> Value {
-        let mut spec = SliceSpec { start: [0; MAX_RANK], step: [1; MAX_RANK] };
+        let mut spec = SliceSpec {
+            start: [0; MAX_RANK],
+            step: [1; MAX_RANK],
+        };
         spec.start[axis] = start;
         let mut dims = self.dims(x).to_vec();
         dims[axis] = len;
@@ -313,7 +379,9 @@ impl List {
         let (a, b) = (self.shape(x), self.shape(y));
         let (ra, rb) = (a.rank(), b.rank());
         let lead = |s: &Shape| Shape::new(&s.dims()[..s.rank() - 2]).expect("fewer axes");
-        let batch = lead(&a).broadcast(&lead(&b)).expect("batch axes were checked");
+        let batch = lead(&a)
+            .broadcast(&lead(&b))
+            .expect("batch axes were checked");
         let mut dims = batch.dims().to_vec();
         dims.extend([a.dims()[ra - 2], b.dims()[rb - 1]]);
         let shape = Shape::new(&dims).expect("shape was checked");
@@ -329,18 +397,25 @@ impl List {
         let axes = (0..from.rank())
             .filter(|&i| i < lead || (shape.dims()[i - lead] == 1 && from.dims()[i] != 1))
             .fold(0u8, |mask, i| mask | 1 << i);
-        let summed = if axes == 0 { x } else { self.reduce(Reduce::Sum, x, axes) };
+        let summed = if axes == 0 {
+            x
+        } else {
+            self.reduce(Reduce::Sum, x, axes)
+        };
         self.reshape(summed, shape)
     }
     /// The shape all operands broadcast to.
     pub fn broadcast(&self, operands: &[Value]) -> Shape {
         let first = self.shape(operands[0]);
-        operands[1..].iter().fold(first, |s, &v| s.broadcast(&self.shape(v)).expect("operands were checked to broadcast"))
+        operands[1..].iter().fold(first, |s, &v| {
+            s.broadcast(&self.shape(v))
+                .expect("operands were checked to broadcast")
+        })
     }
 }
 
 /// `shape` with extent 1 on `axes`.
-pub fn kept(shape: Shape, axes: u8) -> Shape {
+pub(crate) fn kept(shape: Shape, axes: u8) -> Shape {
     let mut dims = shape.dims().to_vec();
     for (axis, d) in dims.iter_mut().enumerate() {
         if axes >> axis & 1 == 1 {

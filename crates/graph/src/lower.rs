@@ -98,7 +98,12 @@ impl Row {
         let difference = list.select(largest, zero, difference);
         let exp = list.unary(Unary::Exp, difference);
         let sum = reduced(list, Reduce::Sum, exp, axes);
-        Self { shift, difference, exp, sum }
+        Self {
+            shift,
+            difference,
+            exp,
+            sum,
+        }
     }
 }
 

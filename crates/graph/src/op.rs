@@ -96,17 +96,26 @@ pub enum Draw {
 impl Op {
     /// Whether element `e` of the result depends on element `e` of each (broadcast) operand alone.
     pub fn is_elementwise(self) -> bool {
-        matches!(self, Self::Unary(_) | Self::Binary(_) | Self::Ternary(_) | Self::PowI | Self::Cast)
+        matches!(
+            self,
+            Self::Unary(_) | Self::Binary(_) | Self::Ternary(_) | Self::PowI | Self::Cast
+        )
     }
 
     /// Whether the result is a strided view of its operand, so that nothing needs to be computed.
     pub fn is_view(self) -> bool {
-        matches!(self, Self::Reshape | Self::Permute | Self::Slice | Self::Expand | Self::Detach)
+        matches!(
+            self,
+            Self::Reshape | Self::Permute | Self::Slice | Self::Expand | Self::Detach
+        )
     }
 
     /// Whether the result comes from outside the list.
     pub fn is_leaf(self) -> bool {
-        matches!(self, Self::Input | Self::Const | Self::Uniform | Self::Iota | Self::Random(_))
+        matches!(
+            self,
+            Self::Input | Self::Const | Self::Uniform | Self::Iota | Self::Random(_)
+        )
     }
 
     /// The name printed in listings and errors.
@@ -177,11 +186,18 @@ impl Attr {
     }
     /// An order of axes, four bits each.
     pub fn order(order: &[usize]) -> Self {
-        Self(order.iter().enumerate().fold(0, |bits, (i, &axis)| bits | (axis as u64) << (4 * i)))
+        Self(
+            order
+                .iter()
+                .enumerate()
+                .fold(0, |bits, (i, &axis)| bits | (axis as u64) << (4 * i)),
+        )
     }
     /// The order of `rank` axes.
     pub fn as_order(self, rank: usize) -> Vec<usize> {
-        (0..rank).map(|i| (self.0 >> (4 * i) & 0xf) as usize).collect()
+        (0..rank)
+            .map(|i| (self.0 >> (4 * i) & 0xf) as usize)
+            .collect()
     }
     /// A random stream's number and the ordinal of the draw within it.
     pub fn draw(stream: u32, ordinal: u32) -> Self {

@@ -74,20 +74,36 @@ impl<T: Real> Params<T> {
     pub fn insert(&mut self, name: &str, initial: Array<T>) -> Param {
         let id = Param::from_index(self.rows.len());
         if self.rows.iter().any(|r| r.name == name) {
-            self.fail(Error::new(ErrorKind::Inputs, format!("a parameter named {name:?} exists already; names must differ")));
+            self.fail(Error::new(
+                ErrorKind::Inputs,
+                format!("a parameter named {name:?} exists already; names must differ"),
+            ));
         }
         if let Err(e) = initial.check() {
-            self.fail(Error::new(ErrorKind::Shape, format!("parameter {name:?}: {e}")));
+            self.fail(Error::new(
+                ErrorKind::Shape,
+                format!("parameter {name:?}: {e}"),
+            ));
         }
         let shape = initial.shape_of();
         let per_packet = PACKET_BYTES / size_of::<T>();
         let offset = self.values.len() * per_packet;
-        self.values.resize(self.values.len() + shape.len().div_ceil(per_packet), Packet::ZERO);
+        self.values.resize(
+            self.values.len() + shape.len().div_ceil(per_packet),
+            Packet::ZERO,
+        );
         for column in &mut self.state {
             column.resize(self.values.len(), Packet::ZERO);
         }
-        self.values_mut()[offset..offset + initial.as_slice().len()].copy_from_slice(initial.as_slice());
-        self.rows.push(Row { name: name.into(), shape, offset, group: 0, frozen: false });
+        self.values_mut()[offset..offset + initial.as_slice().len()]
+            .copy_from_slice(initial.as_slice());
+        self.rows.push(Row {
+            name: name.into(),
+            shape,
+            offset,
+            group: 0,
+            frozen: false,
+        });
         self.version += 1;
         id
     }
@@ -103,7 +119,13 @@ impl<T: Real> Params<T> {
 
     pub(crate) fn row(&self, p: Param) -> Result<&Row> {
         self.check()?.rows.get(p.index()).ok_or_else(|| {
-            Error::new(ErrorKind::Foreign, format!("parameter {p} is not of this table, which has {}", self.rows.len()))
+            Error::new(
+                ErrorKind::Foreign,
+                format!(
+                    "parameter {p} is not of this table, which has {}",
+                    self.rows.len()
+                ),
+            )
         })
     }
 
@@ -125,7 +147,10 @@ impl<T: Real> Params<T> {
     }
     /// The parameter of that name.
     pub fn find(&self, name: &str) -> Option<Param> {
-        self.rows.iter().position(|r| r.name == name).map(Param::from_index)
+        self.rows
+            .iter()
+            .position(|r| r.name == name)
+            .map(Param::from_index)
     }
     /// Name of a parameter.
     pub fn name(&self, p: Param) -> Result<&str> {
@@ -148,13 +173,21 @@ impl<T: Real> Params<T> {
     }
     /// A copy of a parameter.
     pub fn get(&self, p: Param) -> Result<Array<T>> {
-        Ok(Array::from_vec(self.slice(p)?.to_vec(), self.row(p)?.shape)?)
+        Ok(Array::from_vec(
+            self.slice(p)?.to_vec(),
+            self.row(p)?.shape,
+        )?)
     }
     /// Overwrites a parameter with an array of its shape.
     pub fn set(&mut self, p: Param, value: &Array<T>) -> Result<()> {
         let row = self.row(p)?;
         if value.shape() != row.shape.dims() {
-            let message = format!("parameter {:?} has shape {}, the new value {:?}", row.name, row.shape, value.shape());
+            let message = format!(
+                "parameter {:?} has shape {}, the new value {:?}",
+                row.name,
+                row.shape,
+                value.shape()
+            );
             return Err(Error::new(ErrorKind::Shape, message));
         }
         self.slice_mut(p)?.copy_from_slice(value.as_slice());
@@ -203,6 +236,15 @@ impl<T: Real> Params<T> {
     /// Optimiser state column `i`, to write, if it exists.
     pub fn state_mut(&mut self, i: usize) -> Option<&mut [T]> {
         self.state.get_mut(i).map(|c| bytemuck::cast_slice_mut(c))
+    }
+    /// The column of values and every optimiser state column at once, to write: what an optimiser's loop works on.
+    pub fn columns_mut(&mut self) -> (&mut [T], Vec<&mut [T]>) {
+        let state = self
+            .state
+            .iter_mut()
+            .map(|c| bytemuck::cast_slice_mut(c))
+            .collect();
+        (bytemuck::cast_slice_mut(&mut self.values), state)
     }
     /// The number of optimiser state columns.
     pub fn state_columns(&self) -> usize {
@@ -302,7 +344,10 @@ impl<'t> Bound<'t> {
             }
             Access::None => Err(Error::new(
                 ErrorKind::Foreign,
-                format!("parameter {p}: this step has no parameters of {}; use `tape.step(&params)` or `tape.train(&mut params)`", T::DTYPE),
+                format!(
+                    "parameter {p}: this step has no parameters of {}; use `tape.step(&params)` or `tape.train(&mut params)`",
+                    T::DTYPE
+                ),
             )),
         }
     }

@@ -17,7 +17,9 @@ pub(crate) fn instruction(list: &List, v: Value) -> String {
     let rank = list.shape(v).rank();
     let _ = match list.op(v) {
         Op::Const if list.dtype(v).is_float() => write!(line, " {}", attr.as_float()),
-        Op::Const | Op::PowI | Op::Uniform | Op::Input | Op::CheckIndex => write!(line, " {}", attr.as_int()),
+        Op::Const | Op::PowI | Op::Uniform | Op::Input | Op::CheckIndex => {
+            write!(line, " {}", attr.as_int())
+        }
         Op::Reduce(_) | Op::LogSumExp | Op::Softmax | Op::LogSoftmax => {
             let axes: Vec<usize> = (0..8).filter(|i| attr.as_axes() >> i & 1 == 1).collect();
             write!(line, " over {axes:?}")
@@ -25,13 +27,33 @@ pub(crate) fn instruction(list: &List, v: Value) -> String {
         Op::Permute => write!(line, " {:?}", attr.as_order(rank)),
         Op::Slice | Op::Unslice => {
             let spec = list.slice_spec(v);
-            write!(line, " from {:?} step {:?}", &spec.start[..rank], &spec.step[..rank])
+            write!(
+                line,
+                " from {:?} step {:?}",
+                &spec.start[..rank],
+                &spec.step[..rank]
+            )
         }
         Op::Recurrence if attr.is_reverse() => write!(line, " axis {} reverse", attr.as_axis()),
-        Op::Iota | Op::ArgMax | Op::ArgMin | Op::Recurrence | Op::CumMax | Op::CumArgMax | Op::LogCumSumExp
-        | Op::Concat | Op::Gather | Op::ScatterAdd => write!(line, " axis {}", attr.as_axis()),
+        Op::Iota
+        | Op::ArgMax
+        | Op::ArgMin
+        | Op::Recurrence
+        | Op::CumMax
+        | Op::CumArgMax
+        | Op::LogCumSumExp
+        | Op::Concat
+        | Op::Gather
+        | Op::ScatterAdd => write!(line, " axis {}", attr.as_axis()),
         Op::Random(_) => write!(line, " {:?}", attr.as_draw()),
-        Op::Unary(_) | Op::Binary(_) | Op::Ternary(_) | Op::Cast | Op::Detach | Op::Reshape | Op::Expand | Op::Copy
+        Op::Unary(_)
+        | Op::Binary(_)
+        | Op::Ternary(_)
+        | Op::Cast
+        | Op::Detach
+        | Op::Reshape
+        | Op::Expand
+        | Op::Copy
         | Op::MatMul => Ok(()),
     };
     let _ = write!(line, " : {} {}", list.shape(v), list.dtype(v));
@@ -59,10 +81,31 @@ fn place(plan: &Plan, v: Value) -> String {
     }
 }
 
+/// Who stands where in the arena, and from which step to which.
+fn memory(text: &mut String, plan: &Plan) {
+    for (v, span) in &plan.spans {
+        let name = v
+            .get()
+            .map_or("partial results".to_string(), |v| v.to_string());
+        let (start, end) = (span.start, span.start + span.len);
+        let _ = writeln!(
+            text,
+            "arena {start}..{end}: {name}, steps {} to {}",
+            span.born, span.dies
+        );
+    }
+}
+
 /// A plan: its phases, with the instructions that each computes and where results go.
 pub(crate) fn plan(plan: &Plan) -> String {
     let mut text = String::new();
-    let _ = writeln!(text, "arena {} packets, {} cells, {} groups", plan.arena, plan.cells, plan.groups.len());
+    let _ = writeln!(
+        text,
+        "arena {} packets, {} cells, {} groups",
+        plan.arena,
+        plan.cells,
+        plan.groups.len()
+    );
     for (i, &(port, cell)) in plan.inputs.iter().enumerate() {
         let cell = cell.map_or(String::new(), |c| format!(" -> cell {c}"));
         let _ = writeln!(text, "input {i}: {} {}{cell}", port.shape, port.dtype);
@@ -71,31 +114,49 @@ pub(crate) fn plan(plan: &Plan) -> String {
         let _ = match phase {
             Phase::Group(g) => {
                 let group = &plan.groups[*g];
-                let _ = writeln!(text, "group over {:?}, {} slots:", group.step.group.space, group.step.group.slots.len());
+                let _ = writeln!(
+                    text,
+                    "group over {:?}, {} slots:",
+                    group.step.group.space,
+                    group.step.group.slots.len()
+                );
                 let mut last = None;
                 for &v in &group.step.values {
                     if last != Some(v) {
-                        let _ = writeln!(text, "  {}{}", instruction(&plan.list, v), place(plan, v));
+                        let _ =
+                            writeln!(text, "  {}{}", instruction(&plan.list, v), place(plan, v));
                     }
                     last = Some(v);
                 }
                 Ok(())
             }
-            Phase::Finish(g) => writeln!(text, "finish {} reductions", plan.groups[*g].partials.len()),
+            Phase::Finish(g) => {
+                writeln!(text, "finish {} reductions", plan.groups[*g].partials.len())
+            }
             Phase::Scalars(s) => {
                 let _ = writeln!(text, "scalars:");
                 for op in &plan.scalars[*s] {
-                    let _ = writeln!(text, "  cell {} = {:?} {} {} {}", op.dst, op.code, op.a, op.b, op.c);
+                    let _ = writeln!(
+                        text,
+                        "  cell {} = {:?} {} {} {}",
+                        op.dst, op.code, op.a, op.b, op.c
+                    );
                 }
                 Ok(())
             }
             Phase::Kernel(k, 0) => {
                 let v = plan.kernels[*k].value;
-                writeln!(text, "kernel {} ({blocks} blocks){}", instruction(&plan.list, v), place(plan, v))
+                writeln!(
+                    text,
+                    "kernel {} ({blocks} blocks){}",
+                    instruction(&plan.list, v),
+                    place(plan, v)
+                )
             }
             Phase::Kernel(..) => Ok(()),
             Phase::Poison(start, len) => writeln!(text, "poison arena {start}, {len} packets"),
         };
     }
+    memory(&mut text, plan);
     text
 }

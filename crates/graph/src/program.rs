@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use retrograde_storage::{Array, ArrayRef, DType, Element, Id, Packet, Shape, packets_for};
+use retrograde_storage::{Array, ArrayRef, DType, Element, Packet, Shape, packets_for};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::list::{List, Value};
@@ -53,7 +53,12 @@ pub struct FeedPort<'a> {
 
 impl<'a, T: Element> From<ArrayRef<'a, T>> for FeedPort<'a> {
     fn from(x: ArrayRef<'a, T>) -> Self {
-        Self { dtype: T::DTYPE, shape: x.shape_of(), data: x.as_slice().as_ptr().cast(), life: PhantomData }
+        Self {
+            dtype: T::DTYPE,
+            shape: x.shape_of(),
+            data: x.as_slice().as_ptr().cast(),
+            life: PhantomData,
+        }
     }
 }
 
@@ -202,14 +207,21 @@ impl Program {
     {
         let recorder = Recorder::default();
         recorder.state.borrow_mut().store.recording = true;
-        let rec = Rec { recorder: &recorder, params: Bound::None };
+        let rec = Rec {
+            recorder: &recorder,
+            params: Bound::None,
+        };
         let vars = inputs.declare(rec);
         let outputs = f(rec, vars)?.0;
         let state = recorder.state.into_inner();
         if let Some(error) = outputs.iter().find_map(|&v| state.poison_of(v)) {
             return Err(error.clone());
         }
-        if let Some((_, error)) = state.poison.iter().find(|p| state.store.leaves.iter().any(|l| l.value == p.0)) {
+        if let Some((_, error)) = state
+            .poison
+            .iter()
+            .find(|p| state.store.leaves.iter().any(|l| l.value == p.0))
+        {
             return Err(error.clone());
         }
         let recorded = Recorded {
@@ -228,9 +240,17 @@ impl Program {
         gates::downgrade(&mut list);
         let mut outputs = recorded.outputs.clone();
         outputs.extend(recorded.guards.iter().map(|g| g.value));
-        let job = Job { list: &list, known: &[], outputs: &outputs, updates: &[] };
+        let job = Job {
+            list: &list,
+            known: &[],
+            outputs: &outputs,
+            updates: &[],
+        };
         let plan = Arc::new(Plan::compile(&job, options)?);
-        Ok(Self { recorded: Arc::new(recorded), plan })
+        Ok(Self {
+            recorded: Arc::new(recorded),
+            plan,
+        })
     }
 
     /// The same program compiled with other options.
@@ -253,18 +273,27 @@ impl Program {
     }
     /// Extents of input `i`.
     pub fn input_shape(&self, i: usize) -> Option<&[usize]> {
-        self.recorded.inputs.get(i).map(|&v| self.recorded.list.dims(v))
+        self.recorded
+            .inputs
+            .get(i)
+            .map(|&v| self.recorded.list.dims(v))
     }
     /// Extents of output `i`.
     pub fn output_shape(&self, i: usize) -> Option<&[usize]> {
-        self.recorded.outputs.get(i).map(|&v| self.recorded.list.dims(v))
+        self.recorded
+            .outputs
+            .get(i)
+            .map(|&v| self.recorded.list.dims(v))
     }
 
     /// A program of output `i` alone.
     pub fn output(&self, i: usize) -> Result<Self> {
         let mut recorded = (*self.recorded).clone();
         let Some(&v) = recorded.outputs.get(i) else {
-            let message = format!("output {i} does not exist: the program has {}", recorded.outputs.len());
+            let message = format!(
+                "output {i} does not exist: the program has {}",
+                recorded.outputs.len()
+            );
             return Err(Error::new(ErrorKind::Inputs, message));
         };
         recorded.outputs = vec![v];
@@ -275,19 +304,37 @@ impl Program {
     fn differentiable(&self) -> Vec<Value> {
         let list = &self.recorded.list;
         let dtype = self.recorded.outputs.first().map(|&v| list.dtype(v));
-        self.recorded.inputs.iter().copied().filter(|&v| Some(list.dtype(v)) == dtype && list.dtype(v).is_float()).collect()
+        self.recorded
+            .inputs
+            .iter()
+            .copied()
+            .filter(|&v| Some(list.dtype(v)) == dtype && list.dtype(v).is_float())
+            .collect()
     }
 
     fn scalar_output(&self, what: &str) -> Result<Value> {
         let list = &self.recorded.list;
         let Some(&y) = self.recorded.outputs.first() else {
-            return Err(Error::new(ErrorKind::Inputs, format!("{what}: the program has no output")));
+            return Err(Error::new(
+                ErrorKind::Inputs,
+                format!("{what}: the program has no output"),
+            ));
         };
         if !list.dtype(y).is_float() {
-            return Err(Error::new(ErrorKind::DType, format!("{what}: the output is {}, which has no gradient", list.dtype(y))));
+            return Err(Error::new(
+                ErrorKind::DType,
+                format!(
+                    "{what}: the output is {}, which has no gradient",
+                    list.dtype(y)
+                ),
+            ));
         }
         if list.shape(y).len() != 1 {
-            let message = format!("{what} of {} {}: only a scalar has a gradient; record `.sum()`, or use `vjp` with a seed", list.shape(y), list.dtype(y));
+            let message = format!(
+                "{what} of {} {}: only a scalar has a gradient; record `.sum()`, or use `vjp` with a seed",
+                list.shape(y),
+                list.dtype(y)
+            );
             return Err(Error::new(ErrorKind::Seed, message));
         }
         Ok(y)
@@ -300,8 +347,15 @@ impl Program {
         let one = list.like(1.0, y);
         let seed = list.expand(one, list.shape(y));
         let grads = rules::reverse(list, y, seed, wrt);
-        let grads = wrt.iter().zip(grads).map(|(&w, g)| g.unwrap_or_else(|| list.zeros_like(w)));
-        recorded.outputs = if keep_value { [y].into_iter().chain(grads).collect() } else { grads.collect() };
+        let grads = wrt
+            .iter()
+            .zip(grads)
+            .map(|(&w, g)| g.unwrap_or_else(|| list.zeros_like(w)));
+        recorded.outputs = if keep_value {
+            [y].into_iter().chain(grads).collect()
+        } else {
+            grads.collect()
+        };
         Self::compile(recorded, self.plan.options)
     }
 
@@ -316,13 +370,19 @@ impl Program {
         let possible = self.differentiable();
         let wanted = inputs.iter().map(|&i| {
             let v = self.recorded.inputs.get(i).copied().ok_or_else(|| {
-                let message = format!("value_and_grad_of: input {i} does not exist, the program has {}", self.input_count());
+                let message = format!(
+                    "value_and_grad_of: input {i} does not exist, the program has {}",
+                    self.input_count()
+                );
                 Error::new(ErrorKind::Inputs, message)
             })?;
             if possible.contains(&v) {
                 return Ok(v);
             }
-            let message = format!("value_and_grad_of: input {i} is {}, which has no gradient here", self.recorded.list.dtype(v));
+            let message = format!(
+                "value_and_grad_of: input {i} is {}, which has no gradient here",
+                self.recorded.list.dtype(v)
+            );
             Err(Error::new(ErrorKind::DType, message))
         });
         let wanted = wanted.collect::<Result<Vec<Value>>>()?;
@@ -339,15 +399,27 @@ impl Program {
     pub fn vjp(&self) -> Result<Self> {
         let mut recorded = (*self.recorded).clone();
         let Some(&y) = recorded.outputs.first() else {
-            return Err(Error::new(ErrorKind::Inputs, "vjp: the program has no output"));
+            return Err(Error::new(
+                ErrorKind::Inputs,
+                "vjp: the program has no output",
+            ));
         };
         let list = &mut recorded.list;
         let (shape, dtype) = (list.shape(y), list.dtype(y));
-        let leaf = list.push(Op::Input, &[], Attr::int(recorded.inputs.len() as i64), shape, dtype);
+        let leaf = list.push(
+            Op::Input,
+            &[],
+            Attr::int(recorded.inputs.len() as i64),
+            shape,
+            dtype,
+        );
         let seed = list.push(Op::Detach, &[leaf], Attr::NONE, shape, dtype);
         let wrt = self.differentiable();
         let grads = rules::reverse(list, y, seed, &wrt);
-        let grads = wrt.iter().zip(grads).map(|(&w, g)| g.unwrap_or_else(|| list.zeros_like(w)));
+        let grads = wrt
+            .iter()
+            .zip(grads)
+            .map(|(&w, g)| g.unwrap_or_else(|| list.zeros_like(w)));
         recorded.outputs = [y].into_iter().chain(grads).collect();
         recorded.inputs.push(leaf);
         Self::compile(recorded, self.plan.options)
@@ -362,10 +434,21 @@ impl Program {
         let mut tangents = Vec::new();
         for (i, &w) in wrt.iter().enumerate() {
             let number = (recorded.inputs.len() + i) as i64;
-            tangents.push(list.push(Op::Input, &[], Attr::int(number), list.shape(w), list.dtype(w)));
+            tangents.push(list.push(
+                Op::Input,
+                &[],
+                Attr::int(number),
+                list.shape(w),
+                list.dtype(w),
+            ));
         }
         let dtype = recorded.outputs.first().map(|&v| list.dtype(v));
-        let of: Vec<Value> = recorded.outputs.iter().copied().filter(|&v| Some(list.dtype(v)) == dtype).collect();
+        let of: Vec<Value> = recorded
+            .outputs
+            .iter()
+            .copied()
+            .filter(|&v| Some(list.dtype(v)) == dtype)
+            .collect();
         let moved = rules::forward(list, &of, &wrt, &tangents);
         recorded.outputs.extend(moved);
         recorded.inputs.extend(tangents);
@@ -387,27 +470,49 @@ impl Program {
         let outputs = self.plan.outputs.iter().map(|p| {
             let n = packets_for(p.shape.len(), p.dtype.size()).unwrap_or(usize::MAX);
             let mut memory = Vec::new();
-            memory.try_reserve_exact(n).map_err(|_| Error::new(ErrorKind::Memory, format!("no memory for an output of {}", p.shape)))?;
+            memory.try_reserve_exact(n).map_err(|_| {
+                Error::new(
+                    ErrorKind::Memory,
+                    format!("no memory for an output of {}", p.shape),
+                )
+            })?;
             memory.resize(n, Packet::ZERO);
             Ok(memory)
         });
         let outputs = outputs.collect::<Result<_>>()?;
-        Ok(Workspace { memory: Memory::new(&self.plan)?, plan: Arc::clone(&self.plan), outputs, step: 0, repeat: false })
+        Ok(Workspace {
+            memory: Memory::new(&self.plan)?,
+            plan: Arc::clone(&self.plan),
+            outputs,
+            step: 0,
+            repeat: false,
+        })
     }
 
     /// Runs on inputs of the recorded types and shapes. A steady state allocates nothing.
     pub fn run<'w>(&self, ws: &'w mut Workspace, inputs: impl Feed) -> Result<OutputsRef<'w>> {
         if !Arc::ptr_eq(&ws.plan, &self.plan) {
-            return Err(Error::new(ErrorKind::Foreign, "this workspace belongs to another program; make one with `program.workspace()`"));
+            return Err(Error::new(
+                ErrorKind::Foreign,
+                "this workspace belongs to another program; make one with `program.workspace()`",
+            ));
         }
         self.check_feed(&inputs)?;
         let recorded = &*self.recorded;
-        let Workspace { memory, outputs, step, repeat, .. } = ws;
+        let Workspace {
+            memory,
+            outputs,
+            step,
+            repeat,
+            ..
+        } = ws;
         let externals = &self.plan.externals;
         let given = Given {
             externals: &mut |i| {
                 let number = recorded.list.attr(externals[i]).as_int() as usize;
-                inputs.port(number).map_or(std::ptr::null_mut(), |p| p.data.cast_mut())
+                inputs
+                    .port(number)
+                    .map_or(std::ptr::null_mut(), |p| p.data.cast_mut())
             },
             outputs: &mut |i| outputs[i].as_mut_ptr().cast(),
             uniforms: &recorded.uniforms,
@@ -423,7 +528,10 @@ impl Program {
         let ws = &*ws;
         let count = recorded.outputs.len();
         for (guard, memory) in recorded.guards.iter().zip(&ws.outputs[count..]) {
-            let found = value_bits(recorded.list.dtype(guard.value), bytemuck::cast_slice(memory));
+            let found = value_bits(
+                recorded.list.dtype(guard.value),
+                bytemuck::cast_slice(memory),
+            );
             if found != guard.expected {
                 let message = format!(
                     "the recorded branch does not hold for these inputs: {} read as {}, recorded as {}",
@@ -440,14 +548,23 @@ impl Program {
     fn check_feed(&self, inputs: &impl Feed) -> Result<()> {
         let recorded = &*self.recorded;
         if inputs.count() != recorded.inputs.len() {
-            let message = format!("the program takes {} inputs, given were {}", recorded.inputs.len(), inputs.count());
+            let message = format!(
+                "the program takes {} inputs, given were {}",
+                recorded.inputs.len(),
+                inputs.count()
+            );
             return Err(Error::new(ErrorKind::Inputs, message));
         }
         for (i, &v) in recorded.inputs.iter().enumerate() {
-            let port = inputs.port(i).ok_or_else(|| Error::new(ErrorKind::Inputs, format!("input {i} is missing")))?;
+            let port = inputs
+                .port(i)
+                .ok_or_else(|| Error::new(ErrorKind::Inputs, format!("input {i} is missing")))?;
             let (shape, dtype) = (recorded.list.shape(v), recorded.list.dtype(v));
             if port.shape != shape || port.dtype != dtype {
-                let message = format!("input {i} is {} {}, the program was recorded for {shape} {dtype}", port.shape, port.dtype);
+                let message = format!(
+                    "input {i} is {} {}, the program was recorded for {shape} {dtype}",
+                    port.shape, port.dtype
+                );
                 return Err(Error::new(ErrorKind::Inputs, message));
             }
         }
@@ -487,7 +604,9 @@ impl Program {
 /// A value's first element as the bits of an `f64`.
 fn value_bits(dtype: DType, bytes: &[u8]) -> u64 {
     fn first<T: Element>(bytes: &[u8]) -> u64 {
-        decode::<T>(&bytes[..T::DTYPE.size()]).first().map_or(0, |x| x.to_f64().to_bits())
+        decode::<T>(&bytes[..T::DTYPE.size()])
+            .first()
+            .map_or(0, |x| x.to_f64().to_bits())
     }
     match dtype {
         DType::F32 => first::<f32>(bytes),
@@ -506,14 +625,25 @@ impl fmt::Display for Program {
 
 impl fmt::Debug for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Program({} inputs, {} outputs, {} instructions)", self.input_count(), self.output_count(), self.len())
+        write!(
+            f,
+            "Program({} inputs, {} outputs, {} instructions)",
+            self.input_count(),
+            self.output_count(),
+            self.len()
+        )
     }
 }
 
 impl Workspace {
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        self.memory.bytes() + self.outputs.iter().map(|o| size_of_val(o.as_slice())).sum::<usize>()
+        self.memory.bytes()
+            + self
+                .outputs
+                .iter()
+                .map(|o| size_of_val(o.as_slice()))
+                .sum::<usize>()
     }
     /// Whether random draws repeat from run to run instead of going on.
     pub fn set_repeat(&mut self, repeat: bool) {
@@ -536,11 +666,17 @@ impl<'w> OutputsRef<'w> {
     }
     fn port<T: Element>(&self, i: usize) -> Result<(Shape, &'w [u8])> {
         if i >= self.count {
-            return Err(Error::new(ErrorKind::Inputs, format!("output {i} does not exist: the program has {}", self.count)));
+            return Err(Error::new(
+                ErrorKind::Inputs,
+                format!("output {i} does not exist: the program has {}", self.count),
+            ));
         }
         let port = self.ws.plan.outputs[i];
         if port.dtype != T::DTYPE {
-            return Err(Error::new(ErrorKind::DType, format!("output {i} is {}, asked for was {}", port.dtype, T::DTYPE)));
+            return Err(Error::new(
+                ErrorKind::DType,
+                format!("output {i} is {}, asked for was {}", port.dtype, T::DTYPE),
+            ));
         }
         let bytes: &[u8] = bytemuck::cast_slice(&self.ws.outputs[i]);
         Ok((port.shape, &bytes[..port.shape.len() * T::DTYPE.size()]))
@@ -564,9 +700,17 @@ impl<'w> OutputsRef<'w> {
 /// elements: reverse sweeps for few outputs, forward sweeps for few inputs. Shape: output's, then input's extents.
 pub fn jacobian<T: Float>(program: &Program, inputs: &[&Array<T>], wrt: usize) -> Result<Array<T>> {
     let shape = |dims: Option<&[usize]>, what: &str| {
-        dims.map(<[usize]>::to_vec).ok_or_else(|| Error::new(ErrorKind::Inputs, format!("jacobian: {what} does not exist")))
+        dims.map(<[usize]>::to_vec).ok_or_else(|| {
+            Error::new(
+                ErrorKind::Inputs,
+                format!("jacobian: {what} does not exist"),
+            )
+        })
     };
-    let (out, inp) = (shape(program.output_shape(0), "output 0")?, shape(program.input_shape(wrt), "the input")?);
+    let (out, inp) = (
+        shape(program.output_shape(0), "output 0")?,
+        shape(program.input_shape(wrt), "the input")?,
+    );
     let (m, n): (usize, usize) = (out.iter().product(), inp.iter().product());
     let mut data = vec![T::default(); m * n];
     let one_hot = |dims: &[usize], i: usize| {
@@ -590,11 +734,19 @@ pub fn jacobian<T: Float>(program: &Program, inputs: &[&Array<T>], wrt: usize) -
         for j in 0..n {
             let mut tangents = Vec::new();
             for (i, x) in inputs.iter().enumerate() {
-                tangents.push(if i == wrt { one_hot(&inp, j)? } else { Array::<T>::try_zeros(x.shape())? });
+                tangents.push(if i == wrt {
+                    one_hot(&inp, j)?
+                } else {
+                    Array::<T>::try_zeros(x.shape())?
+                });
             }
             let feed: Vec<&Array<T>> = inputs.iter().copied().chain(&tangents).collect();
             let column = jvp.run(&mut ws, feed.as_slice())?.array::<T>(first)?;
-            column.as_slice().iter().enumerate().for_each(|(i, &d)| data[i * n + j] = d);
+            column
+                .as_slice()
+                .iter()
+                .enumerate()
+                .for_each(|(i, &d)| data[i * n + j] = d);
         }
     }
     let dims: Vec<usize> = out.into_iter().chain(inp).collect();

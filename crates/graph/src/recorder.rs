@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::panic::Location;
 
-use retrograde_storage::{DType, Id, Shape};
+use retrograde_storage::{DType, Shape};
 
 use crate::error::{Error, Fault};
 use crate::list::{List, Value};
@@ -39,12 +39,17 @@ impl Recording {
         if self.poison.is_empty() {
             return None;
         }
-        self.poison.binary_search_by_key(&v, |p| p.0).ok().map(|i| &self.poison[i].1)
+        self.poison
+            .binary_search_by_key(&v, |p| p.0)
+            .ok()
+            .map(|i| &self.poison[i].1)
     }
 
     /// A value that has none: a rank-0 placeholder, remembered with the reason.
     pub(crate) fn push_poison(&mut self, error: Error, dtype: DType) -> Value {
-        let v = self.list.push(Op::Const, &[], Attr::NONE, Shape::SCALAR, dtype);
+        let v = self
+            .list
+            .push(Op::Const, &[], Attr::NONE, Shape::SCALAR, dtype);
         self.poison.push((v, error));
         v
     }
@@ -55,18 +60,27 @@ impl Recording {
         if !dtype.is_float() {
             return self.list.int(x as i64, dtype);
         }
-        let structural = x == 1.0 || x == -1.0 || x == 2.0 || x == 0.5 || (x == 0.0 && x.is_sign_positive());
+        let structural =
+            x == 1.0 || x == -1.0 || x == 2.0 || x == 0.5 || (x == 0.0 && x.is_sign_positive());
         if structural {
             return self.list.float(x, dtype);
         }
         self.uniforms.push(x);
-        self.list.push(Op::Uniform, &[], Attr::int(self.uniforms.len() as i64 - 1), Shape::SCALAR, dtype)
+        self.list.push(
+            Op::Uniform,
+            &[],
+            Attr::int(self.uniforms.len() as i64 - 1),
+            Shape::SCALAR,
+            dtype,
+        )
     }
 
     /// Describes operands for an error: `[3, 4] f32 and [5] f32`.
     pub(crate) fn describe(&self, operands: &[Value]) -> String {
-        let each: Vec<String> =
-            operands.iter().map(|&v| format!("{} {}", self.list.shape(v), self.list.dtype(v))).collect();
+        let each: Vec<String> = operands
+            .iter()
+            .map(|&v| format!("{} {}", self.list.shape(v), self.list.dtype(v)))
+            .collect();
         match each.as_slice() {
             [] => String::new(),
             [one] => one.clone(),
@@ -112,9 +126,5 @@ impl Recorder {
     /// Whether nothing is recorded.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-    /// The row after the last, as a value: a mark to truncate to.
-    pub(crate) fn mark(&self) -> Value {
-        Value::from_index(self.len())
     }
 }

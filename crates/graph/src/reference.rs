@@ -43,7 +43,11 @@ fn coordinates(shape: Shape, mut flat: usize) -> Coordinates {
 }
 
 fn flat(shape: Shape, at: &Coordinates) -> usize {
-    shape.dims().iter().zip(at).fold(0, |flat, (&d, &i)| flat * d + i)
+    shape
+        .dims()
+        .iter()
+        .zip(at)
+        .fold(0, |flat, (&d, &i)| flat * d + i)
 }
 
 /// For each element of `to` the element of `from` that broadcasts to it.
@@ -53,7 +57,11 @@ fn spread(from: Shape, to: Shape) -> Vec<usize> {
         let at = coordinates(to, e);
         let mut source = [0; MAX_RANK];
         for axis in 0..from.rank() {
-            source[axis] = if from.dims()[axis] == 1 { 0 } else { at[lead + axis] };
+            source[axis] = if from.dims()[axis] == 1 {
+                0
+            } else {
+                at[lead + axis]
+            };
         }
         flat(from, &source)
     };
@@ -66,12 +74,19 @@ fn instruction(list: &List, v: Value, values: &[Vec<f64>]) -> Result<Vec<f64>, O
     let operand_shape = |i: usize| list.shape(list.arg(v, i));
     // Operand `i`, broadcast to the result.
     let full = |i: usize| -> Vec<f64> {
-        spread(operand_shape(i), shape).into_iter().map(|e| operand(i)[e]).collect()
+        spread(operand_shape(i), shape)
+            .into_iter()
+            .map(|e| operand(i)[e])
+            .collect()
     };
     let positions = || (0..shape.len()).map(|e| coordinates(shape, e));
     Ok(match list.op(v) {
         Op::Input | Op::Uniform | Op::Random(_) => unreachable!("leaves are given"),
-        Op::Const => vec![if dtype.is_float() { attr.as_float() } else { attr.as_int() as f64 }],
+        Op::Const => vec![if dtype.is_float() {
+            attr.as_float()
+        } else {
+            attr.as_int() as f64
+        }],
         Op::Iota => positions().map(|at| at[attr.as_axis()] as f64).collect(),
         Op::Unary(op) => operand(0).iter().map(|&x| unary(op, x)).collect(),
         Op::Binary(op) => {
@@ -82,7 +97,10 @@ fn instruction(list: &List, v: Value, values: &[Vec<f64>]) -> Result<Vec<f64>, O
             let triples = full(0).into_iter().zip(full(1)).zip(full(2));
             triples.map(|((x, y), z)| ternary(op, x, y, z)).collect()
         }
-        Op::PowI => operand(0).iter().map(|&x| x.powi(attr.as_int() as i32)).collect(),
+        Op::PowI => operand(0)
+            .iter()
+            .map(|&x| x.powi(attr.as_int() as i32))
+            .collect(),
         Op::Cast => operand(0).iter().map(|&x| cast(x, dtype)).collect(),
         Op::Detach | Op::Copy | Op::Reshape => operand(0).clone(),
         Op::CheckIndex => {
@@ -93,23 +111,32 @@ fn instruction(list: &List, v: Value, values: &[Vec<f64>]) -> Result<Vec<f64>, O
             operand(0).clone()
         }
 
-        Op::Reduce(kind) => {
-            grouped(operand_shape(0), shape, operand(0)).iter().map(|g| reduce(kind, g)).collect()
-        }
-        Op::LogSumExp => {
-            grouped(operand_shape(0), shape, operand(0)).iter().map(|g| log_sum_exp(g)).collect()
-        }
+        Op::Reduce(kind) => grouped(operand_shape(0), shape, operand(0))
+            .iter()
+            .map(|g| reduce(kind, g))
+            .collect(),
+        Op::LogSumExp => grouped(operand_shape(0), shape, operand(0))
+            .iter()
+            .map(|g| log_sum_exp(g))
+            .collect(),
         Op::Softmax | Op::LogSoftmax => {
             let kept = crate::list::kept(shape, attr.as_axes());
             let groups = grouped(shape, kept, operand(0));
             let group_of = spread(kept, shape);
             let log = list.op(v) == Op::LogSoftmax;
-            operand(0).iter().zip(group_of).map(|(&x, g)| softmax(x, &groups[g], log)).collect()
+            operand(0)
+                .iter()
+                .zip(group_of)
+                .map(|(&x, g)| softmax(x, &groups[g], log))
+                .collect()
         }
         Op::ArgMax | Op::ArgMin => {
             let sign = if list.op(v) == Op::ArgMax { 1.0 } else { -1.0 };
             let groups = grouped(operand_shape(0), shape, operand(0));
-            groups.iter().map(|g| running_best(g, sign).last().map_or(0, |&i| i) as f64).collect()
+            groups
+                .iter()
+                .map(|g| running_best(g, sign).last().map_or(0, |&i| i) as f64)
+                .collect()
         }
 
         Op::Recurrence => {
@@ -151,7 +178,9 @@ fn instruction(list: &List, v: Value, values: &[Vec<f64>]) -> Result<Vec<f64>, O
             };
             positions().map(source).collect()
         }
-        Op::Slice => positions().map(|at| operand(0)[flat(operand_shape(0), &sliced(list, v, at))]).collect(),
+        Op::Slice => positions()
+            .map(|at| operand(0)[flat(operand_shape(0), &sliced(list, v, at))])
+            .collect(),
         Op::Unslice => {
             let mut r = vec![0.0; shape.len()];
             for (e, &x) in operand(0).iter().enumerate() {
@@ -184,14 +213,19 @@ fn instruction(list: &List, v: Value, values: &[Vec<f64>]) -> Result<Vec<f64>, O
                 let mut own = [0; MAX_RANK];
                 let lead = rank - s.rank();
                 for axis in 0..s.rank() - 2 {
-                    own[axis] = if s.dims()[axis] == 1 { 0 } else { at[lead + axis] };
+                    own[axis] = if s.dims()[axis] == 1 {
+                        0
+                    } else {
+                        at[lead + axis]
+                    };
                 }
                 own[s.rank() - 2] = row;
                 own[s.rank() - 1] = column;
                 operand(i)[flat(s, &own)]
             };
             let product = |at: Coordinates| {
-                let term = |k| element(0, a, &at, at[rank - 2], k) * element(1, b, &at, k, at[rank - 1]);
+                let term =
+                    |k| element(0, a, &at, at[rank - 2], k) * element(1, b, &at, k, at[rank - 1]);
                 (0..inner).map(term).sum()
             };
             positions().map(product).collect()
@@ -271,8 +305,12 @@ fn reduce(kind: Reduce, x: &[f64]) -> f64 {
     match kind {
         Reduce::Sum => x.iter().sum::<f64>() + 0.0,
         Reduce::Prod => x.iter().product(),
-        Reduce::Max => x.iter().fold(f64::NEG_INFINITY, |m, &x| binary(Binary::Max, m, x)),
-        Reduce::Min => x.iter().fold(f64::INFINITY, |m, &x| binary(Binary::Min, m, x)),
+        Reduce::Max => x
+            .iter()
+            .fold(f64::NEG_INFINITY, |m, &x| binary(Binary::Max, m, x)),
+        Reduce::Min => x
+            .iter()
+            .fold(f64::INFINITY, |m, &x| binary(Binary::Min, m, x)),
     }
 }
 
@@ -291,7 +329,11 @@ fn softmax(x: f64, row: &[f64], log: bool) -> f64 {
     }
     let difference = |x: f64| if x == m { 0.0 } else { x - m };
     let sum: f64 = row.iter().map(|&x| difference(x).exp()).sum();
-    if log { difference(x) - sum.ln() } else { difference(x).exp() / sum }
+    if log {
+        difference(x) - sum.ln()
+    } else {
+        difference(x).exp() / sum
+    }
 }
 
 fn unary(op: Unary, x: f64) -> f64 {
@@ -299,7 +341,13 @@ fn unary(op: Unary, x: f64) -> f64 {
     match op {
         Unary::Neg => -x,
         Unary::Abs => x.abs(),
-        Unary::Sign => if x == 0.0 || x.is_nan() { x } else { x.signum() },
+        Unary::Sign => {
+            if x == 0.0 || x.is_nan() {
+                x
+            } else {
+                x.signum()
+            }
+        }
         Unary::Recip => 1.0 / x,
         Unary::Square => x * x,
         Unary::Sqrt => x.sqrt(),
@@ -313,14 +361,32 @@ fn unary(op: Unary, x: f64) -> f64 {
         Unary::Tan => x.tan(),
         Unary::Tanh => x.tanh(),
         Unary::Sigmoid => 1.0 / (1.0 + (-x).exp()),
-        Unary::Softplus => if x.is_nan() { x } else { x.max(0.0) + (-x.abs()).exp().ln_1p() },
-        Unary::Erf => if x.abs() < 1.0 { erf_series(x) } else { (1.0 - erfc(x.abs())).copysign(x) },
+        Unary::Softplus => {
+            if x.is_nan() {
+                x
+            } else {
+                x.max(0.0) + (-x.abs()).exp().ln_1p()
+            }
+        }
+        Unary::Erf => {
+            if x.abs() < 1.0 {
+                erf_series(x)
+            } else {
+                (1.0 - erfc(x.abs())).copysign(x)
+            }
+        }
         Unary::NormalCdf => 0.5 * erfc(-x * std::f64::consts::FRAC_1_SQRT_2),
         Unary::Floor => x.floor(),
         Unary::Ceil => x.ceil(),
         Unary::Round => x.round_ties_even(),
         Unary::Trunc => x.trunc(),
-        Unary::Relu => if x > 0.0 || x.is_nan() { x } else { 0.0 },
+        Unary::Relu => {
+            if x > 0.0 || x.is_nan() {
+                x
+            } else {
+                0.0
+            }
+        }
         Unary::Not => truth(x == 0.0),
         Unary::IsNan => truth(x.is_nan()),
         Unary::IsFinite => truth(x.is_finite()),
@@ -335,12 +401,36 @@ fn binary(op: Binary, x: f64, y: f64) -> f64 {
         Binary::Mul => x * y,
         Binary::Div => x / y,
         Binary::Rem => x % y,
-        Binary::Max => if x.is_nan() || y.is_nan() { f64::NAN } else { x.max(y) },
-        Binary::Min => if x.is_nan() || y.is_nan() { f64::NAN } else { x.min(y) },
+        Binary::Max => {
+            if x.is_nan() || y.is_nan() {
+                f64::NAN
+            } else {
+                x.max(y)
+            }
+        }
+        Binary::Min => {
+            if x.is_nan() || y.is_nan() {
+                f64::NAN
+            } else {
+                x.min(y)
+            }
+        }
         Binary::Pow => x.powf(y),
         Binary::Copysign => x.copysign(y),
-        Binary::MulStrong => if x == 0.0 { 0.0 } else { x * y },
-        Binary::DivStrong => if x == 0.0 { 0.0 } else { x / y },
+        Binary::MulStrong => {
+            if x == 0.0 {
+                0.0
+            } else {
+                x * y
+            }
+        }
+        Binary::DivStrong => {
+            if x == 0.0 {
+                0.0
+            } else {
+                x / y
+            }
+        }
         Binary::Lt => truth(x < y),
         Binary::Le => truth(x <= y),
         Binary::Gt => truth(x > y),
@@ -356,7 +446,13 @@ fn binary(op: Binary, x: f64, y: f64) -> f64 {
 fn ternary(op: Ternary, x: f64, y: f64, z: f64) -> f64 {
     match op {
         Ternary::Fma => x.mul_add(y, z),
-        Ternary::Select => if x != 0.0 { y } else { z },
+        Ternary::Select => {
+            if x != 0.0 {
+                y
+            } else {
+                z
+            }
+        }
         Ternary::Clamp => binary(Binary::Min, binary(Binary::Max, x, y), z),
     }
 }
@@ -400,7 +496,9 @@ fn erfc(x: f64) -> f64 {
     if x > 30.0 {
         return 0.0;
     }
-    let tail = (1..=120).rev().fold(0.0, |tail, k| f64::from(k) / 2.0 / (x + tail));
+    let tail = (1..=120)
+        .rev()
+        .fold(0.0, |tail, k| f64::from(k) / 2.0 / (x + tail));
     (-x * x).exp() / std::f64::consts::PI.sqrt() / (x + tail)
 }
 

@@ -2,14 +2,16 @@
 
 use std::panic::Location;
 
-use retrograde_storage::{Array, ArrayRef, DType, Element, Id, PACKET_BYTES, Packed, Packet, Shape, packets_for};
+use retrograde_storage::{
+    Array, ArrayRef, DType, Element, Id, PACKET_BYTES, Packed, Packet, Shape, packets_for,
+};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::list::Value;
 use crate::op::{Attr, Op};
 use crate::params::{Bound, Param, Params};
 use crate::recorder::{Recorder, Recording};
-use crate::trace::{Cache, CacheStats};
+use crate::trace::{Cache, CacheStats, ProgramSummary};
 use crate::var::{Float, Rec, Var};
 
 /// What a leaf stands for.
@@ -88,7 +90,12 @@ impl Store {
         let start = self.data.len();
         let packets = packets_for(shape.len(), dtype.size())
             .filter(|&n| self.data.try_reserve(n).is_ok())
-            .ok_or_else(|| Error::new(ErrorKind::Memory, format!("there is no memory for {shape} of {dtype}")))?;
+            .ok_or_else(|| {
+                Error::new(
+                    ErrorKind::Memory,
+                    format!("there is no memory for {shape} of {dtype}"),
+                )
+            })?;
         self.data.resize(start + packets, Packet::ZERO);
         if self.at.len() <= v.index() {
             self.at.resize(v.index() + 1, Packed::NONE);
@@ -133,14 +140,19 @@ impl Store {
     pub(crate) fn accumulate<T: Float>(&mut self, v: Value, gradient: &[T]) {
         match self.grads.iter().find(|g| g.0 == v) {
             Some(&(_, start)) => {
-                let slot = &mut bytemuck::cast_slice_mut::<Packet, T>(&mut self.grad_data[start..])[..gradient.len()];
-                slot.iter_mut().zip(gradient).for_each(|(to, &g)| *to = *to + g);
+                let slot = &mut bytemuck::cast_slice_mut::<Packet, T>(&mut self.grad_data[start..])
+                    [..gradient.len()];
+                slot.iter_mut()
+                    .zip(gradient)
+                    .for_each(|(to, &g)| *to = *to + g);
             }
             None => {
                 let start = self.grad_data.len();
                 let packets = packets_for(gradient.len(), size_of::<T>()).unwrap_or(0);
                 self.grad_data.resize(start + packets, Packet::ZERO);
-                bytemuck::cast_slice_mut::<Packet, T>(&mut self.grad_data[start..])[..gradient.len()].copy_from_slice(gradient);
+                bytemuck::cast_slice_mut::<Packet, T>(&mut self.grad_data[start..])
+                    [..gradient.len()]
+                    .copy_from_slice(gradient);
                 self.grads.push((v, start));
             }
         }
@@ -155,7 +167,10 @@ impl Store {
 
 /// Elements from their bytes in memory.
 pub(crate) fn decode<T: Element>(bytes: &[u8]) -> Vec<T> {
-    bytes.chunks_exact(T::DTYPE.size()).map(T::from_bytes).collect()
+    bytes
+        .chunks_exact(T::DTYPE.size())
+        .map(T::from_bytes)
+        .collect()
 }
 
 /// A define-by-run recording: make variables, compute with them, ask for values and gradients.
@@ -184,7 +199,10 @@ impl Tape {
 
     /// Where to record on this tape.
     pub fn rec(&self) -> Rec<'_> {
-        Rec { recorder: &self.recorder, params: Bound::None }
+        Rec {
+            recorder: &self.recorder,
+            params: Bound::None,
+        }
     }
 
     /// A leaf that wants a gradient.
@@ -220,18 +238,29 @@ impl Tape {
     /// A fresh recording that reads parameters. Handles of earlier steps are dead: `&mut`.
     pub fn step<'s, T: Float>(&'s mut self, params: &'s Params<T>) -> Rec<'s> {
         self.reset();
-        Rec { recorder: &self.recorder, params: T::bind(params).0 }
+        Rec {
+            recorder: &self.recorder,
+            params: T::bind(params).0,
+        }
     }
 
     /// A fresh recording that reads parameters and may update them.
     pub fn train<'s, T: Float>(&'s mut self, params: &'s mut Params<T>) -> Rec<'s> {
         self.reset();
-        Rec { recorder: &self.recorder, params: T::bind_mut(params).0 }
+        Rec {
+            recorder: &self.recorder,
+            params: T::bind_mut(params).0,
+        }
     }
 
     /// How often compiled programs were found and how often they had to be made.
     pub fn cache_stats(&self) -> CacheStats {
         self.recorder.state.borrow().store.cache.stats()
+    }
+
+    /// The compiled program that ran last: of a training step after `minimise`, for instance.
+    pub fn last_program(&self) -> Option<ProgramSummary> {
+        self.recorder.state.borrow().store.cache.last()
     }
 
     /// The number of instructions recorded since the last reset.
@@ -246,7 +275,8 @@ impl Tape {
     /// Bytes of heap that the recording and its values hold.
     pub fn bytes(&self) -> usize {
         let state = self.recorder.state.borrow();
-        (state.store.data.capacity() + state.store.grad_data.capacity()) * PACKET_BYTES + state.list.bytes()
+        (state.store.data.capacity() + state.store.grad_data.capacity()) * PACKET_BYTES
+            + state.list.bytes()
     }
 }
 
@@ -254,7 +284,9 @@ impl Recording {
     /// A new leaf.
     pub(crate) fn push_leaf(&mut self, kind: LeafKind, shape: Shape, dtype: DType) -> Value {
         let number = self.store.leaves.len();
-        let value = self.list.push(Op::Input, &[], Attr::int(number as i64), shape, dtype);
+        let value = self
+            .list
+            .push(Op::Input, &[], Attr::int(number as i64), shape, dtype);
         self.store.leaves.push(Leaf { value, kind });
         value
     }
@@ -280,14 +312,18 @@ impl<'t> Rec<'t> {
         state.list.set_location(Some(at));
         let shape = data.shape_of();
         let id = match data.error() {
-            Some(e) => state.push_poison(Error::new(ErrorKind::Shape, e.to_string()).at(Some(at)), T::DTYPE),
+            Some(e) => state.push_poison(
+                Error::new(ErrorKind::Shape, e.to_string()).at(Some(at)),
+                T::DTYPE,
+            ),
             None => {
                 let start = state.store.data.len();
                 let v = state.push_leaf(LeafKind::Data { start, wants_grad }, shape, T::DTYPE);
                 match state.store.reserve(v, shape, T::DTYPE) {
                     Ok(start) => {
                         let bytes = data.as_bytes();
-                        let store: &mut [u8] = bytemuck::cast_slice_mut(&mut state.store.data[start..]);
+                        let store: &mut [u8] =
+                            bytemuck::cast_slice_mut(&mut state.store.data[start..]);
                         store[..bytes.len()].copy_from_slice(bytes);
                         v
                     }

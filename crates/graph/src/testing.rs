@@ -14,14 +14,19 @@ use crate::var::{Rec, Var};
 pub(crate) type Function = for<'t> fn(Rec<'t>, &[Var<'t, f64>]) -> Var<'t, f64>;
 
 pub(crate) fn rec(recorder: &Recorder) -> Rec<'_> {
-    Rec { recorder, params: Bound::None }
+    Rec {
+        recorder,
+        params: Bound::None,
+    }
 }
 
 /// Leaf number `number`.
 pub(crate) fn leaf<'t, T: Element>(rec: Rec<'t>, number: usize, dims: &[usize]) -> Var<'t, T> {
     let shape = Shape::new(dims).unwrap();
     let mut state = rec.recorder.state.borrow_mut();
-    let id = state.list.push(Op::Input, &[], Attr::int(number as i64), shape, T::DTYPE);
+    let id = state
+        .list
+        .push(Op::Input, &[], Attr::int(number as i64), shape, T::DTYPE);
     drop(state);
     rec.var(id)
 }
@@ -34,7 +39,9 @@ pub(crate) fn indices<'t>(rec: Rec<'t>, index: &[u32]) -> Var<'t, u32> {
 
 /// The message of a value that has none.
 pub(crate) fn message<T: Element>(v: Var<'_, T>) -> String {
-    v.shape().expect_err("the value must be poisoned").to_string()
+    v.shape()
+        .expect_err("the value must be poisoned")
+        .to_string()
 }
 
 /// The values of a recording for given leaves; the placeholders of forward mode (leaf -1) are NaN.
@@ -60,8 +67,11 @@ pub(crate) fn lowered_values(recorder: &Recorder, leaves: &[Vec<f64>]) -> Vec<Ve
     let mut to = List::default();
     let mut place: Vec<Value> = Vec::new();
     for v in from.values() {
-        let args: Vec<Value> =
-            from.args(v).iter().map(|a| place[retrograde_storage::Id::index(*a)]).collect();
+        let args: Vec<Value> = from
+            .args(v)
+            .iter()
+            .map(|a| place[retrograde_storage::Id::index(*a)])
+            .collect();
         let (op, attr, shape, dtype) = (from.op(v), from.attr(v), from.shape(v), from.dtype(v));
         let new = match op {
             Op::Slice => to.slice(args[0], *from.slice_spec(v), shape),
@@ -74,7 +84,10 @@ pub(crate) fn lowered_values(recorder: &Recorder, leaves: &[Vec<f64>]) -> Vec<Ve
         place.push(new);
     }
     let values = list_values(&to, &state.uniforms, leaves);
-    place.iter().map(|v| values[retrograde_storage::Id::index(*v)].clone()).collect()
+    place
+        .iter()
+        .map(|v| values[retrograde_storage::Id::index(*v)].clone())
+        .collect()
 }
 
 /// Numbers for tests: splitmix64, so that failures repeat.

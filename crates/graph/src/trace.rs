@@ -47,6 +47,20 @@ pub struct CacheStats {
     pub held: usize,
 }
 
+/// A compiled program of a tape, to look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProgramSummary {
+    /// Instructions after optimisation.
+    pub instructions: usize,
+    /// Fused groups.
+    pub groups: usize,
+    /// Bytes of the planned arena: the peak of everything that is neither leaf nor result.
+    pub arena_bytes: usize,
+    /// The program as text.
+    pub listing: String,
+}
+
 /// Programs held at most; the one used longest ago goes first.
 const HELD: usize = 64;
 
@@ -71,7 +85,21 @@ pub(crate) struct Query<'a> {
 
 impl Cache {
     pub(crate) fn stats(&self) -> CacheStats {
-        CacheStats { held: self.traces.len(), ..self.stats }
+        CacheStats {
+            held: self.traces.len(),
+            ..self.stats
+        }
+    }
+
+    /// The program used last.
+    pub(crate) fn last(&self) -> Option<ProgramSummary> {
+        let plan = &self.traces.iter().max_by_key(|t| t.used)?.plan;
+        Some(ProgramSummary {
+            instructions: plan.list.len(),
+            groups: plan.groups.len(),
+            arena_bytes: plan.arena * retrograde_storage::PACKET_BYTES,
+            listing: crate::print::plan(plan),
+        })
     }
 
     /// The trace for a query, if it was compiled before.
@@ -94,7 +122,13 @@ impl Cache {
     }
 
     /// Keeps a compiled trace; returns its number.
-    pub(crate) fn keep(&mut self, q: &Query<'_>, plan: Plan, outputs: Vec<Value>, extra: Vec<(Value, crate::tape::LeafKind)>) -> Result<usize> {
+    pub(crate) fn keep(
+        &mut self,
+        q: &Query<'_>,
+        plan: Plan,
+        outputs: Vec<Value>,
+        extra: Vec<(Value, crate::tape::LeafKind)>,
+    ) -> Result<usize> {
         self.stats.misses += 1;
         let memory = Memory::new(&plan)?;
         let trace = Trace {
@@ -114,7 +148,12 @@ impl Cache {
             self.traces.push(trace);
             return Ok(self.traces.len() - 1);
         }
-        let oldest = self.traces.iter().enumerate().min_by_key(|(_, t)| t.used).map_or(0, |(i, _)| i);
+        let oldest = self
+            .traces
+            .iter()
+            .enumerate()
+            .min_by_key(|(_, t)| t.used)
+            .map_or(0, |(i, _)| i);
         self.traces[oldest] = trace;
         Ok(oldest)
     }

@@ -1,1 +1,53 @@
-//! See the package description.
+//! Training on [Retrograde](retrograde): initial values, layers, optimisers, schedules, batches, and files of weights.
+//!
+//! Everything here is written on the facade's public API: a layer is a few [`Param`]s and a function, an optimiser
+//! records one parameter's update and the engine fuses it with the gradients it comes from.
+//!
+//! ```
+//! use retrograde_nn::prelude::*;
+//! # fn main() -> Result<()> {
+//! let mut params = Params::new();
+//! let w = params.insert("w", he_normal([2, 1], 7));
+//! let b = params.insert("b", zeros([1]));
+//! let (x, y) = (Array::from([[0.0_f32, 0.0], [0.0, 1.0], [1.0, 0.0]]), Array::from([[1.0_f32], [3.0], [0.0]]));
+//! let mut adam = Adam::new(0.1);
+//! let mut tape = Tape::new();
+//! let mut loss = f32::INFINITY;
+//! for _ in 0..500 {
+//!     let step = tape.train(&mut params);
+//!     let fit = step.input(&x).matmul(step.param(w)) + step.param(b);
+//!     loss = adam.minimise(fit.mse(step.input(&y)))?;   // forward, reverse and update: one program, one replay
+//! }
+//! assert!(loss < 1e-4);
+//! # Ok(()) }
+//! ```
+
+pub mod clip;
+pub mod idx;
+pub mod init;
+mod layers;
+mod loader;
+mod metrics;
+pub mod optim;
+mod random;
+mod schedule;
+mod weights;
+
+pub use layers::{Activation, Layer, LayerNorm, Linear, Sequential};
+pub use loader::{Epoch, Loader};
+pub use metrics::accuracy;
+pub use optim::{Adam, AdamW, Optimiser, Sgd};
+pub use retrograde::{Gradients, Param, Params};
+pub use schedule::Schedule;
+pub use weights::{load, save};
+
+/// What most training programs import: the facade's prelude and this crate's names.
+pub mod prelude {
+    pub use crate::clip::{clip_norm, clip_value};
+    pub use crate::idx::{read_images, read_labels};
+    pub use crate::init::{he_normal, he_uniform, normal, uniform, xavier_normal, xavier_uniform, zeros};
+    pub use crate::{
+        Activation, Adam, AdamW, Layer, LayerNorm, Linear, Loader, Optimiser, Schedule, Sequential, Sgd, accuracy, load, save,
+    };
+    pub use retrograde::prelude::*;
+}

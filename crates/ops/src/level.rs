@@ -8,7 +8,7 @@ use std::fmt;
 pub enum Level {
     /// 128-bit vectors that every machine of the architecture has: SSE2 on x86-64. No fused multiply-add.
     Baseline,
-    /// AArch64's 128-bit vectors with fused multiply-add.
+    /// `AArch64`'s 128-bit vectors with fused multiply-add.
     Neon,
     /// 256-bit vectors with fused multiply-add (x86-64-v3).
     Avx2,

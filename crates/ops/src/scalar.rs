@@ -188,7 +188,12 @@ fn integer(what: Binary, a: i64, b: i64) -> i64 {
         Binary::Ne | Binary::Xor => i64::from(a != b),
         Binary::And => a & b,
         Binary::Or => a | b,
-        Binary::Div | Binary::Rem | Binary::Pow | Binary::Copysign | Binary::MulStrong | Binary::DivStrong => 0,
+        Binary::Div
+        | Binary::Rem
+        | Binary::Pow
+        | Binary::Copysign
+        | Binary::MulStrong
+        | Binary::DivStrong => 0,
     }
 }
 
@@ -209,7 +214,13 @@ fn float_ternary<S: Simd, V: Narrow<S>>(simd: S, what: Ternary, [a, b, c]: [u64;
     match what {
         Ternary::Fma => x.mul_add(y, z).bits(),
         Ternary::Clamp => math::min(simd, math::max(simd, x, y), z).bits(),
-        Ternary::Select => if a != 0 { b } else { c },
+        Ternary::Select => {
+            if a != 0 {
+                b
+            } else {
+                c
+            }
+        }
     }
 }
 
@@ -217,7 +228,13 @@ fn float_ternary<S: Simd, V: Narrow<S>>(simd: S, what: Ternary, [a, b, c]: [u64;
 fn ternary<S: Simd>(simd: S, dtype: DType, what: Ternary, regs: [u64; 3]) -> u64 {
     let [a, b, c] = regs;
     match (what, dtype) {
-        (Ternary::Select, _) => if a != 0 { b } else { c },
+        (Ternary::Select, _) => {
+            if a != 0 {
+                b
+            } else {
+                c
+            }
+        }
         (_, DType::F32) => float_ternary::<S, f32x4<S>>(simd, what, regs),
         (_, DType::F64) => float_ternary::<S, f64x2<S>>(simd, what, regs),
         (Ternary::Clamp, DType::U32) => a.max(b).min(c),

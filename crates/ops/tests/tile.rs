@@ -120,12 +120,11 @@ impl Generator {
         } else {
             None
         };
-        let slot = match dead {
-            Some(index) => self.live.swap_remove(index).slot,
-            None => {
-                self.group.slots.push(class);
-                self.group.slots.len() as u16 - 1
-            }
+        let slot = if let Some(index) = dead {
+            self.live.swap_remove(index).slot
+        } else {
+            self.group.slots.push(class);
+            self.group.slots.len() as u16 - 1
         };
         self.live.push(Live { slot, elem, class });
         slot

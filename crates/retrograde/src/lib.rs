@@ -2,12 +2,14 @@
 #![doc = include_str!("../../../README.md")]
 
 pub use retrograde_graph::*;
-pub use retrograde_storage::{AnyArray, Array, ArrayError, ArrayRef, Create, DType, Element, IntoShape, Real, Shape};
+pub use retrograde_storage::{
+    AnyArray, Array, ArrayError, ArrayRef, Create, DType, Element, IntoShape, Real, Shape,
+};
 
 /// What most programs import.
 pub mod prelude {
     pub use crate::{
-        Array, ArrayRef, Axes, Create, Element, Error, ErrorKind, Float, Gradients, Operand, Param, Params, Program, Rec,
-        Reduction, Result, Rng, Tape, Var, Workspace, keep,
+        Array, ArrayRef, Axes, Create, Element, Error, ErrorKind, Float, Gradients, Operand, Param,
+        Params, Program, Rec, Reduction, Result, Rng, Tape, Var, Workspace, keep,
     };
 }

@@ -24,7 +24,7 @@ fn define_by_run() -> Result<()> {
         let a = tape.variable(Array::scalar(start));
         let mut b = a * 2.0;
         while b.norm().item()? < 1000.0 {
-            b = b * 2.0;
+            b *= 2.0;
         }
         let d = if b.sum().item()? > 0.0 { b } else { 100.0 * b };
         d.backward()?;
@@ -36,12 +36,14 @@ fn define_by_run() -> Result<()> {
 #[test]
 fn program_gradients() -> Result<()> {
     let x = Array::<f64>::linspace(-2.0, 2.0, 1000);
-    let p = Program::record(&[x.clone()], |_, [x]| ((x * x + 0.5).tanh() * x.sigmoid() + (-(x * x)).exp()).sum())?;
+    let p = Program::record(&[x.clone()], |_, [x]| {
+        ((x * x + 0.5).tanh() * x.sigmoid() + (-(x * x)).exp()).sum()
+    })?;
     let g = p.value_and_grad()?;
     println!("{g}");
     assert_eq!(g.groups(), 1);
     let mut ws = g.workspace()?;
-    let out = g.run(&mut ws, &[&x])?;
+    let out = g.run(&mut ws, [&x])?;
     let f = |x: f64| (x * x + 0.5).tanh() / (1.0 + (-x).exp()) + (-x * x).exp();
     for (i, &x) in x.as_slice().iter().enumerate() {
         let n = (f(x + 1e-6) - f(x - 1e-6)) / 2e-6;
@@ -67,7 +69,10 @@ fn cross_entropy_gradient() -> Result<()> {
     moved.as_mut_slice()[3] += h;
     let t2 = Tape::new();
     let (x2, w2) = (t2.constant(x.value()?), t2.constant(moved));
-    let after = x2.matmul(w2).cross_entropy(t2.constant(labels.value()?)).item()?;
+    let after = x2
+        .matmul(w2)
+        .cross_entropy(t2.constant(labels.value()?))
+        .item()?;
     assert!(((after - before) / h - g.as_slice()[3]).abs() < 1e-5);
     Ok(())
 }

@@ -84,7 +84,13 @@ impl Emitter<'_> {
     }
 
     /// What identifies an operand: in-group values by themselves, memory by where and how.
-    fn locate(&self, operand: Value, dims: &[usize], vary: usize, member: &dyn Fn(Value) -> bool) -> (Value, [isize; 3], isize) {
+    fn locate(
+        &self,
+        operand: Value,
+        dims: &[usize],
+        vary: usize,
+        member: &dyn Fn(Value) -> bool,
+    ) -> (Value, [isize; 3], isize) {
         let base = self.places.base(operand);
         if member(base) {
             return (base, [0; 3], 0);
@@ -93,13 +99,23 @@ impl Emitter<'_> {
             return (base, [0; 3], self.places.view(operand).offset);
         }
         let view = self.places.view(operand);
-        let by_axis = operand_strides(view, dims, self.group.axes.len(), vary).expect("fits checked the operand");
+        let by_axis = operand_strides(view, dims, self.group.axes.len(), vary)
+            .expect("fits checked the operand");
         (base, self.group.strides(&by_axis), view.offset)
     }
 
     /// The slot of an operand, loaded now if it is not in one, and one use less to come.
-    fn operand(&mut self, key: (Value, [isize; 3], isize), operand: Value, v: Value, uses: u32) -> u16 {
-        let slot = *self.slots.get(&key).unwrap_or(&Slot { number: u16::MAX, uses: 0 });
+    fn operand(
+        &mut self,
+        key: (Value, [isize; 3], isize),
+        operand: Value,
+        v: Value,
+        uses: u32,
+    ) -> u16 {
+        let slot = *self.slots.get(&key).unwrap_or(&Slot {
+            number: u16::MAX,
+            uses: 0,
+        });
         if slot.number != u16::MAX {
             return slot.number;
         }
@@ -116,12 +132,27 @@ impl Emitter<'_> {
         };
         let number = self.take(class);
         if self.list.op(base) == Op::Const {
-            self.out.group.constants.push(literal_bits(self.list, base, false));
+            self.out
+                .group
+                .constants
+                .push(literal_bits(self.list, base, false));
             let imm = self.out.group.constants.len() as u32 - 1;
-            self.push(MicroOp { imm, ..MicroOp::new(Code::Const(elem(dtype)), number) }, v);
+            self.push(
+                MicroOp {
+                    imm,
+                    ..MicroOp::new(Code::Const(elem(dtype)), number)
+                },
+                v,
+            );
         } else {
             let imm = self.view(base, offset, dtype, strides);
-            self.push(MicroOp { imm, ..MicroOp::new(Code::Load, number) }, v);
+            self.push(
+                MicroOp {
+                    imm,
+                    ..MicroOp::new(Code::Load, number)
+                },
+                v,
+            );
         }
         self.slots.insert(key, Slot { number, uses });
         number
@@ -133,7 +164,13 @@ impl Emitter<'_> {
             return slot;
         }
         let wide = self.take(Class::Full);
-        self.push(MicroOp { a: slot, ..MicroOp::new(Code::Copy, wide) }, v);
+        self.push(
+            MicroOp {
+                a: slot,
+                ..MicroOp::new(Code::Copy, wide)
+            },
+            v,
+        );
         self.free[Class::Full as usize].push(wide);
         wide
     }
@@ -165,25 +202,50 @@ pub(crate) fn group(list: &List, places: &Places, group: &Group, stored: &[bool]
         constants: Vec::new(),
         reductions: Vec::new(),
     };
-    let out = GroupStep { group: empty, bases: Vec::new(), results: Vec::new(), values: Vec::new() };
-    let mut emit = Emitter { list, places, group, out, slots: HashMap::new(), free: [Vec::new(), Vec::new(), Vec::new()] };
+    let out = GroupStep {
+        group: empty,
+        bases: Vec::new(),
+        results: Vec::new(),
+        values: Vec::new(),
+    };
+    let mut emit = Emitter {
+        list,
+        places,
+        group,
+        out,
+        slots: HashMap::new(),
+        free: [Vec::new(), Vec::new(), Vec::new()],
+    };
 
     // The shape an instruction iterates over, and how many leading axes it varies along.
     let reach = |v: Value| {
-        let over = if let Op::Reduce(_) = list.op(v) { list.arg(v, 0) } else { v };
-        (list.dims(over), group.vary(list.dims(over)).expect("members fit"))
+        let over = if let Op::Reduce(_) = list.op(v) {
+            list.arg(v, 0)
+        } else {
+            v
+        };
+        (
+            list.dims(over),
+            group.vary(list.dims(over)).expect("members fit"),
+        )
     };
     let mut uses: HashMap<(Value, [isize; 3], isize), u32> = HashMap::new();
     for &v in &group.members {
         let (dims, vary) = reach(v);
         for &operand in list.args(v) {
-            *uses.entry(emit.locate(operand, dims, vary, &member)).or_default() += 1;
+            *uses
+                .entry(emit.locate(operand, dims, vary, &member))
+                .or_default() += 1;
         }
     }
 
     for &v in &group.members {
         let (dims, vary) = reach(v);
-        let keys: Vec<_> = list.args(v).iter().map(|&o| emit.locate(o, dims, vary, &member)).collect();
+        let keys: Vec<_> = list
+            .args(v)
+            .iter()
+            .map(|&o| emit.locate(o, dims, vary, &member))
+            .collect();
         let mut slots = [0; 3];
         for (i, key) in keys.iter().enumerate() {
             slots[i] = emit.operand(*key, list.arg(v, i), v, uses[key]);
@@ -193,7 +255,9 @@ pub(crate) fn group(list: &List, places: &Places, group: &Group, stored: &[bool]
             a = emit.widen(a, v);
         }
         if ends_group(list, v, group) {
-            let Op::Reduce(kind) = list.op(v) else { unreachable!("only reductions end groups") };
+            let Op::Reduce(kind) = list.op(v) else {
+                unreachable!("only reductions end groups")
+            };
             let (from, to) = reduced_axes(dims, list.attr(v).as_axes());
             let over = match (from, to == axes) {
                 (0, true) => Over::All,
@@ -202,9 +266,21 @@ pub(crate) fn group(list: &List, places: &Places, group: &Group, stored: &[bool]
             };
             let class = Class::Full;
             let imm = emit.out.group.reductions.len() as u32;
-            emit.out.group.reductions.push(Reduction { over, kind, elem: elem(list.dtype(v)), class });
+            emit.out.group.reductions.push(Reduction {
+                over,
+                kind,
+                elem: elem(list.dtype(v)),
+                class,
+            });
             emit.out.results.push(v);
-            emit.push(MicroOp { a, imm, ..MicroOp::new(Code::Reduce, 0) }, v);
+            emit.push(
+                MicroOp {
+                    a,
+                    imm,
+                    ..MicroOp::new(Code::Reduce, 0)
+                },
+                v,
+            );
             keys.iter().for_each(|&k| emit.release(k));
             continue;
         }
@@ -223,27 +299,64 @@ pub(crate) fn group(list: &List, places: &Places, group: &Group, stored: &[bool]
         let class = if matches!(list.op(v), Op::Reduce(_)) {
             Class::Column
         } else {
-            (0..keys.len()).map(|i| emit.out.group.slots[slots[i] as usize]).max().unwrap_or(Class::Scalar)
+            (0..keys.len())
+                .map(|i| emit.out.group.slots[slots[i] as usize])
+                .max()
+                .unwrap_or(Class::Scalar)
         };
         let key = (v, [0; 3], 0);
         let left = uses.get(&key).copied().unwrap_or(0) + 1;
         keys.iter().for_each(|&k| emit.release(k));
         let dst = emit.take(class);
-        emit.slots.insert(key, Slot { number: dst, uses: left });
-        emit.push(MicroOp { code, dst, a, b, c, imm }, v);
+        emit.slots.insert(
+            key,
+            Slot {
+                number: dst,
+                uses: left,
+            },
+        );
+        emit.push(
+            MicroOp {
+                code,
+                dst,
+                a,
+                b,
+                c,
+                imm,
+            },
+            v,
+        );
         if stored[v.index()] {
-            let full = if group.vary(list.dims(v)) == Some(axes) { Class::Full } else { Class::Column };
-            let strides = group.strides(&group.dense(group.vary(list.dims(v)).expect("members fit")));
+            let full = if group.vary(list.dims(v)) == Some(axes) {
+                Class::Full
+            } else {
+                Class::Column
+            };
+            let strides =
+                group.strides(&group.dense(group.vary(list.dims(v)).expect("members fit")));
             let source = if class < full {
                 let wide = emit.take(full);
-                emit.push(MicroOp { a: dst, ..MicroOp::new(Code::Copy, wide) }, v);
+                emit.push(
+                    MicroOp {
+                        a: dst,
+                        ..MicroOp::new(Code::Copy, wide)
+                    },
+                    v,
+                );
                 emit.free[full as usize].push(wide);
                 wide
             } else {
                 dst
             };
             let imm = emit.view(v, 0, list.dtype(v), strides);
-            emit.push(MicroOp { a: source, imm, ..MicroOp::new(Code::Store, 0) }, v);
+            emit.push(
+                MicroOp {
+                    a: source,
+                    imm,
+                    ..MicroOp::new(Code::Store, 0)
+                },
+                v,
+            );
         }
         emit.release(key);
     }
@@ -253,22 +366,39 @@ pub(crate) fn group(list: &List, places: &Places, group: &Group, stored: &[bool]
 /// A group of its own for `0, 1, 2, ...`.
 pub(crate) fn iota(list: &List, v: Value) -> GroupStep {
     let dtype = list.dtype(v);
-    let width = if dtype.size() == 8 { Width::Eight } else { Width::Four };
+    let width = if dtype.size() == 8 {
+        Width::Eight
+    } else {
+        Width::Four
+    };
     let load = MicroOp::new(Code::Iota(tile::Axis::Inner, elem(dtype)), 0);
     let group = tile::Group {
         space: [1, 1, list.shape(v).len()],
         width,
         ops: vec![load, MicroOp::new(Code::Store, 0)],
         slots: vec![Class::Full],
-        views: vec![ViewSpec { dtype, strides: [0, 0, 1] }],
+        views: vec![ViewSpec {
+            dtype,
+            strides: [0, 0, 1],
+        }],
         constants: Vec::new(),
         reductions: Vec::new(),
     };
-    GroupStep { group, bases: vec![(v, 0)], results: Vec::new(), values: vec![v, v] }
+    GroupStep {
+        group,
+        bases: vec![(v, 0)],
+        results: Vec::new(),
+        values: vec![v, v],
+    }
 }
 
 /// Emits a run of scalar instructions over cells.
-pub(crate) fn scalars(list: &List, places: &Places, steps: &[Value], cell: &dyn Fn(Value) -> Place) -> Vec<ScalarOp> {
+pub(crate) fn scalars(
+    list: &List,
+    places: &Places,
+    steps: &[Value],
+    cell: &dyn Fn(Value) -> Place,
+) -> Vec<ScalarOp> {
     let at = |v: Value| match cell(places.base(v)) {
         Place::Cell(i) => i,
         other => unreachable!("{v} is a scalar, but lives in {other:?}"),
@@ -285,7 +415,14 @@ pub(crate) fn scalars(list: &List, places: &Places, steps: &[Value], cell: &dyn 
             Op::Cast => (ScalarCode::Cast(x, list.dtype(v)), 0),
             other => unreachable!("{other:?} is not a scalar instruction"),
         };
-        ScalarOp { code, dst: at(v), a: reg(0), b: reg(1), c: reg(2), imm }
+        ScalarOp {
+            code,
+            dst: at(v),
+            a: reg(0),
+            b: reg(1),
+            c: reg(2),
+            imm,
+        }
     });
     each.collect()
 }
@@ -307,7 +444,10 @@ pub(crate) fn verify(list: &List, places: &Places, steps: &Steps) {
         for &operand in list.args(v) {
             let from = steps.of[places.base(operand).index()];
             let same = from == step && !matches!(steps.steps[step as usize], Step::Kernel(_));
-            assert!(from < step || same, "{v} in step {step} reads {operand} of step {from}");
+            assert!(
+                from < step || same,
+                "{v} in step {step} reads {operand} of step {from}"
+            );
         }
     }
 }

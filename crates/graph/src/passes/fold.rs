@@ -23,8 +23,20 @@ fn evaluate(op: Binary, a: f64, b: f64, dtype: DType) -> Option<f64> {
                 Binary::Sub => $a - $b,
                 Binary::Mul => $a * $b,
                 Binary::Div => $a / $b,
-                Binary::MulStrong => if $a == 0.0 { $a } else { $a * $b },
-                Binary::DivStrong => if $a == 0.0 { $a } else { $a / $b },
+                Binary::MulStrong => {
+                    if $a == 0.0 {
+                        $a
+                    } else {
+                        $a * $b
+                    }
+                }
+                Binary::DivStrong => {
+                    if $a == 0.0 {
+                        $a
+                    } else {
+                        $a / $b
+                    }
+                }
                 _ => return None,
             }
         };
@@ -51,9 +63,17 @@ pub(crate) fn simplify(list: &mut List, v: Value) -> Option<Value> {
             match (op, a, b) {
                 // Strong or not: `1 d` is `d`, since 1 is not zero; `g 1` is `g`, since a strong zero keeps its sign.
                 (Binary::Mul | Binary::MulStrong, Some(1.0), _) => same(list, y),
-                (Binary::Mul | Binary::MulStrong | Binary::Div | Binary::DivStrong, _, Some(1.0)) => same(list, x),
-                (Binary::Mul | Binary::MulStrong, Some(-1.0), _) if list.shape(y) == shape => Some(list.unary(Unary::Neg, y)),
-                (Binary::Mul | Binary::Div, _, Some(-1.0)) if list.shape(x) == shape => Some(list.unary(Unary::Neg, x)),
+                (
+                    Binary::Mul | Binary::MulStrong | Binary::Div | Binary::DivStrong,
+                    _,
+                    Some(1.0),
+                ) => same(list, x),
+                (Binary::Mul | Binary::MulStrong, Some(-1.0), _) if list.shape(y) == shape => {
+                    Some(list.unary(Unary::Neg, y))
+                }
+                (Binary::Mul | Binary::Div, _, Some(-1.0)) if list.shape(x) == shape => {
+                    Some(list.unary(Unary::Neg, x))
+                }
                 // `x - 0.0` is `x`, -0.0 included.
                 (Binary::Sub, _, Some(zero)) if zero.to_bits() == 0 => same(list, x),
                 // `0.0 / y` and `0.0 y` under a strong zero.
@@ -79,7 +99,9 @@ pub(crate) fn simplify(list: &mut List, v: Value) -> Option<Value> {
             same(list, x).or_else(|| {
                 // A reshape of a reshape needs the first shape no more.
                 let inner = list.op(v) == Op::Reshape && list.op(x) == Op::Reshape;
-                inner.then(|| list.arg(x, 0)).map(|source| list.reshape(source, shape))
+                inner
+                    .then(|| list.arg(x, 0))
+                    .map(|source| list.reshape(source, shape))
             })
         }
         Op::Permute => {
@@ -96,7 +118,11 @@ pub(crate) fn simplify(list: &mut List, v: Value) -> Option<Value> {
             let both: Vec<usize> = outer.iter().map(|&a| inner[a]).collect();
             let source = list.arg(x, 0);
             let identity = both.iter().enumerate().all(|(i, &a)| i == a);
-            Some(if identity { source } else { list.permute(source, &both) })
+            Some(if identity {
+                source
+            } else {
+                list.permute(source, &both)
+            })
         }
         Op::Detach => Some(list.arg(v, 0)),
         _ => None,

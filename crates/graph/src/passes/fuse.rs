@@ -134,8 +134,15 @@ impl Group {
 
     /// How many leading axes a member of these extents varies along: all, or the column prefix.
     pub(crate) fn vary(&self, dims: &[usize]) -> Option<usize> {
-        let is_prefix = |n: usize| wide(dims).map(|(_, d)| d).eq(self.axes[..n].iter().copied());
-        [Some(self.axes.len()), self.column].into_iter().flatten().find(|&n| is_prefix(n))
+        let is_prefix = |n: usize| {
+            wide(dims)
+                .map(|(_, d)| d)
+                .eq(self.axes[..n].iter().copied())
+        };
+        [Some(self.axes.len()), self.column]
+            .into_iter()
+            .flatten()
+            .find(|&n| is_prefix(n))
     }
 
     /// Boundaries that these strides cannot be merged across.
@@ -157,7 +164,11 @@ fn inside(from: usize, to: usize) -> u8 {
 
 /// The boundary before `axis`, if there is one inside `0..end`.
 fn before(axis: usize, end: usize) -> u8 {
-    if axis == 0 || axis >= end { 0 } else { 1 << (axis - 1) }
+    if axis == 0 || axis >= end {
+        0
+    } else {
+        1 << (axis - 1)
+    }
 }
 
 pub(crate) struct Fuser<'a> {
@@ -173,7 +184,12 @@ pub(crate) struct Fuser<'a> {
 }
 
 /// Strides by axis of an operand, given how the dims of its user map to axes.
-pub(crate) fn operand_strides(view: &View, user_dims: &[usize], axes: usize, vary: usize) -> Option<Vec<isize>> {
+pub(crate) fn operand_strides(
+    view: &View,
+    user_dims: &[usize],
+    axes: usize,
+    vary: usize,
+) -> Option<Vec<isize>> {
     let mut strides = vec![0; axes];
     let lead = user_dims.len() - view.shape.rank();
     let mut axis = 0;
@@ -196,7 +212,9 @@ impl Fuser<'_> {
     /// Whether an operand computed in the group is seen by its user at the same place of the iteration space.
     fn aligned(&self, group: &Group, operand: Value, by_axis: &[isize]) -> bool {
         let base = self.places.base(operand);
-        let Some(vary) = group.vary(self.list.dims(base)) else { return false };
+        let Some(vary) = group.vary(self.list.dims(base)) else {
+            return false;
+        };
         self.places.view(operand).offset == 0 && by_axis == group.dense(vary)
     }
 
@@ -242,10 +260,10 @@ impl Fuser<'_> {
             return None;
         }
         for &operand in list.args(v) {
-            if let Some(width) = lane(list.dtype(operand)) {
-                if group.width.is_some_and(|w| w != width) {
-                    return None;
-                }
+            if let Some(width) = lane(list.dtype(operand))
+                && group.width.is_some_and(|w| w != width)
+            {
+                return None;
             }
             if is_scalar(list, operand) {
                 continue;
@@ -260,20 +278,24 @@ impl Fuser<'_> {
                 cuts |= group.cuts_of(&by_axis);
             }
         }
-        if let Some(width) = lane(list.dtype(v)) {
-            if group.width.is_some_and(|w| w != width) {
-                return None;
-            }
+        if let Some(width) = lane(list.dtype(v))
+            && group.width.is_some_and(|w| w != width)
+        {
+            return None;
         }
         group.accepts(cuts, solid).then_some((cuts, solid, column))
     }
 
     fn join(&mut self, step: StepId, v: Value, (cuts, solid, column): (u8, u8, Option<usize>)) {
         let list = self.list;
-        let Step::Group(group) = &mut self.steps[step as usize] else { unreachable!("only groups are joined") };
+        let Step::Group(group) = &mut self.steps[step as usize] else {
+            unreachable!("only groups are joined")
+        };
         (group.cuts, group.solid, group.column) = (cuts, solid, column);
         let operands = list.args(v).iter().copied().chain([v]);
-        group.width = group.width.or_else(|| operands.filter_map(|o| lane(list.dtype(o))).next());
+        group.width = group
+            .width
+            .or_else(|| operands.filter_map(|o| lane(list.dtype(o))).next());
         group.members.push(v);
         self.of[v.index()] = step;
     }
@@ -281,26 +303,35 @@ impl Fuser<'_> {
     fn place(&mut self, v: Value, earliest: StepId) {
         let list = self.list;
         let fusible = list.op(v).is_elementwise() || matches!(list.op(v), Op::Reduce(_));
-        let full = if let Op::Reduce(_) = list.op(v) { list.arg(v, 0) } else { v };
+        let full = if let Op::Reduce(_) = list.op(v) {
+            list.arg(v, 0)
+        } else {
+            v
+        };
         if is_scalar(list, v) && list.op(v).is_elementwise() {
             let start = earliest.max(1);
-            let found = (start..self.steps.len() as StepId).find(|&s| matches!(self.steps[s as usize], Step::Scalars(_)));
+            let found = (start..self.steps.len() as StepId)
+                .find(|&s| matches!(self.steps[s as usize], Step::Scalars(_)));
             let step = found.unwrap_or_else(|| self.push(Step::Scalars(Vec::new())));
-            let Step::Scalars(values) = &mut self.steps[step as usize] else { unreachable!("just found") };
+            let Step::Scalars(values) = &mut self.steps[step as usize] else {
+                unreachable!("just found")
+            };
             values.push(v);
             self.of[v.index()] = step;
         } else if fusible && !is_scalar(list, full) && !width_changes(list, v) {
             if self.fuse {
                 for step in earliest.max(1)..self.steps.len() as StepId {
-                    if let Step::Group(group) = &self.steps[step as usize] {
-                        if let Some(found) = self.fits(step, group, v) {
-                            return self.join(step, v, found);
-                        }
+                    if let Step::Group(group) = &self.steps[step as usize]
+                        && let Some(found) = self.fits(step, group, v)
+                    {
+                        return self.join(step, v, found);
                     }
                 }
             }
             let step = self.push(Step::Group(Group::open(list, full)));
-            let Step::Group(group) = &self.steps[step as usize] else { unreachable!("just pushed") };
+            let Step::Group(group) = &self.steps[step as usize] else {
+                unreachable!("just pushed")
+            };
             match self.fits(step, group, v) {
                 Some(found) => self.join(step, v, found),
                 None => unreachable!("legalise made every instruction fit a group of its own"),
@@ -349,21 +380,38 @@ pub(crate) fn ends_group(list: &List, v: Value, group: &Group) -> bool {
 
 /// Whether `v` converts between lanes of different size, which no group can hold.
 fn width_changes(list: &List, v: Value) -> bool {
-    let widths: Vec<_> = list.args(v).iter().chain([&v]).filter_map(|&o| lane(list.dtype(o))).collect();
+    let widths: Vec<_> = list
+        .args(v)
+        .iter()
+        .chain([&v])
+        .filter_map(|&o| lane(list.dtype(o)))
+        .collect();
     widths.windows(2).any(|w| w[0] != w[1])
 }
 
 /// Whether `v` would fit a group of its own. If not, its operands have more than three axes that strides keep apart, and
 /// must be copied into dense memory first.
 pub(crate) fn fits_alone(list: &List, places: &Places, v: Value) -> bool {
-    let full = if let Op::Reduce(_) = list.op(v) { list.arg(v, 0) } else { v };
+    let full = if let Op::Reduce(_) = list.op(v) {
+        list.arg(v, 0)
+    } else {
+        v
+    };
     let fusible = list.op(v).is_elementwise() || matches!(list.op(v), Op::Reduce(_));
     if !fusible || is_scalar(list, full) || width_changes(list, v) {
         return true;
     }
     // No step is READY + 1 yet, so every operand counts as memory.
     let none = Vec::new();
-    let alone = Fuser { list, places, fuse: false, steps: none, of: vec![READY; list.len()], overwrite_in: Vec::new(), overwrite_by: Vec::new() };
+    let alone = Fuser {
+        list,
+        places,
+        fuse: false,
+        steps: none,
+        of: vec![READY; list.len()],
+        overwrite_in: Vec::new(),
+        overwrite_by: Vec::new(),
+    };
     alone.fits(READY + 1, &Group::open(list, full), v).is_some()
 }
 
@@ -371,10 +419,16 @@ pub(crate) fn fits_alone(list: &List, places: &Places, v: Value) -> bool {
 pub(crate) fn assign(built: &Rebuilt, places: &Places, fuse: bool) -> Steps {
     let list = &built.list;
     let mut needed = vec![false; list.len()];
-    built.outputs.iter().chain(built.updates.iter().map(|(_, v)| v)).for_each(|v| needed[v.index()] = true);
+    built
+        .outputs
+        .iter()
+        .chain(built.updates.iter().map(|(_, v)| v))
+        .for_each(|v| needed[v.index()] = true);
     for row in (0..list.len()).rev() {
         if needed[row] {
-            list.args(Value::from_index(row)).iter().for_each(|a| needed[a.index()] = true);
+            list.args(Value::from_index(row))
+                .iter()
+                .for_each(|a| needed[a.index()] = true);
         }
     }
     let mut fuser = Fuser {
@@ -388,7 +442,10 @@ pub(crate) fn assign(built: &Rebuilt, places: &Places, fuse: bool) -> Steps {
         overwrite_by: vec![READY; list.len()],
     };
     for v in list.values() {
-        if !needed[v.index()] || matches!(list.op(v), Op::Input | Op::Const | Op::Uniform) || !places.is_base(v) {
+        if !needed[v.index()]
+            || matches!(list.op(v), Op::Input | Op::Const | Op::Uniform)
+            || !places.is_base(v)
+        {
             continue;
         }
         // After the steps of all operands: the same step only where it is a group that hands them over in slots, or
@@ -403,7 +460,11 @@ pub(crate) fn assign(built: &Rebuilt, places: &Places, fuse: bool) -> Steps {
                     Step::Scalars(_) => is_scalar(list, v) && list.op(v).is_elementwise(),
                     Step::Kernel(_) => false,
                 };
-            earliest = earliest.max(if step == READY || shares { step } else { step + 1 });
+            earliest = earliest.max(if step == READY || shares {
+                step
+            } else {
+                step + 1
+            });
         }
         // Memory that receives an update must have been read by everybody who wants the old content.
         for &(input, value) in &built.updates {
@@ -428,10 +489,16 @@ pub(crate) fn assign(built: &Rebuilt, places: &Places, fuse: bool) -> Steps {
     let direct = built.updates.iter().map(|&(input, v)| {
         let step = fuser.of[v.index()];
         let limit = match &fuser.steps[step as usize] {
-            Step::Group(group) if group.members.contains(&v) && !ends_group(list, v, group) => fuser.overwrite_in[input.index()],
+            Step::Group(group) if group.members.contains(&v) && !ends_group(list, v, group) => {
+                fuser.overwrite_in[input.index()]
+            }
             _ => fuser.overwrite_by[input.index()],
         };
         step != READY && places.is_base(v) && step >= limit
     });
-    Steps { direct: direct.collect(), steps: fuser.steps, of: fuser.of }
+    Steps {
+        direct: direct.collect(),
+        steps: fuser.steps,
+        of: fuser.of,
+    }
 }

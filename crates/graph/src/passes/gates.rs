@@ -30,11 +30,23 @@ pub(crate) fn downgrade(list: &mut List) {
             },
             Op::Unary(Unary::Relu) => true,
             Op::Unary(Unary::Neg | Unary::Abs | Unary::Sign | Unary::Square | Unary::Sqrt) => at(0),
-            Op::Reduce(_) | Op::Reshape | Op::Permute | Op::Slice | Op::Expand | Op::Copy | Op::Gather => at(0),
+            Op::Reduce(_)
+            | Op::Reshape
+            | Op::Permute
+            | Op::Slice
+            | Op::Expand
+            | Op::Copy
+            | Op::Gather => at(0),
             Op::MatMul => at(0) || at(1),
             Op::Recurrence => at(1),
             Op::Concat => list.args(v).iter().any(|a| zeros[a.index()]),
-            Op::Unary(_) | Op::Ternary(_) | Op::PowI | Op::Input | Op::Uniform | Op::Iota | Op::Random(_) => false,
+            Op::Unary(_)
+            | Op::Ternary(_)
+            | Op::PowI
+            | Op::Input
+            | Op::Uniform
+            | Op::Iota
+            | Op::Random(_) => false,
             Op::LogSumExp | Op::Softmax | Op::LogSoftmax | Op::ArgMax | Op::ArgMin => false,
             Op::CumMax | Op::CumArgMax | Op::LogCumSumExp | Op::CheckIndex => false,
         };

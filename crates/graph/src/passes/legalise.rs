@@ -20,7 +20,11 @@ pub(crate) fn legalise(built: &Rebuilt, places: &Places) -> Option<Rebuilt> {
             return None;
         }
         // What the instruction iterates over: after the copies all operands are dense over it, so one axis is enough.
-        let shape = if let Op::Reduce(_) = old.op(v) { old.shape(old.arg(v, 0)) } else { old.shape(v) };
+        let shape = if let Op::Reduce(_) = old.op(v) {
+            old.shape(old.arg(v, 0))
+        } else {
+            old.shape(v)
+        };
         let dense: Vec<_> = args
             .iter()
             .map(|&a| {

@@ -6,7 +6,7 @@ use retrograde_storage::{Id, Packed, packets_for};
 use super::fuse::{READY, Step, StepId, Steps, ends_group, is_scalar};
 use super::places::Places;
 use super::rebuild::Rebuilt;
-use crate::list::{List, Value};
+use crate::list::Value;
 use crate::op::Op;
 
 /// Where a value's elements stand while a program runs.
@@ -69,7 +69,13 @@ struct Arena {
 impl Arena {
     fn take(&mut self, len: usize) -> usize {
         // Best fit: the smallest hole that is large enough, the lowest of equals.
-        let hole = self.free.iter().enumerate().filter(|(_, h)| h.1 >= len).min_by_key(|(_, h)| (h.1, h.0)).map(|(i, _)| i);
+        let hole = self
+            .free
+            .iter()
+            .enumerate()
+            .filter(|(_, h)| h.1 >= len)
+            .min_by_key(|(_, h)| (h.1, h.0))
+            .map(|(i, _)| i);
         if let (Some(i), true) = (hole, self.share) {
             let (start, size) = self.free[i];
             if size == len {
@@ -102,7 +108,11 @@ impl Arena {
 pub(crate) fn stored(built: &Rebuilt, places: &Places, steps: &Steps) -> Vec<bool> {
     let list = &built.list;
     let mut stored = vec![false; list.len()];
-    for v in built.outputs.iter().chain(built.updates.iter().map(|(_, v)| v)) {
+    for v in built
+        .outputs
+        .iter()
+        .chain(built.updates.iter().map(|(_, v)| v))
+    {
         stored[places.base(*v).index()] = true;
     }
     for v in list.values() {
@@ -120,7 +130,9 @@ pub(crate) fn stored(built: &Rebuilt, places: &Places, steps: &Steps) -> Vec<boo
             }
             Step::Scalars(_) | Step::Kernel(_) => {
                 stored[v.index()] = true;
-                list.args(v).iter().for_each(|&a| stored[places.base(a).index()] = true);
+                list.args(v)
+                    .iter()
+                    .for_each(|&a| stored[places.base(a).index()] = true);
             }
         }
     }
@@ -128,7 +140,13 @@ pub(crate) fn stored(built: &Rebuilt, places: &Places, steps: &Steps) -> Vec<boo
 }
 
 /// Runs the pass. `share` off gives every buffer its own memory, for comparison in tests.
-pub(crate) fn plan(built: &Rebuilt, places: &Places, steps: &Steps, requests: Requests<'_>, share: bool) -> Memory {
+pub(crate) fn plan(
+    built: &Rebuilt,
+    places: &Places,
+    steps: &Steps,
+    requests: Requests<'_>,
+    share: bool,
+) -> Memory {
     let list = &built.list;
     let stored = stored(built, places, steps);
     let mut place = vec![Place::Nowhere; list.len()];
@@ -147,7 +165,10 @@ pub(crate) fn plan(built: &Rebuilt, places: &Places, steps: &Steps, requests: Re
         }
     }
     let own = |place: &[Place], v: Value| {
-        places.is_base(v) && place[v.index()] == Place::Nowhere && steps.of[v.index()] != READY && !is_scalar(list, v)
+        places.is_base(v)
+            && place[v.index()] == Place::Nowhere
+            && steps.of[v.index()] != READY
+            && !is_scalar(list, v)
     };
     for (k, &(input, v)) in built.updates.iter().enumerate() {
         if steps.direct[k] && own(&place, v) && !is_scalar(list, input) {
@@ -174,15 +195,24 @@ pub(crate) fn plan(built: &Rebuilt, places: &Places, steps: &Steps, requests: Re
             dies[base] = dies[base].max(step);
         }
     }
-    for v in copied.iter().map(|c| c.0).chain(late.iter().map(|&k| built.updates[k].1)) {
+    for v in copied
+        .iter()
+        .map(|c| c.0)
+        .chain(late.iter().map(|&k| built.updates[k].1))
+    {
         dies[places.base(v).index()] = end;
     }
 
     let mut births: Vec<Vec<(Packed<Value>, usize, StepId)>> = vec![Vec::new(); end as usize];
     for v in list.values() {
         let step = steps.of[v.index()];
-        if step != READY && stored[v.index()] && place[v.index()] == Place::Nowhere && places.is_base(v) {
-            let len = packets_for(list.shape(v).len(), list.dtype(v).size()).expect("shapes fit memory");
+        if step != READY
+            && stored[v.index()]
+            && place[v.index()] == Place::Nowhere
+            && places.is_base(v)
+        {
+            let len =
+                packets_for(list.shape(v).len(), list.dtype(v).size()).expect("shapes fit memory");
             births[step as usize].push((Packed::some(v), len, dies[v.index()].max(step)));
         }
     }
@@ -190,7 +220,11 @@ pub(crate) fn plan(built: &Rebuilt, places: &Places, steps: &Steps, requests: Re
         births[step as usize].push((Packed::NONE, len, step));
     }
 
-    let mut arena = Arena { free: Vec::new(), end: 0, share };
+    let mut arena = Arena {
+        free: Vec::new(),
+        end: 0,
+        share,
+    };
     let mut deaths: Vec<Vec<(usize, usize)>> = vec![Vec::new(); end as usize + 1];
     let (mut spans, mut extra) = (Vec::new(), Vec::new());
     for step in 0..end {
@@ -201,11 +235,27 @@ pub(crate) fn plan(built: &Rebuilt, places: &Places, steps: &Steps, requests: Re
                 Some(v) => place[v.index()] = Place::Arena(start as u32),
                 None => extra.push((step, start)),
             }
-            spans.push((v, Span { start, len, born: step, dies }));
+            spans.push((
+                v,
+                Span {
+                    start,
+                    len,
+                    born: step,
+                    dies,
+                },
+            ));
         }
         for (start, len) in std::mem::take(&mut deaths[step as usize]) {
             arena.give(start, len);
         }
     }
-    Memory { place, arena: arena.end, cells: cells as usize, spans, copied, late, extra }
+    Memory {
+        place,
+        arena: arena.end,
+        cells: cells as usize,
+        spans,
+        copied,
+        late,
+        extra,
+    }
 }

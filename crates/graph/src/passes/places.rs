@@ -14,9 +14,16 @@ pub(crate) struct Places {
 impl Places {
     /// Resolves every view of the list. A reshape that no strides can say becomes a base of its own: a copy.
     pub(crate) fn resolve(list: &List) -> Self {
-        let mut places = Self { base: Vec::with_capacity(list.len()), view: Vec::with_capacity(list.len()) };
+        let mut places = Self {
+            base: Vec::with_capacity(list.len()),
+            view: Vec::with_capacity(list.len()),
+        };
         for v in list.values() {
-            let through = if list.op(v).is_view() { places.through(list, v) } else { None };
+            let through = if list.op(v).is_view() {
+                places.through(list, v)
+            } else {
+                None
+            };
             let (base, view) = through.unwrap_or((v, View::dense(list.shape(v))));
             places.base.push(base);
             places.view.push(view);

@@ -37,7 +37,10 @@ pub(crate) struct Rebuilt {
 impl Rebuilt {
     /// Copies the list, letting `emit` append an instruction in another way (it gets the new list, the old row and the
     /// operands' new rows; `None` appends the instruction unchanged).
-    pub(crate) fn rewrite(&self, mut emit: impl FnMut(&mut List, Value, &[Value]) -> Option<Value>) -> Self {
+    pub(crate) fn rewrite(
+        &self,
+        mut emit: impl FnMut(&mut List, Value, &[Value]) -> Option<Value>,
+    ) -> Self {
         let old = &self.list;
         let mut list = List::default();
         let mut map: Vec<Value> = Vec::with_capacity(old.len());
@@ -49,7 +52,11 @@ impl Rebuilt {
                 _ => old.attr(v),
             };
             let new = emit(&mut list, v, &args);
-            map.push(new.unwrap_or_else(|| list.push(old.op(v), &args, attr, old.shape(v), old.dtype(v))));
+            map.push(
+                new.unwrap_or_else(|| {
+                    list.push(old.op(v), &args, attr, old.shape(v), old.dtype(v))
+                }),
+            );
         }
         let at = |v: Value| map[v.index()];
         Self {
@@ -99,10 +106,10 @@ impl Rebuild {
         for row in rows {
             let at = Value::from_index(row);
             for (i, arg) in self.list.args(at).to_vec().into_iter().enumerate() {
-                if arg.index() >= from {
-                    if let Some(to) = moved[arg.index() - from].get() {
-                        self.list.set_arg(at, i, to);
-                    }
+                if arg.index() >= from
+                    && let Some(to) = moved[arg.index() - from].get()
+                {
+                    self.list.set_arg(at, i, to);
                 }
             }
             let target = fold::simplify(&mut self.list, at).unwrap_or(at);
@@ -110,7 +117,11 @@ impl Rebuild {
                 Some(key) => *self.seen.entry(key).or_insert(target),
                 None => target,
             };
-            moved.push(if target == at { Packed::NONE } else { Packed::some(target) });
+            moved.push(if target == at {
+                Packed::NONE
+            } else {
+                Packed::some(target)
+            });
             if at == v {
                 result = target;
             }
@@ -123,7 +134,12 @@ impl Rebuild {
 pub(crate) fn rebuild(job: &Job<'_>, optimise: bool) -> Rebuilt {
     let old = job.list;
     let known = |v: Value| job.known.get(v.index()).copied().unwrap_or(false);
-    let roots = || job.outputs.iter().copied().chain(job.updates.iter().flat_map(|&(a, b)| [a, b]));
+    let roots = || {
+        job.outputs
+            .iter()
+            .copied()
+            .chain(job.updates.iter().flat_map(|&(a, b)| [a, b]))
+    };
 
     // What the roots need: one backward walk, since operands point only backwards.
     let end = roots().map(|v| v.index() + 1).max().unwrap_or(0);
@@ -136,7 +152,12 @@ pub(crate) fn rebuild(job: &Job<'_>, optimise: bool) -> Rebuilt {
         }
     }
 
-    let mut new = Rebuild { list: List::default(), seen: HashMap::new(), specs: HashMap::new(), optimise };
+    let mut new = Rebuild {
+        list: List::default(),
+        seen: HashMap::new(),
+        specs: HashMap::new(),
+        optimise,
+    };
     let mut externals = Vec::new();
     let mut map = vec![Packed::<Value>::NONE; end];
     let mut args = Vec::new();
@@ -151,18 +172,27 @@ pub(crate) fn rebuild(job: &Job<'_>, optimise: bool) -> Rebuilt {
             (op, attr) = (Op::Input, Attr::int(externals.len() as i64));
             externals.push(v);
         } else {
-            args.extend(old.args(v).iter().map(|a| map[a.index()].get().expect("operands come first")));
+            args.extend(
+                old.args(v)
+                    .iter()
+                    .map(|a| map[a.index()].get().expect("operands come first")),
+            );
         }
         if matches!(op, Op::Slice | Op::Unslice) {
             let spec = *old.slice_spec(v);
             let list = &mut new.list;
-            attr = Attr::int((*new.specs.entry(spec).or_insert_with(|| list.add_spec(spec))).into());
+            attr =
+                Attr::int((*new.specs.entry(spec).or_insert_with(|| list.add_spec(spec))).into());
         }
         new.list.set_location(old.location(v));
         let from = new.list.len();
         let lowered = lower(&mut new.list, op, &args, attr, shape, dtype);
         let emitted = lowered.unwrap_or_else(|| new.list.push(op, &args, attr, shape, dtype));
-        let settled = if emitted.index() >= from { new.settle(from, emitted) } else { emitted };
+        let settled = if emitted.index() >= from {
+            new.settle(from, emitted)
+        } else {
+            emitted
+        };
         map[row] = Packed::some(settled);
     }
     let at = |v: Value| map[v.index()].get().expect("roots are needed");

@@ -165,7 +165,11 @@ impl Sweep<'_> {
                 let half = l.scale(g, 0.5);
                 let shared = l.select(tie, half, g);
                 let (less, more) = (Binary::Lt, Binary::Gt);
-                let (x_loses, y_loses) = if op == Binary::Max { (less, more) } else { (more, less) };
+                let (x_loses, y_loses) = if op == Binary::Max {
+                    (less, more)
+                } else {
+                    (more, less)
+                };
                 for (to, loses, wanted) in [(x, x_loses, for_x), (y, y_loses, for_y)] {
                     if wanted {
                         let off = self.list.binary(loses, x, y);
@@ -244,7 +248,11 @@ impl Sweep<'_> {
 
     /// `v = op(x, y, z)`.
     pub(super) fn ternary(&mut self, op: Ternary, v: Value, g: Value) {
-        let (x, y, z) = (self.list.arg(v, 0), self.list.arg(v, 1), self.list.arg(v, 2));
+        let (x, y, z) = (
+            self.list.arg(v, 0),
+            self.list.arg(v, 1),
+            self.list.arg(v, 2),
+        );
         match op {
             Ternary::Fma => {
                 if self.wants(x) {

@@ -16,7 +16,9 @@ impl Sweep<'_> {
     fn exchange(&mut self, adjoint: Op, v: Value, g: Value) {
         let (x, index) = (self.list.arg(v, 0), self.list.arg(v, 1));
         let (shape, dtype) = (self.list.shape(x), self.list.dtype(x));
-        let gx = self.list.push(adjoint, &[g, index], self.list.attr(v), shape, dtype);
+        let gx = self
+            .list
+            .push(adjoint, &[g, index], self.list.attr(v), shape, dtype);
         self.give(x, gx);
     }
 }

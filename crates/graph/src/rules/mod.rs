@@ -64,9 +64,10 @@ pub(crate) fn reverse_from(
     roots: &[(Value, Value)],
     wrt: &[Value],
 ) -> Vec<Option<Value>> {
-    let (Some(base), Some(top)) =
-        (wrt.iter().map(|v| v.index()).min(), roots.iter().map(|r| r.0.index()).max())
-    else {
+    let (Some(base), Some(top)) = (
+        wrt.iter().map(|v| v.index()).min(),
+        roots.iter().map(|r| r.0.index()).max(),
+    ) else {
         return vec![None; wrt.len()];
     };
     if top < base {
@@ -74,9 +75,20 @@ pub(crate) fn reverse_from(
     }
     let depends = depends(list, base, top, wrt);
     let heads = vec![Packed::NONE; top + 1 - base];
-    let mut sweep = Sweep { list, base, depends, heads, links: Vec::new(), sums: Vec::new() };
+    let mut sweep = Sweep {
+        list,
+        base,
+        depends,
+        heads,
+        links: Vec::new(),
+        sums: Vec::new(),
+    };
     for &(of, seed) in roots {
-        debug_assert_eq!(sweep.list.shape(of), sweep.list.shape(seed), "a seed has its value's shape");
+        debug_assert_eq!(
+            sweep.list.shape(of),
+            sweep.list.shape(seed),
+            "a seed has its value's shape"
+        );
         sweep.give(of, seed);
     }
     let mut wanted = vec![false; top + 1 - base];
@@ -99,7 +111,9 @@ pub(crate) fn reverse_from(
             sweep.rule(v, g);
         }
     }
-    wrt.iter().map(|v| adjoint.get(v.index() - base).and_then(|g| g.get())).collect()
+    wrt.iter()
+        .map(|v| adjoint.get(v.index() - base).and_then(|g| g.get()))
+        .collect()
 }
 
 /// Emits the tangents of `of`, given the tangents of `wrt` (each of its value's shape): `d of / d wrt tangents`.
@@ -122,11 +136,16 @@ pub(crate) fn forward(
         .collect();
     let roots: Vec<_> = of.iter().copied().zip(seeds.iter().copied()).collect();
     let gradients = reverse_from(list, &roots, wrt);
-    let roots: Vec<_> =
-        gradients.iter().zip(tangents).filter_map(|(g, &t)| g.map(|g| (g, t))).collect();
+    let roots: Vec<_> = gradients
+        .iter()
+        .zip(tangents)
+        .filter_map(|(g, &t)| g.map(|g| (g, t)))
+        .collect();
     let results = reverse_from(list, &roots, &seeds);
     let pairs = of.iter().zip(results);
-    pairs.map(|(&v, t)| t.unwrap_or_else(|| list.zeros_like(v))).collect()
+    pairs
+        .map(|(&v, t)| t.unwrap_or_else(|| list.zeros_like(v)))
+        .collect()
 }
 
 /// Whether rows `base..=top` depend on `wrt`: one pass, operands stand before their users.
@@ -177,7 +196,9 @@ fn passes(list: &List, op: Op, i: usize, x: Value) -> bool {
         ),
         Op::Binary(Binary::Copysign) => i == 0,
         Op::Binary(_) => true,
-        Op::Ternary(Ternary::Select) | Op::Ternary(Ternary::Fma) | Op::Ternary(Ternary::Clamp) => true,
+        Op::Ternary(Ternary::Select) | Op::Ternary(Ternary::Fma) | Op::Ternary(Ternary::Clamp) => {
+            true
+        }
         Op::PowI
         | Op::Cast
         | Op::Reduce(_)
@@ -213,7 +234,11 @@ impl Sweep<'_> {
         if !self.wants(x) {
             return;
         }
-        debug_assert_eq!(self.list.dtype(x), self.list.dtype(g), "an adjoint has its value's type");
+        debug_assert_eq!(
+            self.list.dtype(x),
+            self.list.dtype(g),
+            "an adjoint has its value's type"
+        );
         let head = &mut self.heads[x.index() - self.base];
         self.links.push((g, *head));
         *head = Packed::some(Link::from_index(self.links.len() - 1));
@@ -224,7 +249,10 @@ impl Sweep<'_> {
         // Newest first, which is the order of the users from the last to the first.
         let shape = self.list.shape(v);
         let mut next = self.heads[v.index() - self.base];
-        debug_assert!(next.get().is_some(), "a value's turn comes only if it has a contribution");
+        debug_assert!(
+            next.get().is_some(),
+            "a value's turn comes only if it has a contribution"
+        );
         let mut sums = std::mem::take(&mut self.sums);
         while let Some(link) = next.get() {
             let (g, rest) = self.links[link.index()];
@@ -288,7 +316,11 @@ impl List {
     /// Zeros of `v`'s shape and type.
     pub(crate) fn zeros_like(&mut self, v: Value) -> Value {
         let (shape, dtype) = (self.shape(v), self.dtype(v));
-        let zero = if dtype.is_float() { self.float(0.0, dtype) } else { self.int(0, dtype) };
+        let zero = if dtype.is_float() {
+            self.float(0.0, dtype)
+        } else {
+            self.int(0, dtype)
+        };
         self.expand(zero, shape)
     }
     /// `mask ? g : 0`.

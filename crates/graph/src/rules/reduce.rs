@@ -43,7 +43,10 @@ impl List {
         let mut order: Vec<usize> = (0..rank).filter(|a| !is_reduced(a)).collect();
         let mut dims: Vec<usize> = order.iter().map(|&a| shape.dims()[a]).collect();
         order.extend((0..rank).filter(is_reduced));
-        let n: usize = (0..rank).filter(is_reduced).map(|a| shape.dims()[a]).product();
+        let n: usize = (0..rank)
+            .filter(is_reduced)
+            .map(|a| shape.dims()[a])
+            .product();
         let moved = order.iter().enumerate().any(|(i, &a)| i != a);
         dims.push(n);
         let rows = Shape::new(&dims).expect("as many elements, and no more axes than before");
@@ -86,7 +89,13 @@ impl List {
     /// `r[i] = y[i] + x[i] r[i-1]`; operands of one shape.
     pub(crate) fn recurrence(&mut self, x: Value, y: Value, axis: usize, reverse: bool) -> Value {
         debug_assert_eq!(self.shape(x), self.shape(y));
-        self.push(Op::Recurrence, &[x, y], Attr::axis(axis, reverse), self.shape(y), self.dtype(y))
+        self.push(
+            Op::Recurrence,
+            &[x, y],
+            Attr::axis(axis, reverse),
+            self.shape(y),
+            self.dtype(y),
+        )
     }
 
     /// Elements moved by one along an axis (`by` is 1 or -1), 0 moving in.
@@ -103,19 +112,16 @@ impl List {
 
     /// Adjoint of `narrow`: zeros of `shape` with `x` from `start` along `axis`.
     pub(crate) fn widen(&mut self, x: Value, axis: usize, start: usize, shape: Shape) -> Value {
-        let mut spec = SliceSpec { start: [0; MAX_RANK], step: [1; MAX_RANK] };
+        let mut spec = SliceSpec {
+            start: [0; MAX_RANK],
+            step: [1; MAX_RANK],
+        };
         spec.start[axis] = start;
         self.unslice(x, spec, shape)
     }
 
     /// 1 at index `at` of `axis`, 0 elsewhere.
-    fn unit(
-        &mut self,
-        axis: usize,
-        at: usize,
-        shape: Shape,
-        dtype: DType,
-    ) -> Value {
+    fn unit(&mut self, axis: usize, at: usize, shape: Shape, dtype: DType) -> Value {
         let mut dims = [1; MAX_RANK];
         dims[axis] = shape.dims()[axis];
         let line = Shape::new(&dims[..shape.rank()]).expect("no larger than the shape");
@@ -127,12 +133,7 @@ impl List {
     }
 
     /// `0, 1, 2, ...` along `axis` of `shape`, whose other extents are 1.
-    pub(crate) fn iota(
-        &mut self,
-        axis: usize,
-        shape: Shape,
-        dtype: DType,
-    ) -> Value {
+    pub(crate) fn iota(&mut self, axis: usize, shape: Shape, dtype: DType) -> Value {
         self.push(Op::Iota, &[], Attr::axis(axis, false), shape, dtype)
     }
 

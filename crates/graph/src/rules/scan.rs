@@ -16,7 +16,11 @@ impl Sweep<'_> {
         let back = if reverse { 1 } else { -1 };
         let l = &mut *self.list;
         // The coefficient that moves in at the end meets s = 0 there, so equal coefficients need not move at all.
-        let shifted = if l.is_uniform_along(x, axis) { x } else { l.shift(x, axis, back) };
+        let shifted = if l.is_uniform_along(x, axis) {
+            x
+        } else {
+            l.shift(x, axis, back)
+        };
         let s = l.recurrence(shifted, g, axis, !reverse);
         if self.wants(x) {
             let before = self.list.shift(v, axis, -back);
@@ -73,6 +77,12 @@ impl crate::list::List {
 
     /// A scan along one axis that keeps the shape.
     pub(crate) fn scan(&mut self, op: Op, x: Value, axis: usize) -> Value {
-        self.push(op, &[x], Attr::axis(axis, false), self.shape(x), self.dtype(x))
+        self.push(
+            op,
+            &[x],
+            Attr::axis(axis, false),
+            self.shape(x),
+            self.dtype(x),
+        )
     }
 }

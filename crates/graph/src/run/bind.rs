@@ -51,7 +51,11 @@ impl Bindings<'_> {
     pub(crate) fn place(&self, place: Place) -> *mut u8 {
         match place {
             Place::Nowhere => self.arena,
-            Place::External(i) => self.externals.get(i as usize).copied().unwrap_or(self.arena),
+            Place::External(i) => self
+                .externals
+                .get(i as usize)
+                .copied()
+                .unwrap_or(self.arena),
             Place::Output(i) => self.outputs.get(i as usize).copied().unwrap_or(self.arena),
             Place::Arena(packet) => self.arena.wrapping_add(packet as usize * PACKET_BYTES),
             Place::Cell(i) => self.cells.wrapping_add(i as usize * 8),
@@ -60,7 +64,9 @@ impl Bindings<'_> {
 
     /// The address of a value's first element.
     pub(crate) fn value(&self, v: Value) -> *mut u8 {
-        self.place.get(v.index()).map_or(self.arena, |&p| self.place(p))
+        self.place
+            .get(v.index())
+            .map_or(self.arena, |&p| self.place(p))
     }
 
     /// The address of an operand's base.

@@ -50,7 +50,9 @@ impl Run<'_> {
                 let mut few = [std::ptr::null_mut(); 16];
                 let many: Vec<*mut u8>;
                 let partials = if group.partials.len() <= few.len() {
-                    few.iter_mut().zip(&group.partials).for_each(|(to, &p)| *to = self.arena(p));
+                    few.iter_mut()
+                        .zip(&group.partials)
+                        .for_each(|(to, &p)| *to = self.arena(p));
                     &few[..group.partials.len()]
                 } else {
                     many = group.partials.iter().map(|&p| self.arena(p)).collect();
@@ -60,18 +62,38 @@ impl Run<'_> {
                 // views' extents (emission took strides from the values' own views); partial results are this step's
                 // own stretch of the arena; the memory plan keeps what is stored apart from what is read, except
                 // element by element in place, which the tile engine allows.
-                unsafe { group.step.group.run_block(bindings.level, &group.geometry, bases, partials, block, slots) }
+                unsafe {
+                    group.step.group.run_block(
+                        bindings.level,
+                        &group.geometry,
+                        bases,
+                        partials,
+                        block,
+                        slots,
+                    )
+                }
             }
             Phase::Finish(g) => {
                 let group = &plan.groups[g];
-                for (r, (&value, &partial)) in group.step.results.iter().zip(&group.partials).enumerate() {
+                for (r, (&value, &partial)) in
+                    group.step.results.iter().zip(&group.partials).enumerate()
+                {
                     // SAFETY: the phase before wrote the partial results; the result's place has its length.
-                    unsafe { group.step.group.finish(bindings.level, r, self.arena(partial), bindings.value(value)) }
+                    unsafe {
+                        group.step.group.finish(
+                            bindings.level,
+                            r,
+                            self.arena(partial),
+                            bindings.value(value),
+                        )
+                    }
                 }
             }
             Phase::Scalars(s) => {
                 // SAFETY: cells are ours alone and this phase has one block, so no other thread sees them now.
-                let cells = unsafe { std::slice::from_raw_parts_mut(bindings.cells.cast::<u64>(), plan.cells) };
+                let cells = unsafe {
+                    std::slice::from_raw_parts_mut(bindings.cells.cast::<u64>(), plan.cells)
+                };
                 scalar::run(bindings.level, &plan.scalars[s], cells);
             }
             Phase::Kernel(k, sub) => {
@@ -84,7 +106,9 @@ impl Run<'_> {
             Phase::Poison(start, len) => {
                 let floats = len * PACKET_BYTES / size_of::<f32>();
                 // SAFETY: a stretch of the arena that no live value uses, and this phase has one block.
-                let dead = unsafe { std::slice::from_raw_parts_mut(self.arena(start).cast::<f32>(), floats) };
+                let dead = unsafe {
+                    std::slice::from_raw_parts_mut(self.arena(start).cast::<f32>(), floats)
+                };
                 dead.fill(f32::NAN);
             }
         }
@@ -102,7 +126,11 @@ impl Run<'_> {
         }
         for &(cell, number, dtype) in &self.plan.uniforms {
             let x = uniforms[number as usize];
-            let bits = if dtype == DType::F32 { u64::from((x as f32).to_bits()) } else { x.to_bits() };
+            let bits = if dtype == DType::F32 {
+                u64::from((x as f32).to_bits())
+            } else {
+                x.to_bits()
+            };
             // SAFETY: the plan counts its cells.
             unsafe { *cells.add(cell as usize) = bits }
         }

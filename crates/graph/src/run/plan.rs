@@ -38,7 +38,15 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { level: level(), threads: 0, optimise: true, fuse: true, share: true, poison: false, tile: None }
+        Self {
+            level: level(),
+            threads: 0,
+            optimise: true,
+            fuse: true,
+            share: true,
+            poison: false,
+            tile: None,
+        }
     }
 }
 
@@ -47,7 +55,9 @@ pub fn level() -> Level {
     static LEVEL: std::sync::OnceLock<Level> = std::sync::OnceLock::new();
     *LEVEL.get_or_init(|| {
         let best = Level::detect();
-        let forced = std::env::var("RETROGRADE_LEVEL").ok().and_then(|name| Level::from_name(&name));
+        let forced = std::env::var("RETROGRADE_LEVEL")
+            .ok()
+            .and_then(|name| Level::from_name(&name));
         forced.filter(|l| l.runs_on(best)).unwrap_or(best)
     })
 }
@@ -108,8 +118,6 @@ pub(crate) struct Plan {
     pub scratch: usize,
     /// Entries in the table of base addresses.
     pub table: usize,
-    /// Streams of random numbers drawn from, highest number + 1.
-    pub streams: usize,
     pub options: Options,
     /// Estimated nanoseconds on one core.
     pub cost: f64,
@@ -141,24 +149,36 @@ impl Build {
     }
 
     fn group(&mut self, step: GroupStep) -> Result<()> {
-        step.group.check().map_err(|e| internal(&format!("group of step {}: {e}", self.step)))?;
+        step.group
+            .check()
+            .map_err(|e| internal(&format!("group of step {}: {e}", self.step)))?;
         let geometry = match self.options.tile {
-            Some(tile_packets) => step.group.geometry_of(Request { tile_packets, block_elements: BLOCK_ELEMENTS }),
+            Some(tile_packets) => step.group.geometry_of(Request {
+                tile_packets,
+                block_elements: BLOCK_ELEMENTS,
+            }),
             None => step.group.geometry(caches()),
         };
         let space: f64 = step.group.space.iter().map(|&d| d as f64).product();
         self.cost += space * step.group.ops.len() as f64 * ELEMENT_NS;
         self.scratch = self.scratch.max(step.group.scratch_packets(&geometry));
-        let partials: Vec<usize> =
-            (0..step.group.reductions.len()).map(|r| self.request(step.group.partial_bytes(r) / PACKET_BYTES)).collect();
+        let partials: Vec<usize> = (0..step.group.reductions.len())
+            .map(|r| self.request(step.group.partial_bytes(r) / PACKET_BYTES))
+            .collect();
         let number = self.groups.len();
-        self.phases.push((Phase::Group(number), step.group.blocks(&geometry)));
+        self.phases
+            .push((Phase::Group(number), step.group.blocks(&geometry)));
         if !partials.is_empty() {
             self.phases.push((Phase::Finish(number), 1));
         }
         let table = self.table;
         self.table += step.bases.len();
-        self.groups.push(PlannedGroup { step, geometry, partials, table });
+        self.groups.push(PlannedGroup {
+            step,
+            geometry,
+            partials,
+            table,
+        });
         Ok(())
     }
 
@@ -168,7 +188,13 @@ impl Build {
         let shared = kernel.shared_packets();
         kernel.shared = (shared > 0).then(|| self.request(shared));
         let number = self.kernels.len();
-        self.phases.extend(kernel.phases().into_iter().enumerate().map(|(sub, blocks)| (Phase::Kernel(number, sub), blocks)));
+        self.phases.extend(
+            kernel
+                .phases()
+                .into_iter()
+                .enumerate()
+                .map(|(sub, blocks)| (Phase::Kernel(number, sub), blocks)),
+        );
         self.kernels.push(kernel);
     }
 }
@@ -197,12 +223,17 @@ impl Plan {
         let list = &built.list;
         let stored = memory::stored(&built, &places, &steps);
         // Groups and kernels first: they say how much memory they need beside their values.
-        let mut build = Build { options, ..Build::default() };
+        let mut build = Build {
+            options,
+            ..Build::default()
+        };
         let mut ends = Vec::new();
         for (number, step) in steps.steps.iter().enumerate().skip(READY as usize + 1) {
             build.step = number as u32;
             match step {
-                Step::Group(members) => build.group(emit::group(list, &places, members, &stored))?,
+                Step::Group(members) => {
+                    build.group(emit::group(list, &places, members, &stored))?
+                }
                 Step::Kernel(v) if list.op(*v) == Op::Iota => build.group(emit::iota(list, *v))?,
                 Step::Kernel(v) => {
                     for kernel in kernels(list, &places, *v, options.level) {
@@ -217,60 +248,135 @@ impl Plan {
             }
             ends.push((number as u32, build.phases.len()));
         }
-        let Memory { place, arena, cells, spans, copied, late, extra } =
-            memory::plan(&built, &places, &steps, &build.requests, options.share);
+        let Memory {
+            place,
+            arena,
+            cells,
+            spans,
+            copied,
+            late,
+            extra,
+        } = memory::plan(&built, &places, &steps, &build.requests, options.share);
         // What could not be written in place is copied when all else is done.
         for (v, output) in copied {
             build.kernel(Kernel::copy_out(list, &places, v, Place::Output(output)));
         }
         for k in late {
             let (input, v) = built.updates[k];
-            build.kernel(Kernel::copy_out(list, &places, v, Place::External(list.attr(input).as_int() as u32)));
+            build.kernel(Kernel::copy_out(
+                list,
+                &places,
+                v,
+                Place::External(list.attr(input).as_int() as u32),
+            ));
         }
-        let Build { mut groups, mut kernels, scalars: scalar_steps, mut phases, table, scratch, cost, .. } = build;
+        let Build {
+            mut groups,
+            mut kernels,
+            scalars: scalar_steps,
+            mut phases,
+            table,
+            scratch,
+            cost,
+            ..
+        } = build;
         // Requests were numbered as they were made, and are answered in that order.
-        groups.iter_mut().flat_map(|g| &mut g.partials).for_each(|p| *p = extra[*p].1);
-        kernels.iter_mut().filter_map(|k| k.shared.as_mut()).for_each(|p| *p = extra[*p].1);
+        groups
+            .iter_mut()
+            .flat_map(|g| &mut g.partials)
+            .for_each(|p| *p = extra[*p].1);
+        kernels
+            .iter_mut()
+            .filter_map(|k| k.shared.as_mut())
+            .for_each(|p| *p = extra[*p].1);
         if options.poison {
             insert_poison(&mut phases, &ends, &spans);
         }
 
-        let scalars = scalar_steps.iter().map(|s| emit::scalars(list, &places, s, &|v| place[v.index()])).collect();
-        let port = |v: Value| Port { shape: list.shape(v), dtype: list.dtype(v) };
+        let scalars = scalar_steps
+            .iter()
+            .map(|s| emit::scalars(list, &places, s, &|v| place[v.index()]))
+            .collect();
+        let port = |v: Value| Port {
+            shape: list.shape(v),
+            dtype: list.dtype(v),
+        };
         let mut inputs = vec![None; built.externals.len()];
-        let (mut literals, mut uniforms, mut streams) = (Vec::new(), Vec::new(), 0);
+        let (mut literals, mut uniforms) = (Vec::new(), Vec::new());
         for v in list.values() {
-            let cell = if let Place::Cell(c) = place[v.index()] { Some(c) } else { None };
+            let cell = if let Place::Cell(c) = place[v.index()] {
+                Some(c)
+            } else {
+                None
+            };
             match (list.op(v), cell) {
                 (Op::Input, cell) => inputs[list.attr(v).as_int() as usize] = Some((port(v), cell)),
                 (Op::Const, Some(c)) => literals.push((c, emit::cell_bits(list, v))),
-                (Op::Uniform, Some(c)) => uniforms.push((c, list.attr(v).as_int() as u32, list.dtype(v))),
-                (Op::Random(_), _) => streams = streams.max(list.attr(v).as_draw().0 as usize + 1),
+                (Op::Uniform, Some(c)) => {
+                    uniforms.push((c, list.attr(v).as_int() as u32, list.dtype(v)))
+                }
                 _ => {}
             }
         }
-        if arena.checked_mul(PACKET_BYTES).is_none_or(|b| b > isize::MAX as usize) || arena > u32::MAX as usize {
-            return Err(Error::new(ErrorKind::Memory, format!("the program needs {arena} packets of 64 bytes at once")));
+        if arena
+            .checked_mul(PACKET_BYTES)
+            .is_none_or(|b| b > isize::MAX as usize)
+            || arena > u32::MAX as usize
+        {
+            return Err(Error::new(
+                ErrorKind::Memory,
+                format!("the program needs {arena} packets of 64 bytes at once"),
+            ));
         }
         let outputs = built.outputs.iter().map(|&v| port(v)).collect();
-        let inputs = inputs.into_iter().map(|i| i.expect("every external is an input of the list")).collect();
+        let inputs = inputs
+            .into_iter()
+            .map(|i| i.expect("every external is an input of the list"))
+            .collect();
         Ok(Self {
-            inputs, outputs, phases, groups, scalars, kernels, place, literals, uniforms, cells, arena, spans,
-            scratch, table, streams, options, cost, externals: built.externals, list: built.list,
+            inputs,
+            outputs,
+            phases,
+            groups,
+            scalars,
+            kernels,
+            place,
+            literals,
+            uniforms,
+            cells,
+            arena,
+            spans,
+            scratch,
+            table,
+            options,
+            cost,
+            externals: built.externals,
+            list: built.list,
         })
     }
 }
 
 /// A mistake of ours, reported instead of thrown.
 fn internal(what: &str) -> Error {
-    Error::new(ErrorKind::Setting, format!("internal error, please report it: {what}"))
+    Error::new(
+        ErrorKind::Setting,
+        format!("internal error, please report it: {what}"),
+    )
 }
 
 /// After the last phase of the step in which a buffer dies, its memory becomes NaN.
-fn insert_poison(phases: &mut Vec<(Phase, usize)>, ends: &[(u32, usize)], spans: &[(Packed<Value>, Span)]) {
+fn insert_poison(
+    phases: &mut Vec<(Phase, usize)>,
+    ends: &[(u32, usize)],
+    spans: &[(Packed<Value>, Span)],
+) {
     let mut at: Vec<(usize, usize, usize)> = spans
         .iter()
-        .filter_map(|(_, s)| ends.iter().find(|e| e.0 == s.dies).map(|e| (e.1, s.start, s.len)))
+        .filter_map(|(_, s)| {
+            ends.iter()
+                .find(|e| e.0 == s.dies)
+                .map(|e| (e.1, s.start, s.len))
+        })
         .collect();
     at.sort_unstable();
     for (phase, start, len) in at.into_iter().rev() {
@@ -278,10 +384,13 @@ fn insert_poison(phases: &mut Vec<(Phase, usize)>, ends: &[(u32, usize)], spans:
     }
 }
 
-
 impl Plan {
     /// Threads that may work on a run.
     pub(crate) fn threads(&self) -> usize {
-        if self.options.threads == 0 { rayon::current_num_threads() } else { self.options.threads }
+        if self.options.threads == 0 {
+            rayon::current_num_threads()
+        } else {
+            self.options.threads
+        }
     }
 }

@@ -79,9 +79,15 @@ impl Team {
     ///
     /// # Safety
     /// The memory contract of [`Run::block`] holds for the whole call.
-    pub(crate) unsafe fn run(self: &Arc<Self>, run: &Run<'_>, scratch: &mut [Vec<Packet>], threads: usize) -> bool {
+    pub(crate) unsafe fn run(
+        self: &Arc<Self>,
+        run: &Run<'_>,
+        scratch: &mut [Vec<Packet>],
+        threads: usize,
+    ) -> bool {
         let busy = BUSY.fetch_add(1, Ordering::Relaxed);
-        let alone = threads <= 1 || run.plan.cost < PARALLEL_NS || busy >= rayon::current_num_threads();
+        let alone =
+            threads <= 1 || run.plan.cost < PARALLEL_NS || busy >= rayon::current_num_threads();
         let failed = if alone {
             // SAFETY: one thread runs every block of every phase in order.
             unsafe { Self::run_alone(run, &mut scratch[0]) };
@@ -107,8 +113,15 @@ impl Team {
 
     /// # Safety
     /// As [`run`](Self::run).
-    unsafe fn run_together(self: &Arc<Self>, run: &Run<'_>, scratch: &mut [Vec<Packet>], threads: usize) -> bool {
-        let (mine, theirs) = scratch.split_first_mut().expect("a workspace has scratch for its caller");
+    unsafe fn run_together(
+        self: &Arc<Self>,
+        run: &Run<'_>,
+        scratch: &mut [Vec<Packet>],
+        threads: usize,
+    ) -> bool {
+        let (mine, theirs) = scratch
+            .split_first_mut()
+            .expect("a workspace has scratch for its caller");
         let seats = theirs.len().min(usize::BITS as usize).min(threads - 1);
         self.failed.store(false, Ordering::Relaxed);
         self.claim.store(NO_PHASE << 32, Ordering::Relaxed);
@@ -155,18 +168,34 @@ impl Team {
     unsafe fn work(&self, run: &Run<'_>, scratch: &mut [Packet]) {
         loop {
             let seen = self.claim.load(Ordering::Acquire);
-            let blocks = |word: u64| run.plan.phases.get((word >> 32) as usize).map_or(0, |p| p.1 as u64);
+            let blocks = |word: u64| {
+                run.plan
+                    .phases
+                    .get((word >> 32) as usize)
+                    .map_or(0, |p| p.1 as u64)
+            };
             if seen & 0xffff_ffff >= blocks(seen) {
                 return;
             }
             // The word carries the phase, so a thread that comes late to a phase claims from the one that is current;
             // it never counts up a word it has not just seen to have blocks left, so the lower half cannot overflow.
-            let Ok(claimed) = self.claim.compare_exchange_weak(seen, seen + 1, Ordering::AcqRel, Ordering::Relaxed) else {
+            let Ok(claimed) = self.claim.compare_exchange_weak(
+                seen,
+                seen + 1,
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            ) else {
                 continue;
             };
             // SAFETY: the block was claimed by us alone, and earlier phases are complete: the caller announces a phase
             // only then.
-            unsafe { run.block((claimed >> 32) as usize, (claimed & 0xffff_ffff) as usize, scratch) };
+            unsafe {
+                run.block(
+                    (claimed >> 32) as usize,
+                    (claimed & 0xffff_ffff) as usize,
+                    scratch,
+                )
+            };
             self.done.fetch_add(1, Ordering::Release);
         }
     }
@@ -182,7 +211,7 @@ impl Team {
             } else {
                 turns = turns.wrapping_add(1);
                 let crowded = BUSY.load(Ordering::Relaxed) > rayon::current_num_threads();
-                if turns % 64 == 0 && (crowded || last.elapsed() > SPIN) {
+                if turns.is_multiple_of(64) && (crowded || last.elapsed() > SPIN) {
                     break;
                 }
                 std::hint::spin_loop();
@@ -198,7 +227,11 @@ impl Team {
         if gate & OPEN == 0 {
             return false;
         }
-        if self.gate.compare_exchange(gate, gate + INSIDE, Ordering::Acquire, Ordering::Relaxed).is_err() {
+        if self
+            .gate
+            .compare_exchange(gate, gate + INSIDE, Ordering::Acquire, Ordering::Relaxed)
+            .is_err()
+        {
             return false;
         }
         // SAFETY: inside an open gate nobody writes the job, and the caller does not return before we have stepped out.
@@ -217,7 +250,12 @@ impl Team {
             if seat >= job.seats {
                 return;
             }
-            match self.seats.compare_exchange_weak(seats, seats | 1 << seat, Ordering::Acquire, Ordering::Relaxed) {
+            match self.seats.compare_exchange_weak(
+                seats,
+                seats | 1 << seat,
+                Ordering::Acquire,
+                Ordering::Relaxed,
+            ) {
                 Ok(_) => break seat,
                 Err(now) => seats = now,
             }

@@ -52,7 +52,13 @@ pub(crate) struct Given<'a> {
 fn packets(n: usize) -> Result<Vec<Packet>> {
     let mut memory = Vec::new();
     memory.try_reserve_exact(n).map_err(|_| {
-        Error::new(ErrorKind::Memory, format!("the program needs {} MB, which there are not", (n * PACKET_BYTES) >> 20))
+        Error::new(
+            ErrorKind::Memory,
+            format!(
+                "the program needs {} MB, which there are not",
+                (n * PACKET_BYTES) >> 20
+            ),
+        )
     })?;
     memory.resize(n, Packet::ZERO);
     Ok(memory)
@@ -65,7 +71,9 @@ impl Memory {
         Ok(Self {
             arena: packets(plan.arena)?,
             cells: vec![0; plan.cells],
-            scratch: (0..threads).map(|_| packets(plan.scratch)).collect::<Result<_>>()?,
+            scratch: (0..threads)
+                .map(|_| packets(plan.scratch))
+                .collect::<Result<_>>()?,
             table: Addresses(vec![std::ptr::null_mut(); plan.table]),
             externals: Addresses(vec![std::ptr::null_mut(); plan.inputs.len()]),
             outputs: Addresses(vec![std::ptr::null_mut(); plan.outputs.len()]),
@@ -87,8 +95,16 @@ impl Memory {
     /// every output address for writes of its port's, aligned for their types, for the whole call; outputs overlap
     /// neither each other nor an external; nobody else writes externals or touches outputs meanwhile.
     pub(crate) unsafe fn run(&mut self, plan: &Plan, given: Given<'_>) -> Result<()> {
-        self.externals.0.iter_mut().enumerate().for_each(|(i, to)| *to = (given.externals)(i));
-        self.outputs.0.iter_mut().enumerate().for_each(|(i, to)| *to = (given.outputs)(i));
+        self.externals
+            .0
+            .iter_mut()
+            .enumerate()
+            .for_each(|(i, to)| *to = (given.externals)(i));
+        self.outputs
+            .0
+            .iter_mut()
+            .enumerate()
+            .for_each(|(i, to)| *to = (given.outputs)(i));
         self.errors.take();
         let bindings = Bindings {
             level: plan.options.level,
@@ -102,7 +118,11 @@ impl Memory {
             errors: &self.errors,
         };
         Run::fill_table(plan, &bindings, &mut self.table.0);
-        let run = Run { plan, bindings, table: &self.table.0 };
+        let run = Run {
+            plan,
+            bindings,
+            table: &self.table.0,
+        };
         // SAFETY: the caller vouches for externals and outputs; arena, cells and scratch have the plan's sizes and are
         // borrowed for the call.
         let failed = unsafe {
@@ -110,13 +130,20 @@ impl Memory {
             self.team.run(&run, &mut self.scratch, plan.threads())
         };
         if failed {
-            return Err(Error::new(ErrorKind::Unknown, "a kernel panicked on a helper thread; please report it"));
+            return Err(Error::new(
+                ErrorKind::Unknown,
+                "a kernel panicked on a helper thread; please report it",
+            ));
         }
         match self.errors.get() {
             None => Ok(()),
             Some(fault) => {
                 let v = retrograde_storage::Id::from_index(fault.site as usize);
-                let message = format!("{} of {}: {fault}", plan.list.op(v).name(), plan.list.shape(v));
+                let message = format!(
+                    "{} of {}: {fault}",
+                    plan.list.op(v).name(),
+                    plan.list.shape(v)
+                );
                 Err(Error::new(ErrorKind::Index, message).at(plan.list.location(v)))
             }
         }

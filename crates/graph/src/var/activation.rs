@@ -18,14 +18,15 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn leaky_relu(self, slope: impl Operand<'t, T>) -> Self {
         let slope = slope.lift(self.rec);
-        self.rec.apply("leaky_relu", &[self.into(), slope.into()], |s| {
-            crate::infer::broadcast(&s.list, &[self.id, slope.id])?;
-            let l = &mut s.list;
-            let zero = l.like(0.0, self.id);
-            let on = l.binary(Binary::Gt, self.id, zero);
-            let leak = l.mul(slope.id, self.id);
-            Ok(l.select(on, self.id, leak))
-        })
+        self.rec
+            .apply("leaky_relu", &[self.into(), slope.into()], |s| {
+                crate::infer::broadcast(&s.list, &[self.id, slope.id])?;
+                let l = &mut s.list;
+                let zero = l.like(0.0, self.id);
+                let on = l.binary(Binary::Gt, self.id, zero);
+                let leak = l.mul(slope.id, self.id);
+                Ok(l.select(on, self.id, leak))
+            })
     }
 
     /// `x F(x)` with `F` the normal distribution function: the Gaussian error linear unit, exact.

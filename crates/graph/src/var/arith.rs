@@ -1,6 +1,8 @@
 //! Arithmetic: operators, and the functions that every numeric type of Rust has.
 
-use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Rem, RemAssign, Sub, SubAssign};
+use std::ops::{
+    Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Rem, RemAssign, Sub, SubAssign,
+};
 
 use retrograde_ops::{Binary, Ternary};
 
@@ -119,7 +121,8 @@ impl<'t, T: Float> Var<'t, T> {
     pub fn powi(self, n: i32) -> Self {
         self.map("powi", |s, x| {
             let (shape, dtype) = (s.list.shape(x), s.list.dtype(x));
-            Ok(s.list.push(Op::PowI, &[x], Attr::int(n.into()), shape, dtype))
+            Ok(s.list
+                .push(Op::PowI, &[x], Attr::int(n.into()), shape, dtype))
         })
     }
 
@@ -156,23 +159,26 @@ impl<'t, T: Float> Var<'t, T> {
         z: impl Operand<'t, T>,
     ) -> Self {
         let (y, z) = (y.lift(self.rec), z.lift(self.rec));
-        self.rec.apply(name, &[self.into(), y.into(), z.into()], |s| {
-            let operands = [self.id, y.id, z.id];
-            let shape = infer::broadcast(&s.list, &operands)?;
-            Ok(s.list.push(Op::Ternary(op), &operands, Attr::NONE, shape, T::DTYPE))
-        })
+        self.rec
+            .apply(name, &[self.into(), y.into(), z.into()], |s| {
+                let operands = [self.id, y.id, z.id];
+                let shape = infer::broadcast(&s.list, &operands)?;
+                Ok(s.list
+                    .push(Op::Ternary(op), &operands, Attr::NONE, shape, T::DTYPE))
+            })
     }
 
     /// `x + weight (end - x)`: `x` at weight 0, `end` at weight 1.
     #[track_caller]
     pub fn lerp(self, end: impl Operand<'t, T>, weight: impl Operand<'t, T>) -> Self {
         let (end, weight) = (end.lift(self.rec), weight.lift(self.rec));
-        self.rec.apply("lerp", &[self.into(), end.into(), weight.into()], |s| {
-            infer::broadcast(&s.list, &[self.id, end.id, weight.id])?;
-            let way = s.list.sub(end.id, self.id);
-            let part = s.list.mul(weight.id, way);
-            Ok(s.list.add(self.id, part))
-        })
+        self.rec
+            .apply("lerp", &[self.into(), end.into(), weight.into()], |s| {
+                infer::broadcast(&s.list, &[self.id, end.id, weight.id])?;
+                let way = s.list.sub(end.id, self.id);
+                let part = s.list.mul(weight.id, way);
+                Ok(s.list.add(self.id, part))
+            })
     }
 
     /// The magnitude of `x` with the sign of `y`. The derivative in `x` is the sign that `x` turns by, 0 at 0; in `y` it

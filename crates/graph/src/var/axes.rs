@@ -23,7 +23,10 @@ const ALL: usize = usize::MAX;
 
 /// The same axes, kept with extent 1.
 pub fn keep(axes: impl Into<Axes>) -> Axes {
-    Axes { keep: true, ..axes.into() }
+    Axes {
+        keep: true,
+        ..axes.into()
+    }
 }
 
 impl Axes {
@@ -35,7 +38,11 @@ impl Axes {
             *to = axis;
             len += 1;
         }
-        Self { listed, len, keep: false }
+        Self {
+            listed,
+            len,
+            keep: false,
+        }
     }
 
     /// Whether this is `..`.
@@ -54,20 +61,32 @@ impl Axes {
     /// The result's shape: without the reduced axes, or with extent 1 there.
     pub(crate) fn result(&self, shape: Shape, mask: u8) -> Shape {
         let kept = crate::list::kept(shape, mask);
-        if self.keep { kept } else { without(shape, mask) }
+        if self.keep {
+            kept
+        } else {
+            without(shape, mask)
+        }
     }
 }
 
 /// `shape` without the axes of `mask`.
 pub(crate) fn without(shape: Shape, mask: u8) -> Shape {
-    let dims = shape.dims().iter().enumerate().filter(|(axis, _)| mask >> axis & 1 == 0);
+    let dims = shape
+        .dims()
+        .iter()
+        .enumerate()
+        .filter(|(axis, _)| mask >> axis & 1 == 0);
     let dims: Vec<usize> = dims.map(|(_, &d)| d).collect();
     Shape::new(&dims).expect("no larger than before")
 }
 
 impl From<RangeFull> for Axes {
     fn from(_: RangeFull) -> Self {
-        Self { listed: [0; MAX_RANK + 1], len: ALL, keep: false }
+        Self {
+            listed: [0; MAX_RANK + 1],
+            len: ALL,
+            keep: false,
+        }
     }
 }
 

@@ -45,7 +45,13 @@ impl<'t, T: Element> Var<'t, T> {
     /// `true`. A gradient passes between float types only.
     #[track_caller]
     pub fn cast<U: Element>(self) -> Var<'t, U> {
-        self.map("cast", |s, x| Ok(if T::DTYPE == U::DTYPE { x } else { s.list.cast(x, U::DTYPE) }))
+        self.map("cast", |s, x| {
+            Ok(if T::DTYPE == U::DTYPE {
+                x
+            } else {
+                s.list.cast(x, U::DTYPE)
+            })
+        })
     }
 
     /// `value` where `mask` holds, `x` elsewhere; all broadcast, the result may be larger than `x`. No gradient reaches
@@ -53,10 +59,14 @@ impl<'t, T: Element> Var<'t, T> {
     #[track_caller]
     pub fn masked_fill(self, mask: Var<'t, bool>, value: impl Operand<'t, T>) -> Self {
         let value = value.lift(self.rec);
-        self.rec.apply("masked_fill", &[self.into(), mask.into(), value.into()], |s| {
-            infer::broadcast(&s.list, &[mask.id, value.id, self.id])?;
-            Ok(s.list.select(mask.id, value.id, self.id))
-        })
+        self.rec.apply(
+            "masked_fill",
+            &[self.into(), mask.into(), value.into()],
+            |s| {
+                infer::broadcast(&s.list, &[mask.id, value.id, self.id])?;
+                Ok(s.list.select(mask.id, value.id, self.id))
+            },
+        )
     }
 }
 
@@ -79,10 +89,11 @@ impl<'t> Var<'t, bool> {
     #[track_caller]
     pub fn select<T: Element>(self, a: impl Operand<'t, T>, b: impl Operand<'t, T>) -> Var<'t, T> {
         let (a, b) = (a.lift(self.rec), b.lift(self.rec));
-        self.rec.apply("select", &[self.into(), a.into(), b.into()], |s| {
-            infer::broadcast(&s.list, &[self.id, a.id, b.id])?;
-            Ok(s.list.select(self.id, a.id, b.id))
-        })
+        self.rec
+            .apply("select", &[self.into(), a.into(), b.into()], |s| {
+                infer::broadcast(&s.list, &[self.id, a.id, b.id])?;
+                Ok(s.list.select(self.id, a.id, b.id))
+            })
     }
     /// Whether both hold.
     #[track_caller]
@@ -100,7 +111,10 @@ impl<'t> Var<'t, bool> {
         self.binary("xor", Binary::Xor, other)
     }
     /// Whether it does not hold.
-    #[expect(clippy::should_implement_trait, reason = "it does; the method spares importing the trait")]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "it does; the method spares importing the trait"
+    )]
     #[track_caller]
     pub fn not(self) -> Self {
         self.unary("not", Unary::Not)

@@ -44,7 +44,9 @@ impl<'t> Rec<'t> {
         build: impl FnOnce(&mut Recording, Shape) -> Result<crate::list::Value, Fault>,
     ) -> Var<'t, T> {
         let shape = shape.into_shape();
-        self.apply(name, &[], |s| build(s, shape.map_err(|e| Fault::shape(e.to_string()))?))
+        self.apply(name, &[], |s| {
+            build(s, shape.map_err(|e| Fault::shape(e.to_string()))?)
+        })
     }
 
     /// `0, 1, ..., n - 1`.
@@ -52,7 +54,10 @@ impl<'t> Rec<'t> {
     pub fn arange<T: Element>(self, n: usize) -> Var<'t, T> {
         self.create("arange", [n], |s, shape| {
             if T::DTYPE == DType::Bool {
-                return Err(Fault::new(crate::ErrorKind::DType, "a range has no bool elements; try u32"));
+                return Err(Fault::new(
+                    crate::ErrorKind::DType,
+                    "a range has no bool elements; try u32",
+                ));
             }
             Ok(s.list.iota(0, shape, T::DTYPE))
         })
@@ -86,7 +91,11 @@ impl<'t> Rec<'t> {
         self.create("eye", [n, n], |s, _| {
             let row = s.list.iota(0, infer::shape(&[n, 1])?, DType::U32);
             let diagonal = s.list.one_hot_mask(row, 1, n);
-            Ok(if T::DTYPE == DType::Bool { diagonal } else { s.list.cast(diagonal, T::DTYPE) })
+            Ok(if T::DTYPE == DType::Bool {
+                diagonal
+            } else {
+                s.list.cast(diagonal, T::DTYPE)
+            })
         })
     }
 }

@@ -28,36 +28,42 @@ impl<'t, T: Element> Var<'t, T> {
     /// Whole slices of an axis, in the order of a vector of indices: `r[.., j, ..] = x[.., index[j], ..]`.
     #[track_caller]
     pub fn index_select<I: Index>(self, axis: isize, index: Var<'t, I>) -> Self {
-        self.rec.apply("index_select", &[self.into(), index.into()], |s| {
-            let shape = s.list.shape(self.id);
-            let axis = infer::axis(shape, axis)?;
-            let indices = s.list.shape(index.id);
-            if indices.rank() != 1 {
-                return Err(Fault::shape(format!("the index must be a vector, not {indices}; try `flatten` or `gather`")));
-            }
-            let mut dims = vec![1; shape.rank()];
-            dims[axis] = indices.len();
-            let along = s.list.reshape(index.id, infer::shape(&dims)?);
-            gathered(&mut s.list, self.id, along, axis)
-        })
+        self.rec
+            .apply("index_select", &[self.into(), index.into()], |s| {
+                let shape = s.list.shape(self.id);
+                let axis = infer::axis(shape, axis)?;
+                let indices = s.list.shape(index.id);
+                if indices.rank() != 1 {
+                    return Err(Fault::shape(format!(
+                        "the index must be a vector, not {indices}; try `flatten` or `gather`"
+                    )));
+                }
+                let mut dims = vec![1; shape.rank()];
+                dims[axis] = indices.len();
+                let along = s.list.reshape(index.id, infer::shape(&dims)?);
+                gathered(&mut s.list, self.id, along, axis)
+            })
     }
 
     /// Rows of a table `[rows, width]` by index: `[..]` gives `[.., width]`.
     #[track_caller]
     pub fn embedding<I: Index>(self, index: Var<'t, I>) -> Self {
-        self.rec.apply("embedding", &[self.into(), index.into()], |s| {
-            let (table, indices) = (s.list.shape(self.id), s.list.shape(index.id));
-            let &[_, width] = table.dims() else {
-                return Err(Fault::shape(format!("the table must have shape [rows, width], not {table}")));
-            };
-            infer::room_for_axis(indices)?;
-            let column = s.list.reshape(index.id, infer::shape(&[indices.len(), 1])?);
-            let rows = gathered(&mut s.list, self.id, column, 0)?;
-            let mut dims = indices.dims().to_vec();
-            dims.push(width);
-            let shape = infer::shape(&dims)?;
-            Ok(s.list.reshape(rows, shape))
-        })
+        self.rec
+            .apply("embedding", &[self.into(), index.into()], |s| {
+                let (table, indices) = (s.list.shape(self.id), s.list.shape(index.id));
+                let &[_, width] = table.dims() else {
+                    return Err(Fault::shape(format!(
+                        "the table must have shape [rows, width], not {table}"
+                    )));
+                };
+                infer::room_for_axis(indices)?;
+                let column = s.list.reshape(index.id, infer::shape(&[indices.len(), 1])?);
+                let rows = gathered(&mut s.list, self.id, column, 0)?;
+                let mut dims = indices.dims().to_vec();
+                dims.push(width);
+                let shape = infer::shape(&dims)?;
+                Ok(s.list.reshape(rows, shape))
+            })
     }
 }
 
@@ -66,21 +72,37 @@ impl<'t, T: Float> Var<'t, T> {
     /// three). The index has the rank of `source`, and on the other axes its extents or 1; `source` has the extents of
     /// `x` there.
     #[track_caller]
-    pub fn scatter_add<I: Index>(self, axis: isize, index: Var<'t, I>, source: impl Operand<'t, T>) -> Self {
+    pub fn scatter_add<I: Index>(
+        self,
+        axis: isize,
+        index: Var<'t, I>,
+        source: impl Operand<'t, T>,
+    ) -> Self {
         let source = source.lift(self.rec);
-        self.rec.apply("scatter_add", &[self.into(), index.into(), source.into()], |s| {
-            let l = &mut s.list;
-            let (shape, indices, from) = (l.shape(self.id), l.shape(index.id), l.shape(source.id));
-            let axis = infer::axis(shape, axis)?;
-            index_fits(shape, indices, axis)?;
-            let mut dims = shape.dims().to_vec();
-            dims[axis] = indices.dims()[axis];
-            infer::broadcasts_to(from, infer::shape(&dims)?)?;
-            let source = l.expand(source.id, infer::shape(&dims)?);
-            let index = l.checked_index(index.id, shape.dims()[axis]);
-            let added = l.push(Op::ScatterAdd, &[source, index], Attr::axis(axis, false), shape, T::DTYPE);
-            Ok(l.add(self.id, added))
-        })
+        self.rec.apply(
+            "scatter_add",
+            &[self.into(), index.into(), source.into()],
+            |s| {
+                let l = &mut s.list;
+                let (shape, indices, from) =
+                    (l.shape(self.id), l.shape(index.id), l.shape(source.id));
+                let axis = infer::axis(shape, axis)?;
+                index_fits(shape, indices, axis)?;
+                let mut dims = shape.dims().to_vec();
+                dims[axis] = indices.dims()[axis];
+                infer::broadcasts_to(from, infer::shape(&dims)?)?;
+                let source = l.expand(source.id, infer::shape(&dims)?);
+                let index = l.checked_index(index.id, shape.dims()[axis]);
+                let added = l.push(
+                    Op::ScatterAdd,
+                    &[source, index],
+                    Attr::axis(axis, false),
+                    shape,
+                    T::DTYPE,
+                );
+                Ok(l.add(self.id, added))
+            },
+        )
     }
 }
 
@@ -100,7 +122,11 @@ impl<'t, I: Index> Var<'t, I> {
             let index = l.checked_index(x, classes);
             let column = l.reshape(index, column);
             let hit = l.one_hot_mask(column, shape.rank(), classes);
-            Ok(if T::DTYPE == DType::Bool { hit } else { l.cast(hit, T::DTYPE) })
+            Ok(if T::DTYPE == DType::Bool {
+                hit
+            } else {
+                l.cast(hit, T::DTYPE)
+            })
         })
     }
 }
@@ -122,5 +148,11 @@ fn gathered(list: &mut List, x: Value, index: Value, axis: usize) -> Result<Valu
     dims[axis] = list.dims(index)[axis];
     let shape = infer::shape(&dims)?;
     let index = list.checked_index(index, bound);
-    Ok(list.push(Op::Gather, &[x, index], Attr::axis(axis, false), shape, list.dtype(x)))
+    Ok(list.push(
+        Op::Gather,
+        &[x, index],
+        Attr::axis(axis, false),
+        shape,
+        list.dtype(x),
+    ))
 }

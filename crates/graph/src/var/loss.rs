@@ -90,15 +90,16 @@ impl<'t, T: Float> Var<'t, T> {
     /// [`cross_entropy`](Self::cross_entropy) with another reduction.
     #[track_caller]
     pub fn cross_entropy_with(self, labels: Var<'t, u32>, reduction: Reduction) -> Self {
-        self.rec.apply("cross_entropy", &[self.into(), labels.into()], |s| {
-            let l = &mut s.list;
-            let class_axis = classes(l, self.id, labels.id)?;
-            let picked = picked(l, self.id, labels.id, class_axis);
-            let total = l.keepdim(Op::LogSumExp, self.id, 1 << class_axis, T::DTYPE);
-            let terms = l.sub(total, picked);
-            let terms = l.reshape(terms, l.shape(labels.id));
-            Ok(reduced(l, terms, reduction))
-        })
+        self.rec
+            .apply("cross_entropy", &[self.into(), labels.into()], |s| {
+                let l = &mut s.list;
+                let class_axis = classes(l, self.id, labels.id)?;
+                let picked = picked(l, self.id, labels.id, class_axis);
+                let total = l.keepdim(Op::LogSumExp, self.id, 1 << class_axis, T::DTYPE);
+                let terms = l.sub(total, picked);
+                let terms = l.reshape(terms, l.shape(labels.id));
+                Ok(reduced(l, terms, reduction))
+            })
     }
 
     /// The mean negative log-likelihood of labels `[..]` under log-probabilities `[.., classes]`: `-x[label]` over the
@@ -160,7 +161,13 @@ impl List {
     /// `index`, checked while running to be below `bound`.
     pub(super) fn checked_index(&mut self, index: Value, bound: usize) -> Value {
         let (shape, dtype) = (self.shape(index), self.dtype(index));
-        self.push(Op::CheckIndex, &[index], crate::op::Attr::int(bound as i64), shape, dtype)
+        self.push(
+            Op::CheckIndex,
+            &[index],
+            crate::op::Attr::int(bound as i64),
+            shape,
+            dtype,
+        )
     }
 
     /// Where `0, 1, ..` (`n` of them along `axis`) equals `index`, which has extent 1 there.

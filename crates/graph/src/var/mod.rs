@@ -89,7 +89,10 @@ pub(crate) struct AnyVar<'t> {
 
 impl<'t, T> From<Var<'t, T>> for AnyVar<'t> {
     fn from(v: Var<'t, T>) -> Self {
-        AnyVar { rec: v.rec, id: v.id }
+        AnyVar {
+            rec: v.rec,
+            id: v.id,
+        }
     }
 }
 
@@ -131,7 +134,11 @@ impl<'t, T: Element> Operand<'t, T> for T {
 
 impl<'t> Rec<'t> {
     pub(crate) fn var<T>(self, id: Value) -> Var<'t, T> {
-        Var { rec: self, id, element: PhantomData }
+        Var {
+            rec: self,
+            id,
+            element: PhantomData,
+        }
     }
 
     /// A rank-0 constant.
@@ -155,7 +162,10 @@ impl<'t> Rec<'t> {
     ) -> Var<'t, T> {
         let at = Location::caller();
         let mut state = self.recorder.state.borrow_mut();
-        let id = if operands.iter().all(|o| std::ptr::eq(o.rec.recorder, self.recorder)) {
+        let id = if operands
+            .iter()
+            .all(|o| std::ptr::eq(o.rec.recorder, self.recorder))
+        {
             // At most a handful of operands but for concat: the common case stays off the heap.
             let mut few = [Value::from_index(0); 4];
             if operands.len() <= few.len() {
@@ -168,8 +178,13 @@ impl<'t> Rec<'t> {
                 state.apply(name, &ids, T::DTYPE, at, build)
             }
         } else {
-            let message = format!("{name}: an operand belongs to another tape; record both on one tape, or pass the value as an input");
-            state.push_poison(Error::new(ErrorKind::Foreign, message).at(Some(at)), T::DTYPE)
+            let message = format!(
+                "{name}: an operand belongs to another tape; record both on one tape, or pass the value as an input"
+            );
+            state.push_poison(
+                Error::new(ErrorKind::Foreign, message).at(Some(at)),
+                T::DTYPE,
+            )
         };
         drop(state);
         self.var(id)
@@ -193,7 +208,10 @@ impl<'t, T: Element> Var<'t, T> {
     }
 
     /// The number of elements.
-    #[expect(clippy::len_without_is_empty, reason = "fallible; a tensor is rarely asked whether it is empty")]
+    #[expect(
+        clippy::len_without_is_empty,
+        reason = "fallible; a tensor is rarely asked whether it is empty"
+    )]
     pub fn len(self) -> crate::Result<usize> {
         self.shape_checked().map(|s| s.len())
     }
@@ -212,7 +230,8 @@ impl<'t, T: Element> Var<'t, T> {
     /// One elementwise operation of this value.
     #[track_caller]
     pub(crate) fn unary<U: Element>(self, name: &str, op: Unary) -> Var<'t, U> {
-        self.rec.apply(name, &[self.into()], |s| Ok(s.list.unary(op, self.id)))
+        self.rec
+            .apply(name, &[self.into()], |s| Ok(s.list.unary(op, self.id)))
     }
 
     /// One elementwise operation of this value and another of its type, broadcast.

@@ -28,7 +28,9 @@ impl<T: Float> Var<'_, T> {
     /// The p-norm over some axes, as [`norm_p`](Self::norm_p).
     #[track_caller]
     pub fn norm_p_over(self, axes: impl Into<Axes>, p: f64) -> Self {
-        self.over("norm_p", axes, |s, x, over| norm_p(&mut s.list, x, over.mask, p))
+        self.over("norm_p", axes, |s, x, over| {
+            norm_p(&mut s.list, x, over.mask, p)
+        })
     }
 }
 
@@ -42,7 +44,9 @@ impl List {
 
 fn norm_p(list: &mut List, x: Value, mask: u8, p: f64) -> Result<Value, Fault> {
     if p.is_nan() || p <= 0.0 {
-        return Err(infer::argument(format!("p must be above 0 (infinity allowed), but it is {p}")));
+        return Err(infer::argument(format!(
+            "p must be above 0 (infinity allowed), but it is {p}"
+        )));
     }
     if p == 2.0 {
         return Ok(list.norm(x, mask));

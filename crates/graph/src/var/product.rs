@@ -13,7 +13,9 @@ impl<T: Float> Var<'_, T> {
     /// vector on the left is a row, one on the right a column, and the axis added for it vanishes again.
     #[track_caller]
     pub fn matmul(self, other: Self) -> Self {
-        self.rec.apply("matmul", &[self.into(), other.into()], |s| matmul(&mut s.list, self.id, other.id))
+        self.rec.apply("matmul", &[self.into(), other.into()], |s| {
+            matmul(&mut s.list, self.id, other.id)
+        })
     }
 
     /// The sum of products of two vectors (or scalars) of one shape.
@@ -55,19 +57,39 @@ fn matmul(list: &mut List, x: Value, y: Value) -> Result<Value, Fault> {
         return Err(Fault::shape("a scalar has no matrix product; try `*`"));
     }
     let (x_is_vector, y_is_vector) = (a.rank() == 1, b.rank() == 1);
-    let inner = (a.dims()[a.rank() - 1], b.dims()[if y_is_vector { 0 } else { b.rank() - 2 }]);
+    let inner = (
+        a.dims()[a.rank() - 1],
+        b.dims()[if y_is_vector { 0 } else { b.rank() - 2 }],
+    );
     if inner.0 != inner.1 {
         let transposed = !y_is_vector && b.dims()[b.rank() - 1] == inner.0;
-        let hint = if transposed { "; try `.t()` on the right operand" } else { "" };
-        return Err(Fault::shape(format!("the inner extents must be equal, but {} is not {}{hint}", inner.0, inner.1)));
+        let hint = if transposed {
+            "; try `.t()` on the right operand"
+        } else {
+            ""
+        };
+        return Err(Fault::shape(format!(
+            "the inner extents must be equal, but {} is not {}{hint}",
+            inner.0, inner.1
+        )));
     }
-    let x = if x_is_vector { list.reshape(x, infer::shape(&[1, inner.0])?) } else { x };
-    let y = if y_is_vector { list.reshape(y, infer::shape(&[inner.0, 1])?) } else { y };
+    let x = if x_is_vector {
+        list.reshape(x, infer::shape(&[1, inner.0])?)
+    } else {
+        x
+    };
+    let y = if y_is_vector {
+        list.reshape(y, infer::shape(&[inner.0, 1])?)
+    } else {
+        y
+    };
     let (a, b) = (list.shape(x), list.shape(y));
     let batch = |s: Shape| Shape::new(&s.dims()[..s.rank() - 2]).expect("fewer axes");
     let (batch_x, batch_y) = (batch(a), batch(b));
     let Some(both) = batch_x.broadcast(&batch_y) else {
-        return Err(Fault::shape(format!("the batch axes {batch_x} and {batch_y} do not broadcast; try `unsqueeze`")));
+        return Err(Fault::shape(format!(
+            "the batch axes {batch_x} and {batch_y} do not broadcast; try `unsqueeze`"
+        )));
     };
     let mut dims = both.dims().to_vec();
     dims.extend([a.dims()[a.rank() - 2], b.dims()[b.rank() - 1]]);

@@ -53,7 +53,10 @@ impl<'t> Rng<'t> {
             if mean.to_f64() == 0.0 && std.to_f64() == 1.0 {
                 return Ok(standard);
             }
-            let (mean, std) = (s.scalar(mean.to_f64(), T::DTYPE), s.scalar(std.to_f64(), T::DTYPE));
+            let (mean, std) = (
+                s.scalar(mean.to_f64(), T::DTYPE),
+                s.scalar(std.to_f64(), T::DTYPE),
+            );
             let part = s.list.mul(standard, std);
             Ok(s.list.add(part, mean))
         })
@@ -73,11 +76,16 @@ impl<'t> Rng<'t> {
     #[track_caller]
     pub fn randint<I: Index>(self, shape: impl IntoShape, low: i64, high: i64) -> Var<'t, I> {
         self.rec.create("randint", shape, |s, shape| {
-            let span = high.checked_sub(low).filter(|n| (1..=1i64 << 32).contains(n));
+            let span = high
+                .checked_sub(low)
+                .filter(|n| (1..=1i64 << 32).contains(n));
             let exact = low.unsigned_abs() < 1 << 52 && high.unsigned_abs() < 1 << 52;
             let fits = I::DTYPE != DType::U32 || (low >= 0 && high <= 1 << 32);
             let Some(span) = span.filter(|_| exact && fits) else {
-                let reason = format!("the range {low}..{high} is empty, too wide or not of type {}", I::DTYPE);
+                let reason = format!(
+                    "the range {low}..{high} is empty, too wide or not of type {}",
+                    I::DTYPE
+                );
                 return Err(infer::argument(reason));
             };
             let bits = self.draw(s, Draw::Bits, shape, DType::U32);
@@ -97,7 +105,9 @@ impl<'t> Rng<'t> {
     pub fn permutation(self, n: usize) -> Var<'t, u32> {
         self.rec.create("permutation", [n], |s, shape| {
             if u32::try_from(n).is_err() {
-                return Err(infer::argument(format!("{n} indices are more than u32 can count")));
+                return Err(infer::argument(format!(
+                    "{n} indices are more than u32 can count"
+                )));
             }
             Ok(self.draw(s, Draw::Permutation, shape, DType::U32))
         })
@@ -107,7 +117,13 @@ impl<'t> Rng<'t> {
         let (_, next) = &mut s.streams[self.stream as usize];
         let ordinal = *next;
         *next += 1;
-        s.list.push(Op::Random(what), &[], Attr::draw(self.stream, ordinal), shape, dtype)
+        s.list.push(
+            Op::Random(what),
+            &[],
+            Attr::draw(self.stream, ordinal),
+            shape,
+            dtype,
+        )
     }
 
     fn holds(self, s: &mut Recording, shape: Shape, p: f64, dtype: DType) -> Value {
@@ -123,7 +139,8 @@ impl<'t, T: Float> Var<'t, T> {
     pub fn dropout(self, p: f64, rng: Rng<'t>) -> Self {
         self.map("dropout", |s, x| {
             if !std::ptr::eq(rng.rec.recorder, self.rec.recorder) {
-                let reason = "the random stream belongs to another tape; make one with `x.rec().rng(seed)`";
+                let reason =
+                    "the random stream belongs to another tape; make one with `x.rec().rng(seed)`";
                 return Err(Fault::new(ErrorKind::Foreign, reason));
             }
             infer::probability(p)?;

@@ -24,8 +24,16 @@ impl Over {
     pub(super) fn new(list: &List, x: Value, axes: Axes) -> Result<Self, Fault> {
         let from = list.shape(x);
         let mask = axes.mask(from)?;
-        let extents = from.dims().iter().enumerate().filter(|(axis, _)| mask >> axis & 1 == 1);
-        Ok(Self { mask, shape: axes.result(from, mask), count: extents.map(|(_, &d)| d).product() })
+        let extents = from
+            .dims()
+            .iter()
+            .enumerate()
+            .filter(|(axis, _)| mask >> axis & 1 == 1);
+        Ok(Self {
+            mask,
+            shape: axes.result(from, mask),
+            count: extents.map(|(_, &d)| d).product(),
+        })
     }
 }
 
@@ -39,7 +47,11 @@ impl List {
 
     /// Mean over axes, kept: the sum divided by the number of elements, NaN for none.
     pub(super) fn mean(&mut self, x: Value, mask: u8) -> Value {
-        let dims = self.dims(x).iter().enumerate().filter(|(axis, _)| mask >> axis & 1 == 1);
+        let dims = self
+            .dims(x)
+            .iter()
+            .enumerate()
+            .filter(|(axis, _)| mask >> axis & 1 == 1);
         let count: usize = dims.map(|(_, &d)| d).product();
         self.sum_over_n(x, mask, count as f64)
     }
@@ -78,7 +90,9 @@ impl<'t, T: Float> Var<'t, T> {
     /// The sum over some axes, 0 over none.
     #[track_caller]
     pub fn sum_over(self, axes: impl Into<Axes>) -> Self {
-        self.over("sum", axes, |s, x, over| Ok(s.list.reduce(Reduce::Sum, x, over.mask)))
+        self.over("sum", axes, |s, x, over| {
+            Ok(s.list.reduce(Reduce::Sum, x, over.mask))
+        })
     }
 
     /// The mean of all elements, NaN of none.
@@ -100,7 +114,9 @@ impl<'t, T: Float> Var<'t, T> {
     /// The product over some axes, 1 over none. The gradient is exact where elements are 0.
     #[track_caller]
     pub fn prod_over(self, axes: impl Into<Axes>) -> Self {
-        self.over("prod", axes, |s, x, over| Ok(s.list.reduce(Reduce::Prod, x, over.mask)))
+        self.over("prod", axes, |s, x, over| {
+            Ok(s.list.reduce(Reduce::Prod, x, over.mask))
+        })
     }
 
     /// The largest element, NaN if any is. Equal ones share the gradient equally. An error where there is no element.
@@ -186,7 +202,9 @@ impl<'t, T: Float> Var<'t, T> {
     /// The variance over some axes, as [`var`](Self::var).
     #[track_caller]
     pub fn var_over(self, axes: impl Into<Axes>, correction: usize) -> Self {
-        self.over("var", axes, |s, x, over| Ok(variance(&mut s.list, x, over, correction)))
+        self.over("var", axes, |s, x, over| {
+            Ok(variance(&mut s.list, x, over, correction))
+        })
     }
 
     /// The standard deviation, the root of [`var`](Self::var). The gradient of equal values is 0.
@@ -228,7 +246,11 @@ fn variance(list: &mut List, x: Value, over: &Over, correction: usize) -> Value 
     let mean = list.mean(x, over.mask);
     let distance = list.sub(x, mean);
     let square = list.unary(Unary::Square, distance);
-    list.sum_over_n(square, over.mask, over.count.saturating_sub(correction) as f64)
+    list.sum_over_n(
+        square,
+        over.mask,
+        over.count.saturating_sub(correction) as f64,
+    )
 }
 
 impl<'t> Var<'t, bool> {

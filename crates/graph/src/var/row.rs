@@ -28,7 +28,8 @@ impl<'t, T: Float> Var<'t, T> {
         self.map(name, |s, x| {
             let shape = s.list.shape(x);
             let axis = infer::axis(shape, axis)?;
-            Ok(s.list.push(op, &[x], Attr::axes(1 << axis), shape, T::DTYPE))
+            Ok(s.list
+                .push(op, &[x], Attr::axes(1 << axis), shape, T::DTYPE))
         })
     }
 
@@ -54,12 +55,13 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn rms_norm(self, weight: Self, eps: impl Operand<'t, T>) -> Self {
         let eps = eps.lift(self.rec);
-        self.rec.apply("rms_norm", &[self.into(), weight.into(), eps.into()], |s| {
-            let l = &mut s.list;
-            let mask = row_mask(l, self.id, &[weight.id], eps.id)?;
-            let normal = normalised(l, self.id, mask, eps.id);
-            Ok(l.mul(normal, weight.id))
-        })
+        self.rec
+            .apply("rms_norm", &[self.into(), weight.into(), eps.into()], |s| {
+                let l = &mut s.list;
+                let mask = row_mask(l, self.id, &[weight.id], eps.id)?;
+                let normal = normalised(l, self.id, mask, eps.id);
+                Ok(l.mul(normal, weight.id))
+            })
     }
 }
 
@@ -71,11 +73,17 @@ fn row_mask(list: &List, x: Value, weights: &[Value], eps: Value) -> Result<u8, 
     for &w in weights {
         let row = &shape.dims()[axis..];
         if list.dims(w) != row {
-            return Err(Fault::shape(format!("weight and bias must have the shape of a row, {row:?}, not {}", list.shape(w))));
+            return Err(Fault::shape(format!(
+                "weight and bias must have the shape of a row, {row:?}, not {}",
+                list.shape(w)
+            )));
         }
     }
     if list.shape(eps).rank() != 0 {
-        return Err(Fault::shape(format!("eps must be a scalar, not {}", list.shape(eps))));
+        return Err(Fault::shape(format!(
+            "eps must be a scalar, not {}",
+            list.shape(eps)
+        )));
     }
     Ok(1 << axis)
 }

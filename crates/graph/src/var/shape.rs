@@ -56,11 +56,18 @@ impl<'t, T: Element> Var<'t, T> {
         self.map("permute", |s, x| {
             let (shape, order) = (s.list.shape(x), order.as_ref());
             if order.len() != shape.rank() {
-                let reason = format!("{} axes are named, but the operand has {}; name each once", order.len(), shape.rank());
+                let reason = format!(
+                    "{} axes are named, but the operand has {}; name each once",
+                    order.len(),
+                    shape.rank()
+                );
                 return Err(Fault::axis(reason));
             }
             infer::axis_mask(shape, order)?;
-            let order = order.iter().map(|&a| infer::axis(shape, a)).collect::<Result<Vec<_>, _>>()?;
+            let order = order
+                .iter()
+                .map(|&a| infer::axis(shape, a))
+                .collect::<Result<Vec<_>, _>>()?;
             Ok(permuted(&mut s.list, x, &order))
         })
     }
@@ -116,7 +123,7 @@ impl<'t, T: Element> Var<'t, T> {
     }
 
     /// Elements of a range along an axis: `x.slice(0, 1..3)`, `x.slice(-1, ..-1)`. Negative bounds count from the end.
-    /// The range must lie within the axis.
+    /// The range must lie within the axis. (Clippy takes a literal `1..-1` for a mistake; write `.slice(0, 1..).slice(0, ..-1)`.)
     #[track_caller]
     pub fn slice(self, axis: isize, range: impl RangeBounds<isize>) -> Self {
         self.slice_step(axis, range, 1)
@@ -150,7 +157,9 @@ impl<'t, T: Element> Var<'t, T> {
             let axis = infer::axis(shape, axis)?;
             let extent = shape.dims()[axis];
             if start.checked_add(len).is_none_or(|end| end > extent) {
-                let reason = format!("{len} elements from {start} do not lie within axis {axis} of extent {extent}");
+                let reason = format!(
+                    "{len} elements from {start} do not lie within axis {axis} of extent {extent}"
+                );
                 return Err(infer::argument(reason));
             }
             Ok(s.list.narrow(x, axis, start, len))
@@ -164,7 +173,10 @@ impl<'t, T: Element> Var<'t, T> {
         self.map("flip", |s, x| {
             let shape = s.list.shape(x);
             let mask = axes.mask(shape)?;
-            let mut spec = SliceSpec { start: [0; MAX_RANK], step: [1; MAX_RANK] };
+            let mut spec = SliceSpec {
+                start: [0; MAX_RANK],
+                step: [1; MAX_RANK],
+            };
             for (axis, &extent) in shape.dims().iter().enumerate() {
                 if mask >> axis & 1 == 1 && extent > 0 {
                     spec.start[axis] = extent - 1;
@@ -183,13 +195,23 @@ impl<'t, T: Element> Var<'t, T> {
             let axis = infer::axis(shape, axis)?;
             let n = shape.dims()[axis];
             // The first element of the result is the one `shift` before.
-            let at = if n == 0 { 0 } else { (n as isize - shift.rem_euclid(n as isize)) as usize % n };
+            let at = if n == 0 {
+                0
+            } else {
+                (n as isize - shift.rem_euclid(n as isize)) as usize % n
+            };
             if at == 0 {
                 return Ok(x);
             }
             let head = s.list.narrow(x, axis, at, n - at);
             let tail = s.list.narrow(x, axis, 0, at);
-            Ok(s.list.push(Op::Concat, &[head, tail], Attr::axis(axis, false), shape, T::DTYPE))
+            Ok(s.list.push(
+                Op::Concat,
+                &[head, tail],
+                Attr::axis(axis, false),
+                shape,
+                T::DTYPE,
+            ))
         })
     }
 
@@ -224,7 +246,12 @@ impl<'t, T: Element> Var<'t, T> {
                 let shape = s.list.shape(x);
                 let axis = infer::axis(shape, axis)?;
                 let (each, longer) = (shape.dims()[axis] / n, shape.dims()[axis] % n);
-                Ok(s.list.narrow(x, axis, each * i + longer.min(i), each + usize::from(i < longer)))
+                Ok(s.list.narrow(
+                    x,
+                    axis,
+                    each * i + longer.min(i),
+                    each + usize::from(i < longer),
+                ))
             }));
         }
         pieces
@@ -236,7 +263,10 @@ impl<'t, T: Element> Var<'t, T> {
         self.map("repeat", |s, x| {
             let (rank, counts) = (s.list.shape(x).rank(), counts.as_ref());
             if counts.len() < rank {
-                let reason = format!("{} counts for {rank} axes; give one for each, or use `tile`", counts.len());
+                let reason = format!(
+                    "{} counts for {rank} axes; give one for each, or use `tile`",
+                    counts.len()
+                );
                 return Err(Fault::axis(reason));
             }
             tiled(&mut s.list, x, counts)
@@ -296,7 +326,9 @@ impl<'t> Rec<'t> {
     pub fn stack<T: Element>(self, parts: &[Var<'t, T>], axis: isize) -> Var<'t, T> {
         let operands: Vec<_> = parts.iter().map(|&p| p.into()).collect();
         self.apply("stack", &operands, |s| {
-            let Some(first) = parts.first() else { return Err(nothing_to_join()) };
+            let Some(first) = parts.first() else {
+                return Err(nothing_to_join());
+            };
             let shape = s.list.shape(first.id);
             infer::room_for_axis(shape)?;
             let at = infer::new_axis(shape, axis)?;
@@ -319,12 +351,18 @@ fn reshaped(from: Shape, dims: &[usize]) -> Result<Shape, Fault> {
     match unknown.as_slice() {
         [] => {}
         &[at] => {
-            let known = dims.iter().filter(|&&d| d != INFER).try_fold(1usize, |n, &d| n.checked_mul(d));
+            let known = dims
+                .iter()
+                .filter(|&&d| d != INFER)
+                .try_fold(1usize, |n, &d| n.checked_mul(d));
             dims[at] = match known {
-                Some(known) if known > 0 && from.len() % known == 0 => from.len() / known,
+                Some(known) if known > 0 && from.len().is_multiple_of(known) => from.len() / known,
                 _ => {
                     let known: Vec<_> = dims.iter().filter(|&&d| d != INFER).collect();
-                    let reason = format!("{} elements are no multiple of the known extents {known:?}", from.len());
+                    let reason = format!(
+                        "{} elements are no multiple of the known extents {known:?}",
+                        from.len()
+                    );
                     return Err(Fault::shape(reason));
                 }
             };
@@ -343,7 +381,11 @@ fn reshaped(from: Shape, dims: &[usize]) -> Result<Shape, Fault> {
 }
 
 fn permuted(list: &mut List, x: Value, order: &[usize]) -> Value {
-    if order.iter().enumerate().all(|(i, &a)| i == a) { x } else { list.permute(x, order) }
+    if order.iter().enumerate().all(|(i, &a)| i == a) {
+        x
+    } else {
+        list.permute(x, order)
+    }
 }
 
 /// A range's start and end within `0..=extent`.
@@ -369,7 +411,10 @@ fn bounds(range: &impl RangeBounds<isize>, extent: usize) -> Result<(usize, usiz
 }
 
 fn sliced(list: &mut List, x: Value, axis: usize, start: usize, step: isize, len: usize) -> Value {
-    let mut spec = SliceSpec { start: [0; MAX_RANK], step: [1; MAX_RANK] };
+    let mut spec = SliceSpec {
+        start: [0; MAX_RANK],
+        step: [1; MAX_RANK],
+    };
     spec.start[axis] = if len == 0 { 0 } else { start };
     spec.step[axis] = step;
     let mut dims = list.dims(x).to_vec();
@@ -383,7 +428,9 @@ fn nothing_to_join() -> Fault {
 }
 
 fn joined(list: &mut List, parts: &[Value], axis: isize) -> Result<Value, Fault> {
-    let Some(&first) = parts.first() else { return Err(nothing_to_join()) };
+    let Some(&first) = parts.first() else {
+        return Err(nothing_to_join());
+    };
     let shape = list.shape(first);
     let axis = infer::axis(shape, axis)?;
     let mut extent = 0usize;
@@ -403,11 +450,19 @@ fn joined(list: &mut List, parts: &[Value], axis: isize) -> Result<Value, Fault>
     let mut dims = shape.dims().to_vec();
     dims[axis] = extent;
     let shape = infer::shape(&dims)?;
-    Ok(list.push(Op::Concat, parts, Attr::axis(axis, false), shape, list.dtype(first)))
+    Ok(list.push(
+        Op::Concat,
+        parts,
+        Attr::axis(axis, false),
+        shape,
+        list.dtype(first),
+    ))
 }
 
 fn times(extent: usize, n: usize) -> Result<usize, Fault> {
-    extent.checked_mul(n).ok_or_else(|| Fault::shape("the result has more elements than memory can address"))
+    extent
+        .checked_mul(n)
+        .ok_or_else(|| Fault::shape("the result has more elements than memory can address"))
 }
 
 /// Copies axis by axis: each as one broadcast axis before the repeated one.
@@ -427,7 +482,12 @@ fn tiled(list: &mut List, x: Value, counts: &[usize]) -> Result<Value, Fault> {
 }
 
 /// `x` as `[outer, 1, inner]`, broadcast in the middle to `n`, as `shape`.
-fn repeated(list: &mut List, x: Value, [outer, n, inner]: [usize; 3], shape: Shape) -> Result<Value, Fault> {
+fn repeated(
+    list: &mut List,
+    x: Value,
+    [outer, n, inner]: [usize; 3],
+    shape: Shape,
+) -> Result<Value, Fault> {
     let x = list.reshape(x, infer::shape(&[outer, 1, inner])?);
     let x = list.expand(x, infer::shape(&[outer, n, inner])?);
     Ok(list.reshape(x, shape))

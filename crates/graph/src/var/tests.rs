@@ -15,7 +15,11 @@ fn tensor<'t>(rec: Rec<'t>, dims: &[usize]) -> Var<'t> {
 #[track_caller]
 fn is<T: Element>(v: Var<'_, T>, dims: &[usize]) {
     let state = v.rec.recorder.state.borrow();
-    assert!(state.poison_of(v.id).is_none(), "{}", state.poison_of(v.id).unwrap());
+    assert!(
+        state.poison_of(v.id).is_none(),
+        "{}",
+        state.poison_of(v.id).unwrap()
+    );
     assert_eq!(state.list.dims(v.id), dims);
     assert_eq!(state.list.dtype(v.id), T::DTYPE);
 }
@@ -26,7 +30,9 @@ fn refuses<T: Element>(v: Var<'_, T>, kind: ErrorKind, expected: &str) {
     let error = v.shape().expect_err("the value must be poisoned");
     assert_eq!(error.kind(), kind, "{error}");
     let text = error.to_string();
-    let (reason, at) = text.split_once("\n  at ").expect("an error has the user's line");
+    let (reason, at) = text
+        .split_once("\n  at ")
+        .expect("an error has the user's line");
     assert_eq!(reason, expected);
     assert!(at.contains("tests.rs:"), "{at}");
 }
@@ -36,10 +42,30 @@ fn arithmetic() {
     let recorder = Recorder::default();
     let rec = rec(&recorder);
     let (x, row) = (tensor(rec, &[2, 3]), tensor(rec, &[3]));
-    for v in [x + row, row - x, x * 2.0, 2.0 / x, x % row, -x, row.pow(x), x.powf(0.3), x.powi(7)] {
+    for v in [
+        x + row,
+        row - x,
+        x * 2.0,
+        2.0 / x,
+        x % row,
+        -x,
+        row.pow(x),
+        x.powf(0.3),
+        x.powi(7),
+    ] {
         is(v, &[2, 3]);
     }
-    for v in [x.abs(), x.sign(), x.reciprocal(), x.square(), x.floor(), x.ceil(), x.round(), x.trunc(), x.fract()] {
+    for v in [
+        x.abs(),
+        x.sign(),
+        x.reciprocal(),
+        x.square(),
+        x.floor(),
+        x.ceil(),
+        x.round(),
+        x.trunc(),
+        x.fract(),
+    ] {
         is(v, &[2, 3]);
     }
     is(row.maximum(x), &[2, 3]);
@@ -74,11 +100,29 @@ fn comparison_and_choice() {
     let recorder = Recorder::default();
     let rec = rec(&recorder);
     let (x, row) = (tensor(rec, &[2, 3]), tensor(rec, &[3]));
-    for m in [x.lt(row), row.le(x), x.gt(0.0), x.ge(row), x.eq(row), x.ne(row), x.is_nan(), x.is_finite()] {
+    for m in [
+        x.lt(row),
+        row.le(x),
+        x.gt(0.0),
+        x.ge(row),
+        x.eq(row),
+        x.ne(row),
+        x.is_nan(),
+        x.is_finite(),
+    ] {
         is(m, &[2, 3]);
     }
     let m = x.gt(0.0);
-    for m in [m & row.lt(1.0), m | true, m ^ m, !m, m.and(m), m.or(m), m.xor(m), m.not()] {
+    for m in [
+        m & row.lt(1.0),
+        m | true,
+        m ^ m,
+        !m,
+        m.and(m),
+        m.or(m),
+        m.xor(m),
+        m.not(),
+    ] {
         is(m, &[2, 3]);
     }
     is(row.gt(0.0).select(x, 0.0), &[2, 3]);
@@ -109,10 +153,27 @@ fn reductions() {
     is(x.sum_over(keep([0, 2])), &[1, 3, 1]);
     is(x.sum_over(&[0usize, 1][..]), &[4]);
     is(x.sum_over([0; 0]), &[2, 3, 4]);
-    for v in [x.mean_over(1), x.prod_over(1), x.max_over(1), x.min_over(1), x.var_over(1, 1), x.std_over(1, 0)] {
+    for v in [
+        x.mean_over(1),
+        x.prod_over(1),
+        x.max_over(1),
+        x.min_over(1),
+        x.var_over(1, 1),
+        x.std_over(1, 0),
+    ] {
         is(v, &[2, 4]);
     }
-    for v in [x.mean(), x.prod(), x.max(), x.min(), x.var(1), x.std(1), x.norm(), x.norm_p(3.0), x.logsumexp()] {
+    for v in [
+        x.mean(),
+        x.prod(),
+        x.max(),
+        x.min(),
+        x.var(1),
+        x.std(1),
+        x.norm(),
+        x.norm_p(3.0),
+        x.logsumexp(),
+    ] {
         is(v, &[]);
     }
     is(x.norm_over(keep(-1)), &[2, 3, 1]);
@@ -192,22 +253,44 @@ fn products_losses_and_indexing() {
     is(t(&[3]).dot(t(&[3])), &[]);
     is(t(&[3]).outer(t(&[2])), &[3, 2]);
     let logits = t(&[2, 5]);
-    for y in [logits.softmax(1), logits.log_softmax(-1), logits.gelu(), logits.silu(), logits.leaky_relu(0.1), logits.erf()] {
+    for y in [
+        logits.softmax(1),
+        logits.log_softmax(-1),
+        logits.gelu(),
+        logits.silu(),
+        logits.leaky_relu(0.1),
+        logits.erf(),
+    ] {
         is(y, &[2, 5]);
     }
     is(logits.layer_norm(t(&[5]), t(&[5]), 1e-5), &[2, 5]);
     is(logits.rms_norm(t(&[5]), 1e-5), &[2, 5]);
     is(logits.cross_entropy(indices(rec, &[1, 4])), &[]);
-    is(logits.cross_entropy_with(indices(rec, &[1, 4]), Reduction::None), &[2]);
+    is(
+        logits.cross_entropy_with(indices(rec, &[1, 4]), Reduction::None),
+        &[2],
+    );
     is(logits.nll_with(indices(rec, &[1, 4]), Reduction::Sum), &[]);
     is(logits.mse_with(logits, Reduction::None), &[2, 5]);
     is(logits.l1(logits), &[]);
     is(logits.bce_with_logits(logits), &[]);
-    is(logits.gather(1, indices(rec, &[1, 2, 2]).reshape([1, 3])), &[2, 3]);
+    is(
+        logits.gather(1, indices(rec, &[1, 2, 2]).reshape([1, 3])),
+        &[2, 3],
+    );
     is(logits.index_select(1, indices(rec, &[1, 2, 2])), &[2, 3]);
-    is(logits.index_select(0, indices(rec, &[1, 0, 1]).cast::<i64>()), &[3, 5]);
-    is(logits.embedding(indices(rec, &[1, 0, 1, 1]).reshape([2, 2])), &[2, 2, 5]);
-    is(logits.scatter_add(0, indices(rec, &[1, 0, 1]).reshape([3, 1]), t(&[3, 5])), &[2, 5]);
+    is(
+        logits.index_select(0, indices(rec, &[1, 0, 1]).cast::<i64>()),
+        &[3, 5],
+    );
+    is(
+        logits.embedding(indices(rec, &[1, 0, 1, 1]).reshape([2, 2])),
+        &[2, 2, 5],
+    );
+    is(
+        logits.scatter_add(0, indices(rec, &[1, 0, 1]).reshape([3, 1]), t(&[3, 5])),
+        &[2, 5],
+    );
     is(indices(rec, &[1, 2]).one_hot::<f32>(3), &[2, 3]);
     is(indices(rec, &[1, 2]).one_hot::<bool>(3), &[2, 3]);
 }
@@ -223,7 +306,11 @@ fn creation() {
     is(rec.linspace(0.0f32, 1.0, 5), &[5]);
     is(rec.eye::<f64>(3), &[3, 3]);
     let all = {
-        let (line, eye, one) = (rec.linspace(0.1f64, 0.7, 4), rec.eye::<f32>(2), rec.linspace(3.0f64, 9.0, 1));
+        let (line, eye, one) = (
+            rec.linspace(0.1f64, 0.7, 4),
+            rec.eye::<f32>(2),
+            rec.linspace(3.0f64, 9.0, 1),
+        );
         let all = values(&recorder, &[]);
         [line.id, eye.id, one.id].map(|v| all[v.index()].clone())
     };
@@ -255,8 +342,23 @@ fn random_draws_take_ordinals_of_their_stream() {
         .filter(|&v| matches!(state.list.op(v), Op::Random(_)))
         .map(|v| state.list.attr(v).as_draw())
         .collect();
-    assert_eq!(draws, [(0, 0), (1, 0), (0, 1), (0, 2), (0, 3), (1, 1), (1, 2), (1, 3)]);
-    assert_eq!(state.streams.iter().map(|s| s.0).collect::<Vec<_>>(), [7, 8]);
+    assert_eq!(
+        draws,
+        [
+            (0, 0),
+            (1, 0),
+            (0, 1),
+            (0, 2),
+            (0, 3),
+            (1, 1),
+            (1, 2),
+            (1, 3)
+        ]
+    );
+    assert_eq!(
+        state.streams.iter().map(|s| s.0).collect::<Vec<_>>(),
+        [7, 8]
+    );
 }
 
 #[test]
@@ -265,7 +367,13 @@ fn numbers_that_are_structure_and_numbers_that_are_data() {
     let x = tensor(rec(&recorder), &[2]);
     let _ = 2.0 * x + 0.5 - x * 0.1;
     let state = recorder.state.borrow();
-    let of = |op: Op| state.list.values().filter(|&v| state.list.op(v) == op).count();
+    let of = |op: Op| {
+        state
+            .list
+            .values()
+            .filter(|&v| state.list.op(v) == op)
+            .count()
+    };
     assert_eq!((of(Op::Const), of(Op::Uniform)), (2, 1));
     assert_eq!(state.list.dtype(x.id), DType::F32);
 }
@@ -348,7 +456,11 @@ fn arguments_that_do_not_fit() {
         ErrorKind::Axis,
         "sum of [2, 3] f32: axis 0 is given twice in [0, -2]; name each axis once",
     );
-    refuses(x.sum().softmax(0), ErrorKind::Axis, "softmax of [] f32: axis 0 is out of range: a scalar has no axes");
+    refuses(
+        x.sum().softmax(0),
+        ErrorKind::Axis,
+        "softmax of [] f32: axis 0 is out of range: a scalar has no axes",
+    );
     refuses(
         x.argmax_over([0, 1]),
         ErrorKind::Axis,
@@ -369,14 +481,22 @@ fn arguments_that_do_not_fit() {
         ErrorKind::Shape,
         "reshape of [2, 3] f32: 6 elements are no multiple of the known extents [4]",
     );
-    refuses(x.reshape([INFER, INFER]), ErrorKind::Shape, "reshape of [2, 3] f32: only one extent can be `INFER`");
+    refuses(
+        x.reshape([INFER, INFER]),
+        ErrorKind::Shape,
+        "reshape of [2, 3] f32: only one extent can be `INFER`",
+    );
     refuses(
         x.slice(1, 1..5),
         ErrorKind::Index,
         "slice of [2, 3] f32: the range 1..5 does not lie within an axis of extent 3; bounds may be negative to count \
          from the end",
     );
-    refuses(x.slice_step(1, .., 0), ErrorKind::Index, "slice of [2, 3] f32: the step must not be 0");
+    refuses(
+        x.slice_step(1, .., 0),
+        ErrorKind::Index,
+        "slice of [2, 3] f32: the step must not be 0",
+    );
     refuses(
         x.narrow(0, 1, usize::MAX),
         ErrorKind::Index,
@@ -457,5 +577,9 @@ fn a_value_of_another_tape_is_refused() {
         ErrorKind::Foreign,
         "dropout of [3] f32: the random stream belongs to another tape; make one with `x.rec().rng(seed)`",
     );
-    refuses(rec(&here).concat(&[x, y], 0), ErrorKind::Foreign, &format!("concat: {refused}"));
+    refuses(
+        rec(&here).concat(&[x, y], 0),
+        ErrorKind::Foreign,
+        &format!("concat: {refused}"),
+    );
 }

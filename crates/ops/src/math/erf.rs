@@ -1,15 +1,15 @@
 //! The error function, its complement and the normal distribution function.
 
-use fearless_simd::{Simd, SimdBase, SimdFloat};
+use fearless_simd::Simd;
 
 use super::exp::{exp_reduced, hold, octaves};
 use super::lanes::{Lanes, Real, polynomial, select, splat, two_product};
 
-/// `e^-(h + tail) E(x)` with `E` the scaled complement `e^(y^2) erfc(y)`, `ERFC_K y = (k + k_tail) x`, `x >= 0`.
+/// `e^-(h + tail) E(y)` with `E` the scaled complement `e^(y^2) erfc(y)` and `ERFC_K y = (k + k_tail) x`, `x >= 0`.
 ///
-/// `E(y) = q G(q)` with `q = 1 / (1 + ERFC_K y)`: a polynomial on the whole half-line. `E` is up to 4.5 times as sensitive
-/// as `q`, so `q`'s rounding errors are made up for to first order, in the sum that takes the exponential's tail as well;
-/// `1 + q + 2.4 q^2` is that sensitivity to a tenth. The factor `e^r` is multiplied in as `1 + (e^r - 1)`, fused.
+/// `E(y) = q G(q)` with `q = 1 / (1 + ERFC_K y)`: a polynomial on the whole half-line. The relative error of `q` is made
+/// up for to first order, since `E` is up to 4.5 times as sensitive; so are the exponential's tail and the last roundings
+/// of `q G`. The factor `e^r` is multiplied in as `1 + (e^r - 1)`, fused.
 #[inline(always)]
 fn gauss_tail<S: Simd, V: Lanes<S>>(simd: S, x: V, k: V, k_tail: V, h: V, tail: V) -> V {
     let one = splat::<S, V>(simd, 1.0);
@@ -17,11 +17,24 @@ fn gauss_tail<S: Simd, V: Lanes<S>>(simd: S, x: V, k: V, k_tail: V, h: V, tail: 
     let q = one / d;
     let d_error = x.mul_add(k_tail, x.mul_add_precise(k, one - d));
     let q_error = (-d).mul_add_precise(q, one) - d_error * q;
-    let scaled = q * polynomial(simd, q, V::Element::ERFC);
-    let sensitivity = q.mul_add(q.mul_add(splat::<S, V>(simd, 2.4), one), one);
-    let o = octaves(simd, hold(simd, -h, V::Element::EXP_MIN, V::Element::of(0.0)));
-    let factor = exp_reduced(simd, o.r) + sensitivity.mul_sub(q_error, tail);
-    o.scale(simd, scaled.mul_add(factor, scaled))
+    let [slope, curve] = V::Element::ERFC_SENSITIVITY.map(|c| V::splat(simd, c));
+    let sensitivity = q.mul_add(q.mul_add(curve, slope), one);
+    let correction = sensitivity.mul_sub(q_error, tail);
+    let (&lead, rest) = V::Element::ERFC.split_first().expect("no table is empty");
+    let lead = V::splat(simd, lead);
+    let v = q - V::Element::ERFC_CENTER;
+    let sum = polynomial(simd, v, rest);
+    let g = sum.mul_add(v, lead);
+    let g_error = sum.mul_add_precise(v, lead - g);
+    let (scaled, scaled_error) = two_product(q, g);
+    let correction = scaled.mul_add(correction, g_error.mul_add(q, scaled_error));
+    let o = octaves(
+        simd,
+        hold(simd, -h, V::Element::EXP_MIN, V::Element::of(0.0)),
+    );
+    let e = exp_reduced(simd, o.r);
+    let product = scaled.mul_add(e, correction.mul_add(e, correction));
+    o.scale(simd, scaled + product)
 }
 
 /// `erfc(x)` for `x >= 0`.

@@ -1,8 +1,8 @@
 //! `exp` and `expm1`, and the reduction and scaling that every function built on them shares.
 
-use fearless_simd::{Simd, SimdBase, SimdFloat};
+use fearless_simd::{Simd, SimdBase};
 
-use super::lanes::{Lanes, Real, polynomial, select, splat};
+use super::lanes::{Lanes, Real, fast_two_sum, polynomial, select};
 
 /// `x = n ln 2 + r`, `|r| <= ln 2 / 2`.
 pub(super) struct Octaves<V> {
@@ -34,8 +34,7 @@ impl<V: Copy> Octaves<V> {
     where
         V: Lanes<S>,
     {
-        let n = self.shifted.to_bits()
-            - V::Bits::splat(simd, V::Element::MAGIC_BITS)
+        let n = self.shifted.to_bits() - V::Bits::splat(simd, V::Element::MAGIC_BITS)
             + V::Bits::splat(simd, V::Element::BIAS_2);
         let half = n >> 1;
         let first = V::from_bits(half << V::Element::MANTISSA);
@@ -49,8 +48,7 @@ impl<V: Copy> Octaves<V> {
     where
         V: Lanes<S>,
     {
-        let n = self.shifted.to_bits()
-            - V::Bits::splat(simd, V::Element::MAGIC_BITS)
+        let n = self.shifted.to_bits() - V::Bits::splat(simd, V::Element::MAGIC_BITS)
             + V::Bits::splat(simd, V::Element::BIAS)
             - V::Bits::splat(simd, V::Element::ONE_BIT);
         V::from_bits(n << V::Element::MANTISSA)
@@ -81,6 +79,15 @@ pub fn exp<S: Simd, V: Lanes<S>>(simd: S, x: V) -> V {
     o.scale(simd, y)
 }
 
+/// [`exp`] of `x <= 0` before the last rounding.
+#[inline(always)]
+pub(super) fn exp_two_words<S: Simd, V: Lanes<S>>(simd: S, x: V) -> (V, V) {
+    let x = hold(simd, x, V::Element::EXP_MIN, V::Element::of(0.0));
+    let o = octaves(simd, x);
+    let (high, low) = fast_two_sum(V::splat(simd, V::Element::of(1.0)), exp_reduced(simd, o.r));
+    (o.scale(simd, high), o.scale(simd, low))
+}
+
 /// `e^x - 1`, accurate near zero.
 #[inline(always)]
 pub fn expm1<S: Simd, V: Lanes<S>>(simd: S, x: V) -> V {
@@ -90,14 +97,25 @@ pub fn expm1<S: Simd, V: Lanes<S>>(simd: S, x: V) -> V {
 
 /// [`expm1`] between [`Real::EXPM1_MIN`] and [`Real::EXP_MAX`], but for the sign of zero.
 #[inline(always)]
-pub(super) fn expm1_held<S: Simd, V: Lanes<S>>(simd: S, x: V) -> V {
+fn expm1_held<S: Simd, V: Lanes<S>>(simd: S, x: V) -> V {
+    let (high, low) = expm1_two_words(simd, x);
+    high + low
+}
+
+/// [`expm1_held`] before the last rounding.
+#[inline(always)]
+pub(super) fn expm1_two_words<S: Simd, V: Lanes<S>>(simd: S, x: V) -> (V, V) {
     let o = octaves(simd, x);
     let q = polynomial(simd, o.r, V::Element::EXPM1);
-    let near = (o.r * o.r).mul_add(q, o.r);
+    let (near, near_low) = fast_two_sum(o.r, o.r * o.r * q);
     // Half of 2^n (1 + near) - 1, since 2^n overflows before the result does.
     let power = o.half_power(simd);
-    let half = power.mul_add(near, power - V::Element::of(0.5));
+    let (half, half_low) = fast_two_sum(power - V::Element::of(0.5), power * near);
+    let half_low = power.mul_add(near_low, half_low);
     // Halving would lose a bit of a subnormal argument.
     let within = o.shifted.simd_eq(V::splat(simd, V::Element::MAGIC));
-    select(within, near, half + half)
+    (
+        select(within, near, half + half),
+        select(within, near_low, half_low + half_low),
+    )
 }

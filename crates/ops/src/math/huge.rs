@@ -56,9 +56,15 @@ pub(super) fn reduce(x: f64) -> (f64, f64, u8) {
     // In units of 2^-126 of a quarter turn, modulo 4.
     let turns = high.wrapping_add(middle).wrapping_add(low);
     let quadrant = (turns.wrapping_add(1 << 125) >> 126) as u8;
-    let fraction = turns.wrapping_sub(u128::from(quadrant) << 126).cast_signed();
+    let fraction = turns
+        .wrapping_sub(u128::from(quadrant) << 126)
+        .cast_signed();
     let (r, tail) = radians(fraction.unsigned_abs());
-    let (r, tail) = if (fraction < 0) == (x < 0.0) { (r, tail) } else { (-r, -tail) };
+    let (r, tail) = if (fraction < 0) == (x < 0.0) {
+        (r, tail)
+    } else {
+        (-r, -tail)
+    };
     let quadrant = if x < 0.0 { 4 - quadrant } else { quadrant };
     (r, tail, quadrant)
 }

@@ -76,8 +76,12 @@ pub trait Real: SimdFloatElement + 'static {
 
     /// `erf(x) / x - 1` as a polynomial in `x^2`, for `|x| < 1`.
     const ERF: &[Self];
-    /// `e^(y^2) erfc(y) = q G(q)` with `q = 1 / (1 + ERFC_K y)`: the coefficients of `G`.
+    /// `e^(y^2) erfc(y) = q G(q)` with `q = 1 / (1 + ERFC_K y)`: the coefficients of `G` in `q - ERFC_CENTER`.
     const ERFC: &[Self];
+    /// See [`Self::ERFC`]; a fraction of few bits where `G` happens to be all but a float.
+    const ERFC_CENTER: Self;
+    /// `1 + a q + b q^2` is the factor from the relative error of `q` to that of `q G(q)`: `a` and `b`.
+    const ERFC_SENSITIVITY: [Self; 2];
     /// See [`Self::ERFC`]; a number of few bits.
     const ERFC_K: Self;
     /// `ERFC_K / sqrt(2)` in two words.

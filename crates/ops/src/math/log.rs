@@ -1,6 +1,6 @@
 //! Logarithms.
 
-use fearless_simd::{Simd, SimdBase, SimdFloat};
+use fearless_simd::{Simd, SimdBase};
 
 use super::exp::exp;
 use super::lanes::{Lanes, Real, any, select, splat};

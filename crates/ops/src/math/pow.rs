@@ -1,6 +1,6 @@
 //! Powers and roots.
 
-use fearless_simd::{Simd, SimdBase, SimdFloat};
+use fearless_simd::Simd;
 
 use super::exp::{exp_reduced, hold, octaves};
 use super::lanes::{Lanes, Real, fast_two_sum, polynomial, select, splat, two_product};

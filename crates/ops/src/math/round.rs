@@ -1,6 +1,6 @@
 //! Rounding, signs, extrema and remainders.
 
-use fearless_simd::{Simd, SimdBase, SimdFloat, SimdMask};
+use fearless_simd::{Simd, SimdMask};
 
 use super::lanes::{Lanes, Real, any, select, splat};
 

@@ -1,6 +1,6 @@
 //! Sine, cosine and tangent.
 
-use fearless_simd::{Simd, SimdBase, SimdFloat};
+use fearless_simd::{Simd, SimdBase};
 
 use super::lanes::{Lanes, Real, any, polynomial, select, splat, two_product};
 
@@ -98,8 +98,7 @@ fn by_quadrant<S: Simd, V: Lanes<S>>(
 pub fn sin<S: Simd, V: Lanes<S>>(simd: S, x: V) -> V {
     let (shifted, r, tail) = reduce(simd, x);
     let (s, c) = (sin_kernel(simd, r, tail), cos_kernel(simd, r, tail));
-    let zero = V::Element::ONE_BIT - V::Element::ONE_BIT;
-    by_quadrant(simd, shifted, zero, s, c)
+    by_quadrant(simd, shifted, Default::default(), s, c)
 }
 
 /// The cosine, of any argument however large.

@@ -22,6 +22,8 @@ mod vector;
 mod whole;
 
 #[cfg(test)]
+mod guard;
+#[cfg(test)]
 mod tests;
 
 pub use float::Float;

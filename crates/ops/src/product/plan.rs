@@ -198,7 +198,10 @@ impl<T: Float> Plan<T> {
     fn plan_tiles(&mut self, most: usize) {
         let panel = self.panel();
         let tile = self.kernels.columns(self.kernels.vectors());
-        let terms = (self.lanes * self.columns).saturating_mul(self.k);
+        let terms = self
+            .lanes
+            .saturating_mul(self.columns)
+            .saturating_mul(self.k);
         let blocks = (terms / tuning::BLOCK_MIN_TERMS).clamp(1, most);
         // Rows of a row-major C first: the lane operand, shared by all blocks, is then the one worth packing once.
         self.column_blocks = blocks.min(self.columns.div_ceil(2 * tile)).max(1);

@@ -8,14 +8,15 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use retrograde_storage::{Packet, Real};
 
+use super::guard::Guarded;
 use super::plan::{Method, Packing};
 use super::{Float, Operands, Plan, Spec, Strides, tuning};
 use crate::Level;
 
 /// An input by strides, in memory that ends exactly where the matrix does.
-#[derive(Clone, Debug)]
-struct Input<T> {
-    data: Vec<T>,
+#[derive(Debug)]
+struct Input<T: Real> {
+    data: Guarded<T>,
     base: usize,
     strides: Strides,
 }
@@ -39,7 +40,8 @@ impl<T: Real> Input<T> {
         let base = (-(rs.min(0) + cs.min(0))) as usize;
         let len = base + (rs.max(0) + cs.max(0)) as usize + usize::from(r * c > 0);
         Self {
-            data: (0..len).map(|_| T::from_f64(value())).collect(),
+            // Reversed operands end where they begin: guard the front.
+            data: Guarded::new(len, row + column > 0, &mut value),
             base,
             strides: Strides { row, column },
         }
@@ -109,7 +111,8 @@ fn run<T: Float>(
 ) -> Vec<T> {
     let (m, n) = (spec.m, spec.n);
     let at = |i: usize, j: usize| i * spec.c.row as usize + j * spec.c.column as usize;
-    let mut c = vec![T::from_f64(GAP); at(m.max(1) - 1, n.max(1) - 1) + 1];
+    let len = at(m.max(1) - 1, n.max(1) - 1) + 1;
+    let mut c = Guarded::<T>::new(len, true, || GAP);
     let mut inside = vec![false; c.len()];
     for i in 0..m {
         for j in 0..n {

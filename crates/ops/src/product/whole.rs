@@ -16,16 +16,19 @@ pub(super) struct Level {
     pub(super) f64: Option<&'static [Whole<f64>]>,
 }
 
+/// `gemm`'s panels in its own vectors, and columns; they must be those of `kernel.rs`.
 macro_rules! level {
-    ($name:ident, $module:ident) => {
+    ($name:ident, $module:ident, $vectors:literal, $columns:literal) => {
         pub(super) const $name: Level = Level {
             f32: {
                 use gemm_f32::microkernel::$module::f32::{MR_DIV_N, NR, UKR};
+                const { assert!(MR_DIV_N == $vectors && NR == $columns) };
                 static KERNELS: [Whole<f32>; NR] = UKR[MR_DIV_N - 1];
                 Some(&KERNELS)
             },
             f64: {
                 use gemm_f64::microkernel::$module::f64::{MR_DIV_N, NR, UKR};
+                const { assert!(MR_DIV_N == $vectors && NR == $columns) };
                 static KERNELS: [Whole<f64>; NR] = UKR[MR_DIV_N - 1];
                 Some(&KERNELS)
             },
@@ -33,11 +36,11 @@ macro_rules! level {
     };
 }
 #[cfg(target_arch = "x86_64")]
-level!(AVX512, avx512f);
+level!(AVX512, avx512f, 4, 6);
 #[cfg(target_arch = "x86_64")]
-level!(AVX2, fma);
+level!(AVX2, fma, 2, 6);
 #[cfg(target_arch = "aarch64")]
-level!(NEON, neon);
+level!(NEON, neon, 4, 4);
 
 /// Computes a tile whose vectors are all full.
 ///

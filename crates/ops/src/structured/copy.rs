@@ -108,7 +108,7 @@ impl Copy {
             Plan::Runs(loops) => {
                 let (_, [to, from]) = loops.inner();
                 loops.runs(part(loops.len(), MOVE_BLOCK, block), |_, [d, s], len| {
-                    copy_run(src, dst, [d, s], [to, from], len)
+                    copy_run(src, dst, [d, s], [to, from], len);
                 });
             }
             Plan::Tiles {

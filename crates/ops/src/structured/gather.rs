@@ -1,4 +1,4 @@
-//! Reading along an axis at indices: gather, index_select, embedding, take.
+//! Reading along an axis at indices: gather, `index_select`, embedding, take.
 
 use bytemuck::Pod;
 use retrograde_storage::DType;
@@ -14,7 +14,7 @@ use crate::Level;
 /// `dst[o, k, i] = src[o, index[o, k, i], i]`, where `o` stands for the axes before `axis` and `i` for those after.
 ///
 /// `index` is a view of `dst`'s shape: [`expand`](retrograde_storage::View::expand) an index vector to it (strides 0 on
-/// `o` and `i`) and this is index_select, or with `axis` 0 an embedding; where the index does not vary along the innermost
+/// `o` and `i`) and this is `index_select`, or with `axis` 0 an embedding; where the index does not vary along the innermost
 /// axes whole rows are copied. An index out of range is reported to `errors` and writes 0.
 ///
 /// The adjoint of `src` is [`Scatter`](super::Scatter) of the seed with the same index and [`Combine::Add`](super::Combine).

@@ -69,7 +69,7 @@ impl Bound<'_> {
 
     #[cold]
     #[inline(never)]
-    fn report(&self, value: i64, visit: usize) {
+    pub(super) fn report(&self, value: i64, visit: usize) {
         self.errors.report(Fault {
             site: self.site,
             position: position(&self.index, visit),

@@ -54,11 +54,28 @@ impl Lines {
         let positions = matches!(self.walk, Walk::CumArgMax | Walk::ArgMax | Walk::ArgMin);
         let expected = if positions { DType::U32 } else { self.x.dtype };
         ensure(self.x.dtype.is_float(), "lines", "floats")?;
-        ensure(self.dst.dtype == expected, "lines", "a destination of the walk's type")?;
-        ensure(self.axis < self.x.shape.rank(), "lines", "an axis of the operand")?;
+        ensure(
+            self.dst.dtype == expected,
+            "lines",
+            "a destination of the walk's type",
+        )?;
+        ensure(
+            self.axis < self.x.shape.rank(),
+            "lines",
+            "an axis of the operand",
+        )?;
         let recurrence = matches!(self.walk, Walk::Recurrence { .. });
-        ensure(self.y.is_some() == recurrence, "lines", "terms for a recurrence and for nothing else")?;
-        ensure(self.y.is_none_or(|y| y.shape == self.x.shape && y.dtype == self.x.dtype), "lines", "terms like the operand")
+        ensure(
+            self.y.is_some() == recurrence,
+            "lines",
+            "terms for a recurrence and for nothing else",
+        )?;
+        ensure(
+            self.y
+                .is_none_or(|y| y.shape == self.x.shape && y.dtype == self.x.dtype),
+            "lines",
+            "terms like the operand",
+        )
     }
 
     fn length(&self) -> usize {
@@ -66,7 +83,12 @@ impl Lines {
     }
 
     fn count(&self) -> usize {
-        let others = self.x.dims().iter().enumerate().filter(|&(i, _)| i != self.axis);
+        let others = self
+            .x
+            .dims()
+            .iter()
+            .enumerate()
+            .filter(|&(i, _)| i != self.axis);
         others.map(|(_, &d)| d).product()
     }
 
@@ -76,7 +98,11 @@ impl Lines {
 
     /// Pieces the work divides into.
     pub fn blocks(&self) -> usize {
-        if self.length() == 0 { 0 } else { self.count().div_ceil(self.lines_a_block()) }
+        if self.length() == 0 {
+            0
+        } else {
+            self.count().div_ceil(self.lines_a_block())
+        }
     }
 
     /// Does one piece.
@@ -100,11 +126,17 @@ impl Lines {
         // SAFETY: the block contract.
         let (x, y) = unsafe { (self.x.source::<T>(), self.y.map(|y| y.source::<T>())) };
         for line in part(self.count(), self.lines_a_block(), block) {
-            let starts = Starts { x: self.start(&self.x, line), y: self.y.map_or(0, |y| self.start(&y, line)), dst: self.start(&self.dst, line) };
+            let starts = Starts {
+                x: self.start(&self.x, line),
+                y: self.y.map_or(0, |y| self.start(&y, line)),
+                dst: self.start(&self.dst, line),
+            };
             // SAFETY: the block contract; the destination's type was checked.
             unsafe {
                 match self.walk {
-                    Walk::CumArgMax | Walk::ArgMax | Walk::ArgMin => self.positions(&x, &mut self.dst.dest::<u32>(), &starts),
+                    Walk::CumArgMax | Walk::ArgMax | Walk::ArgMin => {
+                        self.positions(&x, &mut self.dst.dest::<u32>(), &starts)
+                    }
                     _ => self.values(&x, y.as_ref(), &mut self.dst.dest::<T>(), &starts),
                 }
             }
@@ -122,7 +154,13 @@ impl Lines {
         at
     }
 
-    fn values<T: Real>(&self, x: &Source<T>, y: Option<&Source<T>>, dst: &mut Dest<T>, starts: &Starts) {
+    fn values<T: Real>(
+        &self,
+        x: &Source<T>,
+        y: Option<&Source<T>>,
+        dst: &mut Dest<T>,
+        starts: &Starts,
+    ) {
         let n = self.length();
         let (sx, sd) = (self.x.strides[self.axis], self.dst.strides[self.axis]);
         let x_at = |i: usize| x.get(starts.x + i as isize * sx);
@@ -164,7 +202,11 @@ impl Lines {
         let (mut top, mut best) = (x_at(0), 0);
         for i in 0..self.length() {
             let next = x_at(i);
-            let wins = if self.walk == Walk::ArgMin { beats(-next, -top) } else { beats(next, top) };
+            let wins = if self.walk == Walk::ArgMin {
+                beats(-next, -top)
+            } else {
+                beats(next, top)
+            };
             if wins {
                 (top, best) = (next, i as u32);
             }
@@ -187,14 +229,18 @@ struct Starts {
 
 /// Whether `next` is larger than the largest so far: NaN is, unless there was one already.
 fn beats<T: Real + Pod>(next: T, top: T) -> bool {
-    let nan = |x: T| x != x;
+    let nan = |x: T| x.to_f64().is_nan();
     next > top || nan(next) && !nan(top)
 }
 
 /// `ln(e^a + e^b)`.
 fn log_add(a: f64, b: f64) -> f64 {
     let (high, low) = if a > b || a.is_nan() { (a, b) } else { (b, a) };
-    if high == f64::NEG_INFINITY || high == f64::INFINITY { high } else { high + (low - high).exp().ln_1p() }
+    if high.is_infinite() {
+        high
+    } else {
+        high + (low - high).exp().ln_1p()
+    }
 }
 
 #[cfg(test)]
@@ -203,13 +249,29 @@ mod tests {
     use retrograde_storage::{Shape, View};
 
     fn run(walk: Walk, x: &[f64], y: Option<&[f64]>) -> (Vec<f64>, Vec<u32>) {
-        let view = |p: *const f64, n: usize| RawView::new(p.cast_mut().cast(), DType::F64, &View::dense(Shape::new(&[n]).unwrap()));
+        let view = |p: *const f64, n: usize| {
+            RawView::new(
+                p.cast_mut().cast(),
+                DType::F64,
+                &View::dense(Shape::new(&[n]).unwrap()),
+            )
+        };
         let (mut values, mut positions) = (vec![0.0; x.len()], vec![0u32; x.len()]);
         let mut dst = view(values.as_mut_ptr(), x.len());
         if matches!(walk, Walk::CumArgMax | Walk::ArgMax | Walk::ArgMin) {
-            dst = RawView { ptr: positions.as_mut_ptr().cast(), dtype: DType::U32, ..dst };
+            dst = RawView {
+                ptr: positions.as_mut_ptr().cast(),
+                dtype: DType::U32,
+                ..dst
+            };
         }
-        let lines = Lines { walk, x: view(x.as_ptr(), x.len()), y: y.map(|y| view(y.as_ptr(), y.len())), dst, axis: 0 };
+        let lines = Lines {
+            walk,
+            x: view(x.as_ptr(), x.len()),
+            y: y.map(|y| view(y.as_ptr(), y.len())),
+            dst,
+            axis: 0,
+        };
         lines.check().unwrap();
         for block in 0..lines.blocks() {
             // SAFETY: vectors of the views' lengths, used by nobody else.
@@ -221,9 +283,15 @@ mod tests {
     #[test]
     fn recurrences_both_ways() {
         let (x, y) = ([f64::INFINITY, 2.0, 3.0], [1.0, 10.0, 100.0]);
-        assert_eq!(run(Walk::Recurrence { reverse: false }, &x, Some(&y)).0, [1.0, 12.0, 136.0]);
+        assert_eq!(
+            run(Walk::Recurrence { reverse: false }, &x, Some(&y)).0,
+            [1.0, 12.0, 136.0]
+        );
         let x = [2.0, 3.0, f64::NAN];
-        assert_eq!(run(Walk::Recurrence { reverse: true }, &x, Some(&y)).0, [621.0, 310.0, 100.0]);
+        assert_eq!(
+            run(Walk::Recurrence { reverse: true }, &x, Some(&y)).0,
+            [621.0, 310.0, 100.0]
+        );
     }
 
     #[test]
@@ -239,7 +307,12 @@ mod tests {
 
     #[test]
     fn log_sums_do_not_overflow() {
-        let found = run(Walk::LogCumSumExp, &[1000.0, 1000.0, f64::NEG_INFINITY], None).0;
+        let found = run(
+            Walk::LogCumSumExp,
+            &[1000.0, 1000.0, f64::NEG_INFINITY],
+            None,
+        )
+        .0;
         assert!((found[1] - (1000.0 + 2f64.ln())).abs() < 1e-12 && found[2] == found[1]);
     }
 }

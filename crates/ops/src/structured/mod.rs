@@ -13,11 +13,13 @@
 //! view, or by a source; while any block of the kernel runs nobody else writes the sources or touches the destinations.
 
 mod cast;
+mod check_index;
 mod copy;
 mod fault;
 mod fill;
 mod gather;
 mod index;
+mod inspect;
 mod lines;
 mod loops;
 mod memory;
@@ -26,10 +28,12 @@ mod scatter;
 pub mod sizes;
 
 pub use cast::Cast;
+pub use check_index::CheckIndex;
 pub use copy::Copy;
 pub use fault::{ErrorCell, Fault};
 pub use fill::Fill;
 pub use gather::Gather;
+pub use inspect::{Contents, Inspect};
 pub use lines::{Lines, Walk};
 pub use memory::RawView;
 pub use random::{Counter, Draw, Permutation, Random, philox};

@@ -194,7 +194,7 @@ impl Scatter<'_> {
             self.start(base.as_ref(), &mut dst, &part);
             match self.index.dtype {
                 DType::U32 => {
-                    self.run::<T, u32>(&src, &self.index.source(), &mut dst, &part, row, one)
+                    self.run::<T, u32>(&src, &self.index.source(), &mut dst, &part, row, one);
                 }
                 _ => self.run::<T, i64>(&src, &self.index.source(), &mut dst, &part, row, one),
             }

@@ -273,7 +273,7 @@ impl Strided<'_> {
                     row.first
                         .cast::<Packet>()
                         .add(i)
-                        .write_unaligned(cell.get())
+                        .write_unaligned(cell.get());
                 };
             }
             let rest = row.len % self.lanes * self.spec.dtype.size();

@@ -124,7 +124,7 @@ fn gathers_rows_in_many_blocks_and_reports_the_first_of_many_errors() {
     view.strides[1] = 0;
     let index = Buf::from_fn(DType::U32, view, |at| {
         let row = (at / width) as u64;
-        if row > 1200 && row % 3 == 0 {
+        if row > 1200 && row.is_multiple_of(3) {
             500 + row
         } else {
             row * 7 % 500

@@ -315,8 +315,8 @@ fn measure_random() {
             // SAFETY: one live allocation, dense.
             let time = best(|| {
                 run(false, kernel.blocks(), |b| unsafe {
-                    kernel.run_block(level, b)
-                })
+                    kernel.run_block(level, b);
+                });
             });
             println!("{level} {what:?} {dtype}: {:.2} ns each", time / n as f64);
         }

@@ -10,40 +10,40 @@ use retrograde_ops::{Binary, Level, Reduce, Ternary, Unary};
 use retrograde_storage::{DType, Packet};
 
 /// A small generator of numbers (splitmix64).
-pub struct Rng(pub u64);
+pub(crate) struct Rng(pub u64);
 
 impl Rng {
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e3779b97f4a7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58476d1ce4e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d049bb133111eb);
         z ^ (z >> 31)
     }
-    pub fn below(&mut self, n: usize) -> usize {
+    pub(crate) fn below(&mut self, n: usize) -> usize {
         (self.next() % n as u64) as usize
     }
-    pub fn one_in(&mut self, n: usize) -> bool {
+    pub(crate) fn one_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }
-    pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+    pub(crate) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.below(from.len())]
     }
     /// In [0, 1).
-    pub fn unit(&mut self) -> f64 {
+    pub(crate) fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 }
 
 /// Bits of an element in a register of eight bytes.
-pub fn float_bits(width: Width, x: f64) -> u64 {
+pub(crate) fn float_bits(width: Width, x: f64) -> u64 {
     match width {
         Width::Four => u64::from((x as f32).to_bits()),
         Width::Eight => x.to_bits(),
     }
 }
 
-pub fn float_of(width: Width, bits: u64) -> f64 {
+pub(crate) fn float_of(width: Width, bits: u64) -> f64 {
     match width {
         Width::Four => f64::from(f32::from_bits(bits as u32)),
         Width::Eight => f64::from_bits(bits),
@@ -65,13 +65,13 @@ fn int_bits(width: Width, x: i128) -> u64 {
 }
 
 /// Equal as results: the same bits, or both NaN.
-pub fn same(width: Width, elem: Elem, a: u64, b: u64) -> bool {
+pub(crate) fn same(width: Width, elem: Elem, a: u64, b: u64) -> bool {
     a == b || (elem == Elem::Float && float_of(width, a).is_nan() && float_of(width, b).is_nan())
 }
 
 /// Memory behind a view: elements of `dtype` with a margin on both sides that nothing may touch.
 #[derive(Clone)]
-pub struct Buffer {
+pub(crate) struct Buffer {
     pub spec: ViewSpec,
     bytes: Vec<u8>,
     /// Bytes before the element at the origin of the space.
@@ -81,7 +81,7 @@ pub struct Buffer {
 const MARGIN: isize = 5;
 
 impl Buffer {
-    pub fn new(spec: ViewSpec, space: [usize; 3], mut fill: impl FnMut() -> u64) -> Self {
+    pub(crate) fn new(spec: ViewSpec, space: [usize; 3], mut fill: impl FnMut() -> u64) -> Self {
         let reach = |sign: isize| -> isize {
             (0..3)
                 .map(|a| spec.strides[a] * (space[a] as isize - 1).max(0))
@@ -113,24 +113,24 @@ impl Buffer {
         (self.origin as isize + offset * self.spec.dtype.size() as isize) as usize
     }
 
-    pub fn get(&self, position: [usize; 3]) -> u64 {
+    pub(crate) fn get(&self, position: [usize; 3]) -> u64 {
         let mut bits = [0; 8];
         let size = self.spec.dtype.size();
         bits[..size].copy_from_slice(&self.bytes[self.at(position)..][..size]);
         u64::from_le_bytes(bits)
     }
 
-    pub fn set(&mut self, position: [usize; 3], bits: u64) {
+    pub(crate) fn set(&mut self, position: [usize; 3], bits: u64) {
         let (at, size) = (self.at(position), self.spec.dtype.size());
         self.bytes[at..][..size].copy_from_slice(&bits.to_le_bytes()[..size]);
     }
 
-    pub fn base(&mut self) -> *mut u8 {
+    pub(crate) fn base(&mut self) -> *mut u8 {
         self.bytes[self.origin..].as_mut_ptr()
     }
 
     /// All elements, margins too.
-    pub fn raw(&self) -> Vec<u64> {
+    pub(crate) fn raw(&self) -> Vec<u64> {
         let size = self.spec.dtype.size();
         let element = |chunk: &[u8]| {
             let mut bits = [0; 8];
@@ -143,7 +143,7 @@ impl Buffer {
 
 /// How a test runs a group.
 #[derive(Clone, Copy, Debug)]
-pub struct Way {
+pub(crate) struct Way {
     pub level: Level,
     /// `None` for what the machine suggests.
     pub sizes: Option<(usize, usize)>,
@@ -152,7 +152,7 @@ pub struct Way {
 }
 
 /// Every level, several tiles and blocks.
-pub fn ways() -> Vec<Way> {
+pub(crate) fn ways() -> Vec<Way> {
     let mut ways = vec![];
     for level in Level::available() {
         ways.push(Way {
@@ -172,7 +172,7 @@ pub fn ways() -> Vec<Way> {
 }
 
 /// Runs a group on buffers; gives the results of its reductions as bits.
-pub fn run(group: &Group, buffers: &mut [Buffer], way: Way) -> Vec<Vec<u64>> {
+pub(crate) fn run(group: &Group, buffers: &mut [Buffer], way: Way) -> Vec<Vec<u64>> {
     group.check().expect("a valid group");
     let geometry = match way.sizes {
         None => group.geometry(&CacheSizes::detect()),
@@ -238,7 +238,7 @@ impl Value {
 }
 
 /// Runs a group by definition: each micro-op on the whole space, then the next. Masks are 0 or 1.
-pub fn oracle(group: &Group, buffers: &mut [Buffer], fused: bool) -> Vec<Vec<u64>> {
+pub(crate) fn oracle(group: &Group, buffers: &mut [Buffer], fused: bool) -> Vec<Vec<u64>> {
     let (width, inner, rows) = (group.width, group.space[2], group.rows());
     let middle = group.space[1];
     let mut slots: Vec<Option<Value>> = vec![None; group.slots.len()];
@@ -348,7 +348,7 @@ pub fn oracle(group: &Group, buffers: &mut [Buffer], fused: bool) -> Vec<Vec<u64
     results
 }
 
-pub fn unary(width: Width, elem: Elem, what: Unary, a: u64) -> u64 {
+pub(crate) fn unary(width: Width, elem: Elem, what: Unary, a: u64) -> u64 {
     if elem == Elem::Mask {
         return 1 - a;
     }
@@ -392,7 +392,7 @@ pub fn unary(width: Width, elem: Elem, what: Unary, a: u64) -> u64 {
     float_bits(width, y)
 }
 
-pub fn binary(width: Width, elem: Elem, what: Binary, a: u64, b: u64) -> u64 {
+pub(crate) fn binary(width: Width, elem: Elem, what: Binary, a: u64, b: u64) -> u64 {
     use Binary::*;
     fn compare<T: PartialOrd>(what: Binary, x: &T, y: &T) -> Option<bool> {
         Some(match what {
@@ -446,7 +446,7 @@ pub fn binary(width: Width, elem: Elem, what: Binary, a: u64, b: u64) -> u64 {
                     Max | Min => y,
                     Pow => x.powf(y),
                     Copysign => x.copysign(y),
-                    MulStrong | DivStrong if x == 0.0 => 0.0,
+                    MulStrong | DivStrong if x == 0.0 => x,
                     MulStrong => x * y,
                     DivStrong => x / y,
                     _ => panic!("not a float operation"),
@@ -456,7 +456,13 @@ pub fn binary(width: Width, elem: Elem, what: Binary, a: u64, b: u64) -> u64 {
     }
 }
 
-pub fn ternary(width: Width, elem: Elem, what: Ternary, fused: bool, [a, b, c]: [u64; 3]) -> u64 {
+pub(crate) fn ternary(
+    width: Width,
+    elem: Elem,
+    what: Ternary,
+    fused: bool,
+    [a, b, c]: [u64; 3],
+) -> u64 {
     match (what, elem) {
         (Ternary::Select, _) => [c, b][a as usize],
         (Ternary::Clamp, _) => {
@@ -478,7 +484,7 @@ pub fn ternary(width: Width, elem: Elem, what: Ternary, fused: bool, [a, b, c]: 
     }
 }
 
-pub fn cast(width: Width, from: Elem, to: Elem, a: u64) -> u64 {
+pub(crate) fn cast(width: Width, from: Elem, to: Elem, a: u64) -> u64 {
     match (from, to) {
         (Elem::Int, Elem::Float) => float_bits(width, int_of(width, a) as f64),
         (Elem::Float, Elem::Int) if width == Width::Four => u64::from(float_of(width, a) as u32),
@@ -500,7 +506,7 @@ fn combine(width: Width, elem: Elem, kind: Reduce, a: u64, b: u64) -> u64 {
     binary(width, elem, what, a, b)
 }
 
-pub fn identity(width: Width, elem: Elem, kind: Reduce) -> u64 {
+pub(crate) fn identity(width: Width, elem: Elem, kind: Reduce) -> u64 {
     match (elem, kind, width) {
         (Elem::Float, _, _) => float_bits(
             width,
@@ -573,7 +579,7 @@ fn reduce_row(width: Width, elem: Elem, kind: Reduce, row: &[u64]) -> u64 {
 }
 
 /// A reduction that ends a group, by definition.
-pub fn reduce(
+pub(crate) fn reduce(
     width: Width,
     reduction: Reduction,
     [outer, middle, inner]: [usize; 3],
@@ -640,7 +646,7 @@ pub fn reduce(
 }
 
 /// The float type of a width.
-pub fn float_type(width: Width) -> DType {
+pub(crate) fn float_type(width: Width) -> DType {
     match width {
         Width::Four => DType::F32,
         Width::Eight => DType::F64,
@@ -648,7 +654,7 @@ pub fn float_type(width: Width) -> DType {
 }
 
 /// The integer type of a width.
-pub fn int_type(width: Width) -> DType {
+pub(crate) fn int_type(width: Width) -> DType {
     match width {
         Width::Four => DType::U32,
         Width::Eight => DType::I64,

@@ -18,7 +18,12 @@ struct Case {
 
 /// First order element by element, second order along every input's own direction, forward along one direction.
 fn check(case: &Case, seed: u64) {
-    let Case { name, f, shapes, domain } = case;
+    let Case {
+        name,
+        f,
+        shapes,
+        domain,
+    } = case;
     let mut numbers = Numbers(seed);
     let recorder = Recorder::default();
     let rec = rec(&recorder);
@@ -53,23 +58,35 @@ fn check(case: &Case, seed: u64) {
     };
 
     let mut leaves: Vec<Vec<f64>> = Vec::new();
-    leaves.extend(x.iter().map(|v| numbers.many(v.len().unwrap(), domain.0, domain.1)));
+    leaves.extend(
+        x.iter()
+            .map(|v| numbers.many(v.len().unwrap(), domain.0, domain.1)),
+    );
     leaves.extend(x.iter().map(|v| numbers.many(v.len().unwrap(), -1.0, 1.0)));
     leaves.push(numbers.many(y.len().unwrap(), 0.5, 1.5));
     let at = |leaves: &[Vec<f64>]| values(&recorder, leaves);
     let here = at(&leaves);
     let zero = |i: usize| vec![0.0; x[i].len().unwrap()];
-    let gradient = |all: &[Vec<f64>], i: usize| gradients[i].map_or_else(|| zero(i), |g| all[g.index()].clone());
+    let gradient = |all: &[Vec<f64>], i: usize| {
+        gradients[i].map_or_else(|| zero(i), |g| all[g.index()].clone())
+    };
 
     let close = |what: &str, found: f64, expected: f64| {
         let scale = 1.0 + expected.abs();
-        assert!((found - expected).abs() <= 2e-6 * scale, "{name}: {what}: rule {found}, differences {expected}");
+        assert!(
+            (found - expected).abs() <= 2e-6 * scale,
+            "{name}: {what}: rule {found}, differences {expected}"
+        );
     };
     let h = 1e-5;
     let mut dot = 0.0;
     for i in 0..n {
         let g = gradient(&here, i);
-        dot += g.iter().zip(&leaves[n + i]).map(|(g, d)| g * d).sum::<f64>();
+        dot += g
+            .iter()
+            .zip(&leaves[n + i])
+            .map(|(g, d)| g * d)
+            .sum::<f64>();
         for e in 0..x[i].len().unwrap() {
             let mut moved = leaves.clone();
             moved[i][e] = leaves[i][e] + h;
@@ -82,24 +99,38 @@ fn check(case: &Case, seed: u64) {
             let along = |all: &[Vec<f64>]| -> f64 {
                 let terms = |j: usize| {
                     let g = gradient(all, j);
-                    g.iter().zip(&leaves[n + j]).map(|(g, d)| g * d).sum::<f64>()
+                    g.iter()
+                        .zip(&leaves[n + j])
+                        .map(|(g, d)| g * d)
+                        .sum::<f64>()
                 };
                 (0..n).map(terms).sum()
             };
             let difference = (along(&above) - along(&below)) / (2.0 * h);
-            let rule = second.as_ref().and_then(|s| s[i]).map_or(0.0, |g| here[g.index()][e]);
+            let rule = second
+                .as_ref()
+                .and_then(|s| s[i])
+                .map_or(0.0, |g| here[g.index()][e]);
             close(&format!("second order, x{i}[{e}]"), rule, difference);
         }
     }
     // <w, J t> = <J' w, t>; finite, so the NaN in the placeholder did not reach it.
-    let weighted: f64 = here[tangent.index()].iter().zip(&leaves[2 * n]).map(|(t, w)| t * w).sum();
-    assert!((weighted - dot).abs() <= 1e-10 * (1.0 + dot.abs()), "{name}: forward {weighted}, reverse {dot}");
+    let weighted: f64 = here[tangent.index()]
+        .iter()
+        .zip(&leaves[2 * n])
+        .map(|(t, w)| t * w)
+        .sum();
+    assert!(
+        (weighted - dot).abs() <= 1e-10 * (1.0 + dot.abs()),
+        "{name}: forward {weighted}, reverse {dot}"
+    );
     does_not_read_placeholders(&recorder, tangent, name);
 
     let lowered = lowered_values(&recorder, &leaves);
     for (v, (a, b)) in lowered.iter().zip(&here).enumerate() {
         for (a, b) in a.iter().zip(b) {
-            let same = a == b || (a - b).abs() <= 1e-12 * (1.0 + b.abs()) || a.is_nan() && b.is_nan();
+            let same =
+                a == b || (a - b).abs() <= 1e-12 * (1.0 + b.abs()) || a.is_nan() && b.is_nan();
             assert!(same, "{name}: lowered v{v} is {a}, not {b}");
         }
     }
@@ -109,9 +140,15 @@ fn does_not_read_placeholders(recorder: &Recorder, v: crate::list::Value, name: 
     let state = recorder.state.borrow();
     let mut reached = vec![false; state.list.len()];
     reached[v.index()] = true;
-    for v in state.list.values().rev().filter(|v| v.index() < state.list.len()) {
+    for v in state
+        .list
+        .values()
+        .rev()
+        .filter(|v| v.index() < state.list.len())
+    {
         if reached[v.index()] {
-            let placeholder = state.list.op(v) == crate::op::Op::Input && state.list.attr(v).as_int() == -1;
+            let placeholder =
+                state.list.op(v) == crate::op::Op::Input && state.list.attr(v).as_int() == -1;
             assert!(!placeholder, "{name}: the tangent reads {v}");
             for a in state.list.args(v) {
                 reached[a.index()] = true;
@@ -184,9 +221,15 @@ fn elementwise_broadcast() {
         ("maximum", |_, x| x[0].maximum(x[1]) * x[0]),
         ("minimum", |_, x| x[0].minimum(x[1]) * x[1]),
         ("copysign", |_, x| x[0].copysign(-x[1]) * x[1]),
-        ("select", |_, x| x[0].gt(x[1]).select(x[0] * x[1], x[1].square())),
-        ("clamp", |_, x| (x[0] * x[0]).clamp(x[1], 1.2) + x[0].clamp(0.5, x[1] + 0.2) * x[1]),
-        ("lerp and fma", |_, x| x[0].lerp(x[1], x[1] * x[0]) + x[0].fma(x[1], x[0])),
+        ("select", |_, x| {
+            x[0].gt(x[1]).select(x[0] * x[1], x[1].square())
+        }),
+        ("clamp", |_, x| {
+            (x[0] * x[0]).clamp(x[1], 1.2) + x[0].clamp(0.5, x[1] + 0.2) * x[1]
+        }),
+        ("lerp and fma", |_, x| {
+            x[0].lerp(x[1], x[1] * x[0]) + x[0].fma(x[1], x[0])
+        }),
     ];
     let pairs: [&'static [&'static [usize]]; 7] = [
         &[&[2, 3], &[2, 3]],
@@ -199,10 +242,26 @@ fn elementwise_broadcast() {
     ];
     for (i, (name, f)) in ops.into_iter().enumerate() {
         for (j, shapes) in pairs.into_iter().enumerate() {
-            check(&Case { name, f, shapes, domain: (0.3, 1.9) }, (100 * i + j) as u64);
+            check(
+                &Case {
+                    name,
+                    f,
+                    shapes,
+                    domain: (0.3, 1.9),
+                },
+                (100 * i + j) as u64,
+            );
         }
         let shapes: &[&[usize]] = &[&[2, 3], &[3]];
-        check(&Case { name, f, shapes, domain: (0.3, 1.9) }, i as u64);
+        check(
+            &Case {
+                name,
+                f,
+                shapes,
+                domain: (0.3, 1.9),
+            },
+            i as u64,
+        );
     }
 }
 
@@ -256,7 +315,7 @@ fn shapes() {
         "permute" [[2, 3, 2]] -2.0..2.0 => |_, x| x[0].permute([2, 0, 1]).square();
         "squeeze" [[2, 1, 3]] -2.0..2.0 => |_, x| x[0].squeeze(1).square() + x[0].squeeze(..).unsqueeze(0).sin().sum_over(0);
         "broadcast" [[3]] -2.0..2.0 => |_, x| x[0].broadcast_to([2, 3]).square();
-        "slice" [[5]] -2.0..2.0 => |_, x| x[0].slice(0, 1..-1).square() + x[0].slice_step(0, .., 2).sin() + x[0].slice_step(0, .., -2) * x[0].narrow(0, 2, 3);
+        "slice" [[5]] -2.0..2.0 => |_, x| x[0].slice(0, 1..).slice(0, ..-1).square() + x[0].slice_step(0, .., 2).sin() + x[0].slice_step(0, .., -2) * x[0].narrow(0, 2, 3);
         "flip and roll" [[2, 4]] -2.0..2.0 => |_, x| x[0].flip([0, 1]) * x[0].roll(1, 1) * x[0].roll(-5, -1);
         "concat" [[2, 1], [2, 2]] -2.0..2.0 => |rec, x| rec.concat(&[x[0], x[1], x[0]], 1).square();
         "stack" [[2], [2]] -2.0..2.0 => |rec, x| rec.stack(&[x[0], x[1], x[0] * x[1]], -1).square();
@@ -321,6 +380,11 @@ fn creation() {
 #[test]
 fn a_scan_longer_than_its_coefficients_reach() {
     // 12 elements, several of them 0: no division anywhere.
-    let case = Case { name: "prod", f: |_, x| (x[0] - x[0].floor()).prod() * x[0].prod(), shapes: &[&[12]], domain: (1.1, 1.9) };
+    let case = Case {
+        name: "prod",
+        f: |_, x| (x[0] - x[0].floor()).prod() * x[0].prod(),
+        shapes: &[&[12]],
+        domain: (1.1, 1.9),
+    };
     check(&case, 7);
 }

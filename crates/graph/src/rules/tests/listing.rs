@@ -18,16 +18,24 @@ fn the_gradient_of_a_dot_product() {
     let mut state = recorder.state.borrow_mut();
     let one = state.list.float(1.0, DType::F64);
     reverse(&mut state.list, y.id, one, &[x.id]);
-    let emitted: Vec<Op> = state.list.values().skip(before).map(|v| state.list.op(v)).collect();
-    assert_eq!(emitted, [
-        Op::Const,
-        Op::Binary(Binary::MulStrong),
-        Op::Reshape,
-        Op::Expand,
-        Op::Binary(Binary::MulStrong),
-        Op::Binary(Binary::MulStrong),
-        Op::Binary(Binary::Add),
-    ]);
+    let emitted: Vec<Op> = state
+        .list
+        .values()
+        .skip(before)
+        .map(|v| state.list.op(v))
+        .collect();
+    assert_eq!(
+        emitted,
+        [
+            Op::Const,
+            Op::Binary(Binary::MulStrong),
+            Op::Reshape,
+            Op::Expand,
+            Op::Binary(Binary::MulStrong),
+            Op::Binary(Binary::MulStrong),
+            Op::Binary(Binary::Add),
+        ]
+    );
 }
 
 #[test]
@@ -73,7 +81,12 @@ fn a_broadcast_scalar_costs_one_reduction() {
     let mut state = recorder.state.borrow_mut();
     let one = state.list.float(1.0, DType::F64);
     reverse(&mut state.list, y.id, one, &[s.id]);
-    let sums = state.list.values().skip(before).filter(|&v| state.list.op(v) == Op::Reduce(Reduce::Sum)).count();
+    let sums = state
+        .list
+        .values()
+        .skip(before)
+        .filter(|&v| state.list.op(v) == Op::Reduce(Reduce::Sum))
+        .count();
     assert_eq!(sums, 1);
 }
 
@@ -88,10 +101,21 @@ fn adjoints_stand_at_the_line_of_their_primal() {
     let before = recorder.len();
     let mut state = recorder.state.borrow_mut();
     reverse(&mut state.list, y.id, x.id, &[x.id]);
-    let lines: Vec<u32> =
-        state.list.values().skip(before).map(|v| state.list.location(v).unwrap().line()).collect();
+    let lines: Vec<u32> = state
+        .list
+        .values()
+        .skip(before)
+        .map(|v| state.list.location(v).unwrap().line())
+        .collect();
     assert_eq!(lines, [exp_line, sin_line, sin_line]);
-    assert!(state.list.location(y.id).unwrap().file().ends_with("listing.rs"));
+    assert!(
+        state
+            .list
+            .location(y.id)
+            .unwrap()
+            .file()
+            .ends_with("listing.rs")
+    );
 }
 
 #[test]
@@ -101,7 +125,12 @@ fn tangents_of_several_outputs_and_of_independent_ones() {
     let x = leaf::<f64>(rec, 0, &[]);
     let t = leaf::<f64>(rec, 1, &[]);
     let (y, z, w) = (x.sin(), x.sin().square(), t.cos());
-    let found = forward(&mut recorder.state.borrow_mut().list, &[y.id, z.id, w.id, x.id], &[x.id], &[t.id]);
+    let found = forward(
+        &mut recorder.state.borrow_mut().list,
+        &[y.id, z.id, w.id, x.id],
+        &[x.id],
+        &[t.id],
+    );
     let all = crate::testing::values(&recorder, &[vec![0.7], vec![2.0]]);
     let at = |i: usize| all[found[i].index()][0];
     assert_eq!(at(0), 2.0 * 0.7f64.cos());

@@ -1,0 +1,204 @@
+//! Layers: a few parameters and the function that uses them.
+//!
+//! A layer holds no values and no element type, only ids: the same model runs on a table of `f32` and on its copy of
+//! `f64`, as long as both were built in the same order. The variable it is applied to knows the step and its table.
+
+use retrograde::{Float, Param, Params, Var};
+
+use crate::init::{he_normal, zeros};
+
+/// `x w + b`: `[.., inputs]` to `[.., outputs]`.
+#[derive(Clone, Debug)]
+pub struct Linear {
+    /// Weight, `[inputs, outputs]`.
+    pub weight: Param,
+    /// Bias, `[outputs]`.
+    pub bias: Option<Param>,
+}
+
+impl Linear {
+    /// Adds `name.weight` by [`he_normal`] and `name.bias` of zeros to the table.
+    pub fn new<T: Float>(
+        params: &mut Params<T>,
+        name: &str,
+        inputs: usize,
+        outputs: usize,
+        seed: u64,
+    ) -> Self {
+        let weight = params.insert(
+            &format!("{name}.weight"),
+            he_normal([inputs, outputs], seed),
+        );
+        let bias = Some(params.insert(&format!("{name}.bias"), zeros([outputs])));
+        Self { weight, bias }
+    }
+    /// As [`new`](Self::new), without bias.
+    pub fn without_bias<T: Float>(
+        params: &mut Params<T>,
+        name: &str,
+        inputs: usize,
+        outputs: usize,
+        seed: u64,
+    ) -> Self {
+        let weight = params.insert(
+            &format!("{name}.weight"),
+            he_normal([inputs, outputs], seed),
+        );
+        Self { weight, bias: None }
+    }
+    /// The layer's output.
+    #[track_caller]
+    pub fn forward<'t, T: Float>(&self, x: Var<'t, T>) -> Var<'t, T> {
+        let product = x.matmul(x.rec().param(self.weight));
+        self.bias.map_or(product, |b| product + x.rec().param(b))
+    }
+}
+
+/// `(x - mean) / sqrt(var + eps) weight + bias` over the last axis.
+#[derive(Clone, Debug)]
+pub struct LayerNorm {
+    /// Weight, `[features]`.
+    pub weight: Param,
+    /// Bias, `[features]`.
+    pub bias: Param,
+    /// What is added to the variance.
+    pub eps: f64,
+}
+
+impl LayerNorm {
+    /// Adds `name.weight` of ones and `name.bias` of zeros to the table; `eps` is 1e-5.
+    pub fn new<T: Float>(params: &mut Params<T>, name: &str, features: usize) -> Self {
+        let weight = params.insert(
+            &format!("{name}.weight"),
+            zeros([features]).map(|_: T| T::of(1.0)),
+        );
+        let bias = params.insert(&format!("{name}.bias"), zeros([features]));
+        Self {
+            weight,
+            bias,
+            eps: 1e-5,
+        }
+    }
+    /// The layer's output.
+    #[track_caller]
+    pub fn forward<'t, T: Float>(&self, x: Var<'t, T>) -> Var<'t, T> {
+        x.layer_norm(
+            x.rec().param(self.weight),
+            x.rec().param(self.bias),
+            self.eps,
+        )
+    }
+}
+
+/// A function without parameters, element by element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// `max(x, 0)`.
+    Relu,
+    /// `x Phi(x)`.
+    Gelu,
+    /// `x sigmoid(x)`.
+    Silu,
+    /// Hyperbolic tangent.
+    Tanh,
+    /// `1 / (1 + e^-x)`.
+    Sigmoid,
+    /// `ln(1 + e^x)`.
+    Softplus,
+}
+
+impl Activation {
+    /// The function's value.
+    #[track_caller]
+    pub fn forward<T: Float>(self, x: Var<'_, T>) -> Var<'_, T> {
+        match self {
+            Self::Relu => x.relu(),
+            Self::Gelu => x.gelu(),
+            Self::Silu => x.silu(),
+            Self::Tanh => x.tanh(),
+            Self::Sigmoid => x.sigmoid(),
+            Self::Softplus => x.softplus(),
+        }
+    }
+}
+
+/// A layer of a [`Sequential`]. What is not here is composed as plain functions on [`Var`].
+#[derive(Clone, Debug)]
+pub enum Layer {
+    /// A linear layer.
+    Linear(Linear),
+    /// Layer normalisation.
+    LayerNorm(LayerNorm),
+    /// A function of each element.
+    Activation(Activation),
+    /// Layers in a row.
+    Sequential(Sequential),
+}
+
+macro_rules! layer_from {
+    ($($kind:ident),*) => {$(
+        impl From<$kind> for Layer {
+            fn from(layer: $kind) -> Self { Self::$kind(layer) }
+        }
+    )*};
+}
+layer_from!(Linear, LayerNorm, Activation, Sequential);
+
+impl Layer {
+    /// The layer's output.
+    #[track_caller]
+    pub fn forward<'t, T: Float>(&self, x: Var<'t, T>) -> Var<'t, T> {
+        match self {
+            Self::Linear(layer) => layer.forward(x),
+            Self::LayerNorm(layer) => layer.forward(x),
+            Self::Activation(f) => f.forward(x),
+            Self::Sequential(layers) => layers.forward(x),
+        }
+    }
+}
+
+/// Layers applied one after the other; none is the identity.
+///
+/// ```
+/// use retrograde_nn::prelude::*;
+/// let mut params = Params::new();
+/// let model = Sequential::new()
+///     .then(Linear::new(&mut params, "hidden", 4, 8, 1))
+///     .then(Activation::Relu)
+///     .then(Linear::new(&mut params, "out", 8, 3, 2));
+/// let mut tape = Tape::new();
+/// let step = tape.step(&params);
+/// assert_eq!(model.forward(step.input(&Array::ones([5, 4]))).shape()?, [5, 3]);
+/// # Ok::<(), Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Sequential {
+    layers: Vec<Layer>,
+}
+
+impl Sequential {
+    /// No layer.
+    pub fn new() -> Self {
+        Self::default()
+    }
+    /// With another layer at the end.
+    #[must_use]
+    pub fn then(mut self, layer: impl Into<Layer>) -> Self {
+        self.layers.push(layer.into());
+        self
+    }
+    /// The layers.
+    pub fn layers(&self) -> &[Layer] {
+        &self.layers
+    }
+    /// The last layer's output.
+    #[track_caller]
+    pub fn forward<'t, T: Float>(&self, x: Var<'t, T>) -> Var<'t, T> {
+        // A loop, not a fold: `track_caller` does not reach through closures.
+        let mut x = x;
+        for layer in &self.layers {
+            x = layer.forward(x);
+        }
+        x
+    }
+}

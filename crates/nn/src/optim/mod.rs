@@ -1,0 +1,200 @@
+//! Optimisers.
+//!
+//! Each has two forms of the same step. [`minimise`](Optimiser::minimise) hands the rule to the engine, which compiles
+//! forward, reverse and update into one program. [`update`](Optimiser::update) is a loop over the table's columns, for
+//! gradients that something happened to in between: clipping, accumulation, a sum across machines.
+//!
+//! # Exceptions near zero
+//!
+//! Gradients with `|g| < 1e-17` and moments with `|m| < 1e-36` count as zero, in both forms and both element types.
+//! Smaller moments would decay into `f32` subnormals, on which processors are up to a hundred times slower; a gradient
+//! of 1e-17 is the smallest whose square, weighted by `1 - beta2 = 0.001`, is a normal number. NaN is kept.
+
+mod adam;
+mod sgd;
+
+pub use adam::{Adam, AdamRule, AdamW};
+pub use sgd::{Sgd, SgdRule};
+
+use retrograde::{Error, ErrorKind, Float, Gradients, Params, Result, Update, UpdateRule, Var};
+
+use crate::Schedule;
+
+/// Gradients smaller than this count as zero.
+pub const GRADIENT_FLOOR: f64 = 1e-17;
+/// Moments smaller than this count as zero.
+pub const MOMENT_FLOOR: f64 = 1e-36;
+
+/// What a step is taken with: the hyper-parameters of one group at one time.
+#[derive(Clone, Copy, Debug)]
+pub struct Rates {
+    /// Learning rate, schedule included.
+    pub learning_rate: f64,
+    /// Weight decay.
+    pub decay: f64,
+    /// Number of the step, from 1.
+    pub step: u64,
+}
+
+/// How one parameter follows its gradient: as recorded instructions, and as a loop.
+pub trait Rule: Clone {
+    /// State columns.
+    fn columns(&self) -> usize;
+    /// Tells apart rules that record different instructions.
+    fn identity(&self) -> u64;
+    /// The numbers of a step, all of them: a literal in [`record`](Self::record) would be frozen into the program.
+    fn scalars(&self, rates: Rates) -> Vec<f64>;
+    /// Records the next value and state.
+    fn record<'t, T: Float>(&self, of: Update<'_, 't, T>) -> (Var<'t, T>, Vec<Var<'t, T>>);
+    /// The same on slices of one parameter, in place.
+    fn apply<T: Float>(&self, scalars: &[T], value: &mut [T], grad: &[T], state: &mut [&mut [T]]);
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Group {
+    number: u32,
+    learning_rate: f64,
+    decay: f64,
+}
+
+/// A rule with its learning rates, schedule and step count: [`Sgd`], [`Adam`], [`AdamW`].
+#[derive(Clone, Debug)]
+pub struct Optimiser<R> {
+    rule: R,
+    learning_rate: f64,
+    decay: f64,
+    groups: Vec<Group>,
+    schedule: Schedule,
+    steps: u64,
+}
+
+impl<R: Rule> Optimiser<R> {
+    fn with_rule(rule: R, learning_rate: f64, decay: f64) -> Self {
+        Self {
+            rule,
+            learning_rate,
+            decay,
+            groups: Vec::new(),
+            schedule: Schedule::constant(),
+            steps: 0,
+        }
+    }
+
+    /// Weight decay of all parameters whose group has no own.
+    #[must_use]
+    pub fn weight_decay(mut self, decay: f64) -> Self {
+        self.decay = decay;
+        self
+    }
+    /// Learning rate and weight decay of a group of parameters (see [`Params::set_group`]).
+    #[must_use]
+    pub fn group(mut self, number: u32, learning_rate: f64, decay: f64) -> Self {
+        self.groups.retain(|g| g.number != number);
+        self.groups.push(Group {
+            number,
+            learning_rate,
+            decay,
+        });
+        self
+    }
+    /// A factor on every learning rate, by step.
+    #[must_use]
+    pub fn schedule(mut self, schedule: Schedule) -> Self {
+        self.schedule = schedule;
+        self
+    }
+    /// Another learning rate from now on, for parameters whose group has no own. Compiles nothing.
+    pub fn set_learning_rate(&mut self, learning_rate: f64) {
+        self.learning_rate = learning_rate;
+    }
+    /// The learning rate of a group's next step, schedule included.
+    pub fn learning_rate(&self, group: u32) -> f64 {
+        self.rates(group).learning_rate
+    }
+    /// Steps taken.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    fn rates(&self, group: u32) -> Rates {
+        let own = self.groups.iter().find(|g| g.number == group);
+        let (rate, decay) = own.map_or((self.learning_rate, self.decay), |g| {
+            (g.learning_rate, g.decay)
+        });
+        Rates {
+            learning_rate: rate * self.schedule.factor(self.steps),
+            decay,
+            step: self.steps + 1,
+        }
+    }
+
+    /// One step on a loss of `tape.train(&mut params)`: forward, reverse and update as one program. Returns the loss.
+    /// Frozen parameters, and those without influence on the loss, stay as they are.
+    #[track_caller]
+    pub fn minimise<T: Float>(&mut self, loss: Var<'_, T>) -> Result<T> {
+        let loss = loss.minimise_with(&*self)?;
+        self.steps += 1;
+        Ok(loss)
+    }
+
+    /// One step with gradients at hand. Frozen parameters, and those the gradients do not reach, stay as they are.
+    pub fn update<T: Float>(&mut self, params: &mut Params<T>, grads: &Gradients<T>) -> Result<()> {
+        params.check()?;
+        if grads.column().len() != params.values().len() {
+            let message = "these gradients are of another parameter table, or parameters were added after `backward`";
+            return Err(Error::new(ErrorKind::Foreign, message));
+        }
+        params.ensure_state(self.rule.columns());
+        let mut work = Vec::with_capacity(params.len());
+        for p in params.ids() {
+            if let (false, Some(grad)) = (params.is_frozen(p)?, grads.slice(p)) {
+                work.push((params.group(p)?, params.range(p)?, grad));
+            }
+        }
+        let (values, mut columns) = params.columns_mut();
+        for (group, range, grad) in work {
+            let scalars: Vec<T> = self
+                .rule
+                .scalars(self.rates(group))
+                .into_iter()
+                .map(T::of)
+                .collect();
+            let mut state: Vec<&mut [T]> =
+                columns.iter_mut().map(|c| &mut c[range.clone()]).collect();
+            self.rule.apply(
+                &scalars,
+                &mut values[range],
+                grad,
+                &mut state[..self.rule.columns()],
+            );
+        }
+        self.steps += 1;
+        Ok(())
+    }
+}
+
+impl<T: Float, R: Rule> UpdateRule<T> for Optimiser<R> {
+    fn columns(&self) -> usize {
+        self.rule.columns()
+    }
+    fn identity(&self) -> u64 {
+        self.rule.identity()
+    }
+    fn scalars(&self, group: u32) -> Vec<f64> {
+        self.rule.scalars(self.rates(group))
+    }
+    fn update<'t>(&self, step: Update<'_, 't, T>) -> (Var<'t, T>, Vec<Var<'t, T>>) {
+        self.rule.record(step)
+    }
+}
+
+/// Zero where `|x| < floor`, recorded.
+fn flush<'t, T: Float>(x: Var<'t, T>, floor: Var<'t, T>) -> Var<'t, T> {
+    x.abs().lt(floor).select(x.rec().scalar(T::of(0.0)), x)
+}
+
+/// Zero where `|x| < floor`.
+#[inline]
+fn flushed<T: Float>(x: T, floor: T) -> T {
+    if x.abs() < floor { T::of(0.0) } else { x }
+}
