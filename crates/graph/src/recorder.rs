@@ -82,7 +82,7 @@ impl Recording {
             .map(|&v| format!("{} {}", self.list.shape(v), self.list.dtype(v)))
             .collect();
         match each.as_slice() {
-            [] => "no operand".into(),
+            [] => String::new(),
             [one] => one.clone(),
             [init @ .., last] => format!("{} and {last}", init.join(", ")),
         }
@@ -108,7 +108,10 @@ impl Recording {
             Ok(v) => v,
             Err(Fault { kind, reason }) => {
                 self.list.truncate(before);
-                let message = format!("{name} of {}: {reason}", self.describe(operands));
+                let message = match operands {
+                    [] => format!("{name}: {reason}"),
+                    _ => format!("{name} of {}: {reason}", self.describe(operands)),
+                };
                 self.push_poison(Error::new(kind, message).at(Some(at)), dtype)
             }
         }

@@ -143,10 +143,10 @@ fn instruction(list: &List, v: Value, values: &[Vec<f64>]) -> Result<Vec<f64>, O
             let (x, y) = (full(0), full(1));
             let mut r = vec![0.0; shape.len()];
             for line in lines(shape, attr.as_axis(), attr.is_reverse()) {
-                let mut last = None;
+                let mut last = 0.0;
                 for e in line {
-                    r[e] = last.map_or(y[e], |last: f64| y[e] + x[e] * last);
-                    last = Some(r[e]);
+                    r[e] = y[e] + x[e] * last;
+                    last = r[e];
                 }
             }
             r

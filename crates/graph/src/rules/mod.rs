@@ -36,6 +36,8 @@ struct Sweep<'a> {
     /// Per row, the newest contribution to its adjoint: head of a list in `links`.
     heads: Vec<Packed<Link>>,
     links: Vec<(Value, Packed<Link>)>,
+    /// Sums of one value's contributions, one a shape; empty between turns.
+    sums: Vec<Value>,
 }
 
 retrograde_storage::entity_id!(
@@ -79,6 +81,7 @@ pub(crate) fn reverse_from(
         depends,
         heads,
         links: Vec::new(),
+        sums: Vec::new(),
     };
     for &(of, seed) in roots {
         debug_assert_eq!(
@@ -245,23 +248,29 @@ impl Sweep<'_> {
     fn collect(&mut self, v: Value) -> Value {
         // Newest first, which is the order of the users from the last to the first.
         let shape = self.list.shape(v);
-        let mut sums: Vec<(Shape, Value)> = Vec::new();
         let mut next = self.heads[v.index() - self.base];
+        debug_assert!(
+            next.get().is_some(),
+            "a value's turn comes only if it has a contribution"
+        );
+        let mut sums = std::mem::take(&mut self.sums);
         while let Some(link) = next.get() {
             let (g, rest) = self.links[link.index()];
             next = rest;
             let of = self.list.shape(g);
-            match sums.iter_mut().find(|s| s.0 == of) {
-                Some(sum) => sum.1 = self.list.add(g, sum.1),
-                None => sums.push((of, g)),
+            match sums.iter_mut().find(|s| self.list.shape(**s) == of) {
+                Some(sum) => *sum = self.list.add(g, *sum),
+                None => sums.push(g),
             }
         }
-        let mut total: Option<Value> = None;
-        for (_, g) in sums {
+        let mut total = self.list.sum_to(sums[0], shape);
+        for &g in &sums[1..] {
             let g = self.list.sum_to(g, shape);
-            total = Some(total.map_or(g, |t| self.list.add(t, g)));
+            total = self.list.add(total, g);
         }
-        total.expect("a value's turn comes only if it has a contribution")
+        sums.clear();
+        self.sums = sums;
+        total
     }
 
     /// Gives each operand of `v` its share of the adjoint `g`.

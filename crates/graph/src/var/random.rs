@@ -2,9 +2,10 @@
 //! draw anew, recomputation draws the same, and threads do not matter.
 
 use retrograde_ops::{Binary, Unary};
-use retrograde_storage::{DType, IntoShape};
+use retrograde_storage::{DType, IntoShape, Shape};
 
 use super::{Float, Index, Rec, Var};
+use crate::error::{ErrorKind, Fault};
 use crate::infer;
 use crate::list::Value;
 use crate::op::{Attr, Draw, Op};
@@ -112,13 +113,7 @@ impl<'t> Rng<'t> {
         })
     }
 
-    fn draw(
-        self,
-        s: &mut Recording,
-        what: Draw,
-        shape: retrograde_storage::Shape,
-        dtype: DType,
-    ) -> Value {
+    fn draw(self, s: &mut Recording, what: Draw, shape: Shape, dtype: DType) -> Value {
         let (_, next) = &mut s.streams[self.stream as usize];
         let ordinal = *next;
         *next += 1;
@@ -131,13 +126,7 @@ impl<'t> Rng<'t> {
         )
     }
 
-    fn holds(
-        self,
-        s: &mut Recording,
-        shape: retrograde_storage::Shape,
-        p: f64,
-        dtype: DType,
-    ) -> Value {
+    fn holds(self, s: &mut Recording, shape: Shape, p: f64, dtype: DType) -> Value {
         let unit = self.draw(s, Draw::Uniform, shape, dtype);
         let p = s.scalar(p, dtype);
         s.list.binary(Binary::Lt, unit, p)
@@ -148,23 +137,23 @@ impl<'t, T: Float> Var<'t, T> {
     /// Each element 0 with probability `p`, else divided by `1 - p`, so that the mean stays.
     #[track_caller]
     pub fn dropout(self, p: f64, rng: Rng<'t>) -> Self {
-        // A foreign stream shows as a foreign operand.
-        let stream = super::AnyVar {
-            rec: rng.rec,
-            id: self.id,
-        };
-        self.rec.apply("dropout", &[self.into(), stream], |s| {
+        self.map("dropout", |s, x| {
+            if !std::ptr::eq(rng.rec.recorder, self.rec.recorder) {
+                let reason =
+                    "the random stream belongs to another tape; make one with `x.rec().rng(seed)`";
+                return Err(Fault::new(ErrorKind::Foreign, reason));
+            }
             infer::probability(p)?;
             if p == 0.0 {
-                return Ok(self.id);
+                return Ok(x);
             }
-            let dropped = rng.holds(s, s.list.shape(self.id), p, T::DTYPE);
-            let zero = s.list.like(0.0, self.id);
+            let dropped = rng.holds(s, s.list.shape(x), p, T::DTYPE);
+            let zero = s.list.like(0.0, x);
             if p == 1.0 {
-                return Ok(s.list.expand(zero, s.list.shape(self.id)));
+                return Ok(s.list.expand(zero, s.list.shape(x)));
             }
             let factor = s.scalar(1.0 / (1.0 - p), T::DTYPE);
-            let scaled = s.list.mul(self.id, factor);
+            let scaled = s.list.mul(x, factor);
             Ok(s.list.select(dropped, zero, scaled))
         })
     }

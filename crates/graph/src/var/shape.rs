@@ -123,7 +123,7 @@ impl<'t, T: Element> Var<'t, T> {
     }
 
     /// Elements of a range along an axis: `x.slice(0, 1..3)`, `x.slice(-1, ..-1)`. Negative bounds count from the end.
-    /// The range must lie within the axis.
+    /// The range must lie within the axis. (Clippy takes a literal `1..-1` for a mistake; write `.slice(0, 1..).slice(0, ..-1)`.)
     #[track_caller]
     pub fn slice(self, axis: isize, range: impl RangeBounds<isize>) -> Self {
         self.slice_step(axis, range, 1)
@@ -358,9 +358,9 @@ fn reshaped(from: Shape, dims: &[usize]) -> Result<Shape, Fault> {
             dims[at] = match known {
                 Some(known) if known > 0 && from.len().is_multiple_of(known) => from.len() / known,
                 _ => {
-                    dims[at] = 0;
+                    let known: Vec<_> = dims.iter().filter(|&&d| d != INFER).collect();
                     let reason = format!(
-                        "{} elements do not fill {dims:?} whatever extent {at} is",
+                        "{} elements are no multiple of the known extents {known:?}",
                         from.len()
                     );
                     return Err(Fault::shape(reason));

@@ -4,7 +4,7 @@ use retrograde_storage::{DType, Id};
 
 use crate::recorder::Recorder;
 use crate::rules::{forward, reverse};
-use crate::testing::{Function, leaf, lowered_values, rec};
+use crate::testing::{Function, leaf, lowered_values, rec, values};
 use crate::var::keep;
 
 const INF: f64 = f64::INFINITY;
@@ -292,4 +292,42 @@ fn forward_at_kinks_agrees_with_reverse() {
     )[0];
     let all = lowered_values(&recorder, &[vec![0.0, -1.0, 4.0], vec![1.0; 3]]);
     assert_eq!(all[tangent.index()], [0.5, -1.0, 2.25]);
+}
+
+#[test]
+fn lowered_rows_are_right_at_infinities() {
+    let recorder = Recorder::default();
+    let rec = rec(&recorder);
+    let x = leaf::<f64>(rec, 0, &[6, 2]);
+    let found = [x.softmax(1).id, x.log_softmax(1).id, x.logsumexp_over(1).id];
+    let rows = [
+        -INF,
+        -INF,
+        INF,
+        1.0,
+        INF,
+        INF,
+        -INF,
+        1.0,
+        1e300,
+        -1e300,
+        f64::NAN,
+        1.0,
+    ]
+    .to_vec();
+    let (lowered, whole) = (
+        lowered_values(&recorder, std::slice::from_ref(&rows)),
+        values(&recorder, &[rows]),
+    );
+    for v in found {
+        for (a, b) in lowered[v.index()].iter().zip(&whole[v.index()]) {
+            assert!(
+                a == b || (a - b).abs() < 1e-15 || a.is_nan() && b.is_nan(),
+                "{v}: {a}, not {b}"
+            );
+        }
+    }
+    let log = &lowered[found[1].index()];
+    assert_eq!(log[..4], [-INF, -INF, 0.0, -INF]);
+    assert_eq!(log[6..10], [-INF, 0.0, 0.0, -2e300]);
 }

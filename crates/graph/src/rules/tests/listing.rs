@@ -46,12 +46,13 @@ fn constants_get_no_adjoint_and_unrelated_values_are_not_visited() {
     let c = leaf::<f64>(rec, 1, &[2]);
     let stopped = x.detach() * c;
     let aside = x.exp();
+    let mask = x.gt(c);
     let y = (c * x + stopped).sum();
     let mut state = recorder.state.borrow_mut();
     let column = depends(&state.list, x.id.index(), y.id.index(), &[x.id]);
     let at = |v: usize| column[v - x.id.index()];
     assert!(at(x.id.index()) && at(aside.id.index()) && at(y.id.index()));
-    assert!(!at(c.id.index()) && !at(stopped.id.index()));
+    assert!(!at(c.id.index()) && !at(stopped.id.index()) && !at(mask.id.index()));
     let before = state.list.len();
     let one = state.list.float(1.0, DType::F64);
     let found = reverse(&mut state.list, y.id, one, &[x.id, stopped.id]);
