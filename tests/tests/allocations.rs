@@ -82,7 +82,7 @@ fn large(threads: usize) -> Result<usize> {
     };
     let inputs = [x, w];
     let p = Program::try_record_with(&inputs, options, |_, [x, w]| {
-        let hidden = (x.t().flip(0).t().matmul(w) + x.sum_keep(1)).relu();
+        let hidden = (x.t().flip(0).t().matmul(w) + x.sum_over(keep(1))).relu();
         Ok((hidden.log_softmax(1).square().sum() + x.exp().mean()).into())
     })?;
     steady(&p.value_and_grad()?, &[&inputs[0], &inputs[1]])

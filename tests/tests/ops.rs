@@ -196,9 +196,9 @@ fn unary_values_and_derivatives() -> Result<()> {
 fn unary_of_views() -> Result<()> {
     let views: [(&str, Function); 6] = [
         ("transposed", |x| x.t()),
-        ("sliced", |x| x.slice_step(1, 0, 2, 3)),
+        ("sliced", |x| x.slice_step(1, .., 2)),
         ("reversed", |x| x.flip(1)),
-        ("expanded", |x| x.sum_keep(0).expand([3, 6])),
+        ("expanded", |x| x.sum_over(keep(0)).expand([3, 6])),
         ("offset", |x| x.narrow(0, 1, 3)),
         ("one", |x| x.at(0, 2)),
     ];
@@ -288,12 +288,12 @@ fn reductions_rows_products_losses() -> Result<()> {
     let one: [(&str, Function); 24] = [
         ("sum", |x| x.sum()),
         ("sum over 0", |x| x.sum_over(0)),
-        ("sum over -1", |x| x.sum_keep(-1)),
+        ("sum over -1", |x| x.sum_over(keep(-1))),
         ("mean", |x| x.mean_over([0, 1])),
         ("prod", |x| x.prod_over(1)),
         ("prod of all", |x| x.prod()),
         ("max", |x| x.max_over(0)),
-        ("min", |x| x.min_keep(1)),
+        ("min", |x| x.min_over(keep(1))),
         ("var", |x| x.var_over(1, 1)),
         ("std", |x| x.std(0)),
         ("norm", |x| x.norm_over(0)),

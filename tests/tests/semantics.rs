@@ -157,7 +157,7 @@ fn second_derivative_on_a_tape() -> Result<()> {
 fn forward_is_the_transpose_of_reverse() -> Result<()> {
     let x = Array::<f64>::linspace(-1.3, 1.1, 12).reshape([3, 4])?;
     let f = Program::record(&[x.clone()], |_, [x]| {
-        (x.softmax(1).matmul(x.t().tanh()) + x.sum_keep(1)).sigmoid()
+        (x.softmax(1).matmul(x.t().tanh()) + x.sum_over(keep(1))).sigmoid()
     })?;
     let shape = f.output_shape(0).expect("one output").to_vec();
     let (v, u) = (

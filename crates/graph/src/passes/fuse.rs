@@ -147,6 +147,10 @@ impl Group {
 
     /// Boundaries that these strides cannot be merged across.
     fn cuts_of(&self, by_axis: &[isize]) -> u8 {
+        if self.axes.contains(&0) {
+            // No element is ever addressed: any strides will do.
+            return 0;
+        }
         (0..self.axes.len().saturating_sub(1))
             .filter(|&i| by_axis[i] != by_axis[i + 1] * self.axes[i + 1] as isize)
             .fold(0, |cuts, i| cuts | 1 << i)

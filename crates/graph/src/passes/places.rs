@@ -2,6 +2,7 @@
 
 use retrograde_storage::{Id, View};
 
+use super::fuse::is_scalar;
 use crate::list::{List, Value};
 use crate::op::Op;
 
@@ -24,6 +25,8 @@ impl Places {
             } else {
                 None
             };
+            // One element out of many is copied to a cell of its own: scalars are all found alike.
+            let through = through.filter(|(base, _)| is_scalar(list, *base) || !is_scalar(list, v));
             let (base, view) = through.unwrap_or((v, View::dense(list.shape(v))));
             places.base.push(base);
             places.view.push(view);

@@ -542,7 +542,22 @@ pub(crate) fn kernels(list: &List, places: &Places, v: Value, level: Level) -> V
         }
         Op::MatMul => vec![Kind::Product32(Product::new(level, arg(0), arg(1), dst))],
         Op::Cast => vec![Kind::Cast { src: arg(0), dst }],
-        Op::Reshape | Op::Expand | Op::Permute | Op::Slice | Op::Detach | Op::Copy => {
+        Op::Slice => {
+            let (spec, source) = (list.slice_spec(v), arg(0));
+            let window = (0..dst.view.shape.rank()).fold(source.view, |view, axis| {
+                view.slice(
+                    axis,
+                    spec.start[axis],
+                    spec.step[axis],
+                    dst.view.shape.dims()[axis],
+                )
+            });
+            vec![Kind::Copy {
+                src: source.with(window),
+                dst,
+            }]
+        }
+        Op::Reshape | Op::Expand | Op::Permute | Op::Detach | Op::Copy => {
             let source = arg(0);
             // A reshape that strides cannot say: the elements in row-major order, written densely under the old shape.
             vec![Kind::Copy {

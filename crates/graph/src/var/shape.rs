@@ -129,6 +129,16 @@ impl<'t, T: Element> Var<'t, T> {
         self.slice_step(axis, range, 1)
     }
 
+    /// One index of an axis, which vanishes. A negative index counts from the end.
+    #[track_caller]
+    pub fn at(self, axis: isize, index: isize) -> Self {
+        let one = if index == -1 {
+            self.slice(axis, index..)
+        } else {
+            self.slice(axis, index..index + 1)
+        };
+        one.squeeze(axis)
+    }
     /// Every `step`-th element of a range along an axis, from its start; with a negative step from its end backwards:
     /// `x.slice_step(0, .., -1)` reverses, `x.slice_step(0, 2..6, -2)` takes elements 5 and 3.
     #[track_caller]
