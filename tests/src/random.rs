@@ -200,7 +200,7 @@ impl Recipe {
                 x.expand(wide)
             }
             46 if has_axis => x.rec().concat(&[x, x.tanh()], axis),
-            47 if has_axis && extent > 0 => x.roll(axis, 1 + k as isize % 3),
+            47 if has_axis && extent > 0 => x.roll(1 + k as isize % 3, axis),
             48..=49 if self.products && rank >= 2 => x.matmul(x.t()) * T::of(0.125),
             50 if self.products && rank == 1 => x.dot(x),
             51 if self.products && rank == 1 && extent <= 260 => x.outer(x),
