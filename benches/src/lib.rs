@@ -2,7 +2,7 @@
 //! the report.
 //!
 //! `cargo xtask bench` runs the program `bench`, which starts every figure as a process of its own, ours (the program
-//! `workloads`) and the peers' in turn, and compares each result with the f64 [`reference`]. `NOTES.md` beside this
+//! `workloads`) and the peers' in turn, and compares each result with the f64 [`mod@reference`]. `NOTES.md` beside this
 //! package's manifest describes the method and how to read the ratios.
 
 pub mod cli;

@@ -1,6 +1,12 @@
 //! Prints the tables of `docs/accuracy.md`: `cargo run --release -p retrograde-ops --example accuracy [function...]`.
 //!
 //! `RETROGRADE_LONG=1` takes every `f32` there is (hours) and a hundred times the points in `f64`.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "the support modules are shared with tests; each uses a part"
+)]
 
 #[path = "../tests/support/mod.rs"]
 mod support;
