@@ -314,6 +314,7 @@ fn measure_random() {
             };
             // SAFETY: one live allocation, dense.
             let time = best(|| {
+                // SAFETY: as for the views of every test: vectors of their sizes, used by nobody else.
                 run(false, kernel.blocks(), |b| unsafe {
                     kernel.run_block(level, b);
                 });
