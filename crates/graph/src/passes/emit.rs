@@ -6,7 +6,9 @@ use retrograde_ops::scalar::{ScalarCode, ScalarOp};
 use retrograde_ops::tile::{self, Class, Code, Elem, MicroOp, Over, Reduction, ViewSpec, Width};
 use retrograde_storage::{DType, Id};
 
-use super::fuse::{Group, Steps, ends_group, is_scalar, operand_strides, reduced_axes};
+#[cfg(debug_assertions)]
+use super::fuse::Steps;
+use super::fuse::{Group, ends_group, is_scalar, operand_strides, reduced_axes};
 use super::memory::Place;
 use super::places::Places;
 use crate::list::{List, Value};
