@@ -9,6 +9,7 @@ pub mod cli;
 pub mod figure;
 pub mod inputs;
 pub mod measure;
+pub mod ours;
 pub mod peers;
 pub mod reference;
 pub mod report;

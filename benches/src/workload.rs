@@ -36,6 +36,3 @@ pub struct Config {
 
 /// Makes a workload ready.
 pub type Build = fn(&Config) -> Result<Box<dyn Workload>, String>;
-
-/// Workloads on Retrograde, by the name of their [`Spec`](crate::spec::Spec).
-pub const RETROGRADE: &[(&str, Build)] = &[];

@@ -3,8 +3,9 @@
 use retrograde_benches::cli::Options;
 use retrograde_benches::figure::Figure;
 use retrograde_benches::measure::measure;
+use retrograde_benches::ours::RETROGRADE;
 use retrograde_benches::spec::Spec;
-use retrograde_benches::workload::{Config, RETROGRADE, Workload};
+use retrograde_benches::workload::{Config, Workload};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 

@@ -197,6 +197,13 @@ impl Tape {
         Self::default()
     }
 
+    /// An empty tape whose programs are compiled with these options.
+    pub fn with_options(options: crate::Options) -> Self {
+        let tape = Self::default();
+        tape.recorder.state.borrow_mut().store.cache.options = options;
+        tape
+    }
+
     /// Where to record on this tape.
     pub fn rec(&self) -> Rec<'_> {
         Rec {

@@ -1,0 +1,51 @@
+//! The workloads on Retrograde, written as a user would write them, on the public API alone.
+
+mod mlp;
+mod programs;
+mod scalar;
+
+use crate::workload::Build;
+
+/// Each workload of [`SPECS`](crate::spec::SPECS) by its name.
+pub const RETROGRADE: &[(&str, Build)] = &[
+    ("tiny", |c| Ok(Box::new(programs::tiny(c).map_err(text)?))),
+    ("tiny_define_by_run", |c| {
+        Ok(Box::new(scalar::TinyDefineByRun::new(c)))
+    }),
+    ("scalar_chain", |c| {
+        Ok(Box::new(programs::scalar_chain(c).map_err(text)?))
+    }),
+    ("chain_4m", |c| {
+        Ok(Box::new(programs::chain(c).map_err(text)?))
+    }),
+    ("black_scholes_1m", |c| {
+        Ok(Box::new(programs::black_scholes(c).map_err(text)?))
+    }),
+    ("mc_asian", |c| {
+        Ok(Box::new(programs::asian(c).map_err(text)?))
+    }),
+    ("mlp_b64", |c| {
+        Ok(Box::new(mlp::Mlp::new(c, 64).map_err(text)?))
+    }),
+    ("mlp_b512", |c| {
+        Ok(Box::new(mlp::Mlp::new(c, 512).map_err(text)?))
+    }),
+];
+
+/// Errors end up in a row of the report.
+fn text(error: retrograde::Error) -> String {
+    error.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::SPECS;
+
+    #[test]
+    fn every_workload_is_ours_too() {
+        let ours: Vec<_> = RETROGRADE.iter().map(|r| r.0).collect();
+        let specs: Vec<_> = SPECS.iter().map(|s| s.name).collect();
+        assert_eq!(ours, specs);
+    }
+}
