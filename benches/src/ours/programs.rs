@@ -154,5 +154,11 @@ pub(super) fn asian(config: &Config) -> Result<Replay> {
         let mean = sum.expect("there are steps") / STEPS as f32;
         (-r * maturity).exp() * (mean - strike).relu().mean()
     })?;
-    Replay::new(&value, inputs.to_vec(), &[1, 2, 3], &["s0", "r", "sigma"], config)
+    Replay::new(
+        &value,
+        inputs.to_vec(),
+        &[1, 2, 3],
+        &["s0", "r", "sigma"],
+        config,
+    )
 }

@@ -19,8 +19,9 @@ pub const BLOCK_ELEMENTS: std::num::NonZeroUsize = std::num::NonZeroUsize::new(3
 pub const TILE_CACHE_SHARE: (usize, usize) = (3, 4);
 
 /// Packets of each slot in a tile that fits the first-level cache. Below the lower bound the second level is taken
-/// instead: dispatching a micro-op costs as much as a few packets of work.
-pub const TILE_PACKETS_L1: std::ops::RangeInclusive<usize> = 8..=64;
+/// instead: dispatching a micro-op costs 10 ns, as much as ten packets of an addition. Black-Scholes with Greeks (21
+/// slots, 1M options, Zen 4, one thread) takes 12.2 ms with 16 packets, 10.8 with 32, 9.7 with 48, 10.1 with 64.
+pub const TILE_PACKETS_L1: std::ops::RangeInclusive<usize> = 40..=64;
 
-/// Packets of each slot in a tile that fits the second-level cache only: enough to amortise dispatch.
-pub const TILE_PACKETS_L2: usize = 32;
+/// Packets of each slot in a tile that fits the second-level cache only: enough to amortise dispatch (see above).
+pub const TILE_PACKETS_L2: usize = 56;

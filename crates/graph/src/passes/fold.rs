@@ -9,9 +9,19 @@ use retrograde_storage::DType;
 use crate::list::{List, Value};
 use crate::op::Op;
 
-/// The literal that `v` is, if it is a float literal.
-fn literal(list: &List, v: Value) -> Option<f64> {
+/// The float that every element of `v` is, if it is a literal, broadcast or not.
+fn literal(list: &List, mut v: Value) -> Option<f64> {
+    while matches!(list.op(v), Op::Expand | Op::Reshape | Op::Permute) {
+        v = list.arg(v, 0);
+    }
     (list.op(v) == Op::Const && list.dtype(v).is_float()).then(|| list.attr(v).as_float())
+}
+
+/// A literal of `v`'s type and shape.
+fn filled(list: &mut List, value: f64, v: Value) -> Value {
+    let (shape, dtype) = (list.shape(v), list.dtype(v));
+    let literal = list.float(value, dtype);
+    list.expand(literal, shape)
 }
 
 /// A literal's arithmetic in its own type.
@@ -48,6 +58,33 @@ fn evaluate(op: Binary, a: f64, b: f64, dtype: DType) -> Option<f64> {
     }
 }
 
+/// What `v` negates, if it is a negation.
+fn negated(list: &List, v: Value) -> Option<Value> {
+    (list.op(v) == Op::Unary(Unary::Neg) && list.dtype(v).is_float()).then(|| list.arg(v, 0))
+}
+
+/// Negations float out of products and quotients, where they meet another or are absorbed by a sum: adjoints are full
+/// of them. Exact, since rounding is symmetric; only the sign of a NaN may change, which no arithmetic promises.
+fn signs(list: &mut List, op: Binary, x: Value, y: Value) -> Option<Value> {
+    use Binary::{Add, Div, DivStrong, Mul, MulStrong, Sub};
+    match (op, negated(list, x), negated(list, y)) {
+        (Add, _, Some(b)) => Some(list.sub(x, b)),
+        (Add, Some(a), None) => Some(list.sub(y, a)),
+        (Sub, _, Some(b)) => Some(list.add(x, b)),
+        (Mul | Div, Some(a), Some(b)) => Some(list.binary(op, a, b)),
+        // A strong zero keeps the sign of its first operand, so that one alone may give its sign up.
+        (Mul | Div | MulStrong | DivStrong, Some(a), None) => {
+            let product = list.binary(op, a, y);
+            Some(list.unary(Unary::Neg, product))
+        }
+        (Mul | Div, None, Some(b)) => {
+            let product = list.binary(op, x, b);
+            Some(list.unary(Unary::Neg, product))
+        }
+        _ => None,
+    }
+}
+
 /// A value that equals `v` exactly and costs less, if there is one. May append to the list.
 pub(crate) fn simplify(list: &mut List, v: Value) -> Option<Value> {
     let shape = list.shape(v);
@@ -57,8 +94,7 @@ pub(crate) fn simplify(list: &mut List, v: Value) -> Option<Value> {
             let (x, y) = (list.arg(v, 0), list.arg(v, 1));
             let (a, b) = (literal(list, x), literal(list, y));
             if let (Some(a), Some(b)) = (a, b) {
-                let dtype = list.dtype(v);
-                return evaluate(op, a, b, dtype).map(|r| list.float(r, dtype));
+                return evaluate(op, a, b, list.dtype(v)).map(|r| filled(list, r, v));
             }
             match (op, a, b) {
                 // Strong or not: `1 d` is `d`, since 1 is not zero; `g 1` is `g`, since a strong zero keeps its sign.
@@ -78,14 +114,13 @@ pub(crate) fn simplify(list: &mut List, v: Value) -> Option<Value> {
                 (Binary::Sub, _, Some(zero)) if zero.to_bits() == 0 => same(list, x),
                 // `0.0 / y` and `0.0 y` under a strong zero.
                 (Binary::MulStrong | Binary::DivStrong, Some(0.0), _) => same(list, x),
-                _ => None,
+                _ => signs(list, op, x, y),
             }
         }
         Op::Unary(Unary::Neg) => {
             let x = list.arg(v, 0);
             if let Some(a) = literal(list, x) {
-                let dtype = list.dtype(v);
-                return Some(list.float(-a, dtype));
+                return Some(filled(list, -a, v));
             }
             (list.op(x) == Op::Unary(Unary::Neg)).then(|| list.arg(x, 0))
         }

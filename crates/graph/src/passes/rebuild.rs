@@ -112,7 +112,14 @@ impl Rebuild {
                     self.list.set_arg(at, i, to);
                 }
             }
-            let target = fold::simplify(&mut self.list, at).unwrap_or(at);
+            let before = self.list.len();
+            let target = match fold::simplify(&mut self.list, at) {
+                // What takes its place was appended, and may itself be foldable or known. The depth is that of one
+                // rewrite rule feeding the next, not of the list.
+                Some(new) if new.index() >= before => self.settle(before, new),
+                Some(old) => old,
+                None => at,
+            };
             let target = match Self::key(&self.list, target) {
                 Some(key) => *self.seen.entry(key).or_insert(target),
                 None => target,

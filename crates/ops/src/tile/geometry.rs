@@ -77,6 +77,27 @@ pub(super) struct Step {
     pub b: Place,
     pub c: Place,
     pub imm: u32,
+    /// The view whose part in the next tile is fetched into the cache while this step runs, or [`NO_VIEW`].
+    pub ahead: u32,
+}
+
+/// See [`Step::ahead`].
+pub(super) const NO_VIEW: u32 = u32::MAX;
+
+/// Spreads the views of a tile over its steps: fetched all at once, they would fill the buffers of outstanding misses
+/// and stall the loads of the steps themselves.
+fn fetch_ahead(body: &mut [Step], dense: impl Fn(u32) -> bool) {
+    let mut views: Vec<u32> = body
+        .iter()
+        .filter(|s| matches!(s.code, Code::Load | Code::Store))
+        .map(|s| s.imm)
+        .filter(|&view| dense(view))
+        .collect();
+    views.dedup();
+    let steps = body.len();
+    for (i, &view) in views.iter().enumerate() {
+        body[i * steps / views.len()].ahead = view;
+    }
 }
 
 /// The cut of one group: chosen once by [`Group::geometry`], then shared by all blocks. No result depends on it.
@@ -187,7 +208,8 @@ impl Group {
         };
         let place = |slot: u16| places.get(usize::from(slot)).copied().unwrap_or(nowhere);
         let steps = |prologue: bool| -> Box<[Step]> {
-            self.ops
+            let mut steps: Box<[Step]> = self
+                .ops
                 .iter()
                 .filter(|op| self.in_prologue(op) == prologue)
                 .map(|op| Step {
@@ -197,8 +219,13 @@ impl Group {
                     b: place(op.b),
                     c: place(op.c),
                     imm: op.imm,
+                    ahead: NO_VIEW,
                 })
-                .collect()
+                .collect();
+            if !prologue {
+                fetch_ahead(&mut steps, |view| self.is_dense(view));
+            }
+            steps
         };
         Geometry {
             tile_rows,
@@ -228,6 +255,13 @@ impl Group {
     pub(super) fn in_prologue(&self, op: &MicroOp) -> bool {
         !matches!(op.code, Code::Store | Code::Reduce)
             && self.slots.get(usize::from(op.dst)) == Some(&Class::Scalar)
+    }
+
+    /// Whether neighbours along the inner axis are neighbours in memory.
+    fn is_dense(&self, view: u32) -> bool {
+        self.views
+            .get(view as usize)
+            .is_some_and(|v| v.strides[2] == 1)
     }
 
     /// Whether a tile must span whole rows.

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use fearless_simd::Simd;
 use retrograde_storage::Packet;
 
-use super::geometry::{ACCUMULATORS, Place, Step};
+use super::geometry::{ACCUMULATORS, NO_VIEW, Place, Step};
 use super::lanes::{Eight, Four, Wide};
 use super::map::{self, Operand, Target, Walk};
 use super::memory::{Flat, Outside, Tile};
@@ -102,7 +102,11 @@ impl<'r> Running<'r> {
             // Once even without packets: rows of no elements still have sums.
             loop {
                 tile.packets = geometry.tile_packets.min(last - tile.packet);
+                let next = self.next(tile, last_row, first, last);
                 for step in &geometry.body {
+                    if step.ahead != NO_VIEW {
+                        self.outside.view(step.ahead).fetch(next);
+                    }
                     self.step::<S, W>(simd, step, tile);
                 }
                 tile.packet += tile.packets;
@@ -114,15 +118,25 @@ impl<'r> Running<'r> {
         }
     }
 
+    /// The tile after this one; without rows after a block's last.
+    fn next(&self, tile: Tile, last_row: usize, first: usize, last: usize) -> Tile {
+        let (mut row, mut packet) = (tile.row, tile.packet + tile.packets);
+        if packet >= last {
+            (row, packet) = (row + tile.rows, first);
+        }
+        Tile {
+            row,
+            rows: self.geometry.tile_rows.min(last_row - row),
+            packet,
+            packets: self.geometry.tile_packets.min(last - packet),
+        }
+    }
+
     /// The packets of a slot that a tile uses.
     #[inline(always)]
     fn cells(&self, place: Place, tile: Tile) -> &'r [Cell<Packet>] {
-        let len = match place.class {
-            Class::Full => tile.rows * tile.packets,
-            Class::Column => tile.rows,
-            Class::Scalar => 1,
-        };
-        &self.scratch[place.at as usize..][..len]
+        let lens = [1, tile.rows, tile.rows * tile.packets];
+        &self.scratch[place.at as usize..][..lens[place.class as usize]]
     }
 
     #[inline(always)]
