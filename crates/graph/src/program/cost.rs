@@ -24,7 +24,7 @@ pub struct Cost {
     pub bytes: u64,
     /// Estimated time on one core, in nanoseconds.
     pub time_ns: f64,
-    /// Instructions after optimisation.
+    /// Instructions after optimisation, leaves and views left out.
     pub instructions: usize,
     /// Steps that the instructions are fused to.
     pub steps: usize,
@@ -90,7 +90,7 @@ impl Program {
             .collect();
         for v in live() {
             if let Needed::Guard(i) = needed[v.index()]
-                && !list.op(v).is_leaf()
+                && works(list, v)
             {
                 guards[i].instructions += 1;
                 guards[i].flops += flops(list, v);
@@ -104,7 +104,7 @@ impl Program {
             flops: live().map(|v| flops(list, v)).sum(),
             bytes: moved(plan),
             time_ns: plan.cost,
-            instructions: live().filter(|&v| !list.op(v).is_leaf()).count(),
+            instructions: live().filter(|&v| works(list, v)).count(),
             steps: steps(plan),
             arena_bytes: plan.arena * PACKET_BYTES,
             input_bytes: total(&self.recorded.inputs),
@@ -117,6 +117,11 @@ impl Program {
 
 fn bytes(list: &List, v: Value) -> usize {
     list.shape(v).len() * list.dtype(v).size()
+}
+
+/// Whether a row computes something.
+fn works(list: &List, v: Value) -> bool {
+    !list.op(v).is_leaf() && !list.op(v).is_view()
 }
 
 /// Who needs a row.

@@ -40,6 +40,8 @@ pub(crate) struct Recorded {
     uniforms: Vec<f64>,
     seeds: Vec<u64>,
     guards: Vec<Guard>,
+    /// Inputs that are seeds or tangents, in order.
+    given: Vec<Value>,
     /// Rows that stood there before the last derivative was taken; all of them if none was.
     primal: usize,
 }
@@ -130,7 +132,7 @@ impl Program {
 
     fn compile(recorded: Recorded, options: Options) -> Result<Self> {
         let mut list = recorded.list.clone();
-        gates::downgrade(&mut list);
+        gates::downgrade_given(&mut list, &recorded.given);
         let mut outputs = recorded.outputs.clone();
         outputs.extend(recorded.guards.iter().map(|g| g.value));
         let job = Job {
@@ -253,6 +255,7 @@ impl Recorded {
             uniforms: state.uniforms,
             seeds: state.streams.iter().map(|s| s.0).collect(),
             guards: state.store.guards,
+            given: Vec::new(),
             primal: state.list.len(),
             list: state.list,
         })

@@ -102,12 +102,13 @@ impl Recorded {
             .collect()
     }
 
-    /// A further input, like `v`.
-    fn input_like(&mut self, v: Value) -> Value {
+    /// A further input, a seed or tangent of `v`.
+    fn given_like(&mut self, v: Value) -> Value {
         let (shape, dtype) = (self.list.shape(v), self.list.dtype(v));
         let number = Attr::int(self.inputs.len() as i64);
         let input = self.list.push(Op::Input, &[], number, shape, dtype);
         self.inputs.push(input);
+        self.given.push(input);
         input
     }
 
@@ -159,10 +160,7 @@ impl Recorded {
     /// Appends an input, the adjoint of `y`, and the adjoints of `wrt` that follow from it.
     pub(super) fn pullback(&self, y: Value, wrt: &[Value]) -> (Self, Vec<Value>) {
         let mut new = self.to_differentiate();
-        let leaf = new.input_like(y);
-        let (shape, dtype) = (new.list.shape(y), new.list.dtype(y));
-        // Marks the seed for the pass that decides where strong zeros are needed.
-        let seed = new.list.push(Op::Detach, &[leaf], Attr::NONE, shape, dtype);
+        let seed = new.given_like(y);
         let grads = new.reverse(y, seed, wrt);
         (new, grads)
     }
@@ -170,7 +168,7 @@ impl Recorded {
     /// Appends an input for each of `wrt`, its tangent, and the tangents of `of` that follow from them.
     pub(super) fn pushforward(&self, of: &[Value], wrt: &[Value]) -> (Self, Vec<Value>) {
         let mut new = self.to_differentiate();
-        let tangents: Vec<Value> = wrt.iter().map(|&w| new.input_like(w)).collect();
+        let tangents: Vec<Value> = wrt.iter().map(|&w| new.given_like(w)).collect();
         let moved = rules::forward(&mut new.list, of, wrt, &tangents);
         (new, moved)
     }
