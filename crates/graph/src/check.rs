@@ -185,6 +185,12 @@ impl AuditMemory {
             memory: Memory::new(&audit.plan)?,
         })
     }
+
+    /// Bytes held.
+    pub(crate) fn bytes(&self) -> usize {
+        let values = self.values.iter().map(|v| size_of_val(v.as_slice()));
+        self.memory.bytes() + values.sum::<usize>()
+    }
 }
 
 /// Elements as `f64`.

@@ -7,8 +7,8 @@ use super::{Program, Recorded};
 use crate::error::{Error, ErrorKind, Result};
 use crate::var::Float;
 
-/// What starting one replay takes beside its instructions, in nanoseconds on one core: decides between many replays of
-/// a short program and few of a long one.
+/// What a replay takes beside its instructions, in nanoseconds, to the order of magnitude: it decides between many
+/// replays of a short program and few of a long one, which differ by more than that wherever it matters.
 const REPLAY_NS: f64 = 300.0;
 
 /// Which way derivatives are carried.

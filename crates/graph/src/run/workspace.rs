@@ -92,7 +92,8 @@ impl Memory {
     /// Bytes held.
     pub(crate) fn bytes(&self) -> usize {
         let packets = self.arena.len() + self.scratch.iter().map(Vec::len).sum::<usize>();
-        packets * PACKET_BYTES + self.cells.len() * size_of::<u64>()
+        let audit = self.audit.as_ref().map_or(0, |a| a.bytes());
+        packets * PACKET_BYTES + self.cells.len() * size_of::<u64>() + audit
     }
 
     /// Runs `plan`, whose memory this is.
