@@ -37,7 +37,7 @@ pub use program::cost::{Cost, GuardCost, Saved};
 pub use program::dynamic::{Dynamic, DynamicStats, DynamicWorkspace, GuardStats};
 pub use program::feed::{Feed, FeedPort, Inputs};
 pub use program::jacobian::{Direction, Jacobian, hessian, jacobian};
-pub use program::outputs::{OutputsRef, Outs};
+pub use program::outputs::{OutputMut, OutputsRef, Outs};
 pub use program::run::Workspace;
 pub use recorder::Recorder;
 pub use retrograde_ops::Level;

@@ -1,6 +1,6 @@
 //! Transforms of programs, and what they say to wrong arguments.
 
-use retrograde_graph::{Direction, ErrorKind, Program, Result};
+use retrograde_graph::{Direction, ErrorKind, Program, Result, Tape};
 use retrograde_storage::{AnyArray, Array, ArrayRef, Create};
 
 fn message<T: std::fmt::Debug>(result: Result<T>) -> String {
@@ -251,5 +251,73 @@ fn zeros_of_unit_vectors_are_structural() -> Result<()> {
             want
         );
     }
+    Ok(())
+}
+
+#[test]
+fn outputs_in_the_callers_memory() -> Result<()> {
+    let x = Array::<f64>::linspace(-1.0, 1.0, 1001);
+    let f = Program::try_record(&[x.clone()], |_, [x]| {
+        Ok([x.exp().sum(), x.tanh(), x].into())
+    })?;
+    let mut ws = f.workspace()?;
+    let want: Vec<Array<f64>> = {
+        let out = f.run(&mut ws, [&x])?;
+        (0..3).map(|i| out.array(i)).collect::<Result<_>>()?
+    };
+    // Not on a packet's boundary, with neighbours that must stay.
+    let mut room = vec![7.0; 1 + 1001 + 1];
+    let (mut sum, mut copy) = (Array::<f64>::scalar(0.0), Array::<f64>::zeros([1001]));
+    f.run_into(
+        &mut ws,
+        [&x],
+        &mut [
+            (&mut sum).into(),
+            room[1..1002].as_mut().into(),
+            (&mut copy).into(),
+        ],
+    )?;
+    assert_eq!((sum, &copy), (want[0].clone(), &want[2]));
+    assert_eq!(room[1..1002], *want[1].as_slice());
+    assert_eq!((room[0], room[1002]), (7.0, 7.0));
+
+    let mut short = [0.0f64; 1000];
+    let mut into = |place: retrograde_graph::OutputMut<'_>| {
+        let (mut a, mut b) = ([0.0f64], vec![0.0; 1001]);
+        let outputs = &mut [a.as_mut_slice().into(), place, b.as_mut_slice().into()];
+        message(f.run_into(&mut ws, [&x], outputs))
+    };
+    assert_eq!(
+        into(short.as_mut_slice().into()),
+        "output 1 is [1001] f64, given for it was a slice of 1000 f64"
+    );
+    assert_eq!(
+        into((&mut Array::<f32>::zeros([1001])).into()),
+        "output 1 is [1001] f64, given for it was [1001] f32"
+    );
+    assert_eq!(
+        into((&mut Array::<f64>::zeros([1, 1001])).into()),
+        "output 1 is [1001] f64, given for it was [1, 1001] f64"
+    );
+    assert_eq!(
+        message(f.run_into(&mut ws, [&x], &mut [])),
+        "the program has 3 outputs, given were places for 0"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_value_of_another_tape_is_no_result() -> Result<()> {
+    let tape: &'static Tape = Box::leak(Box::new(Tape::new()));
+    let v = tape.constant(Array::<f64>::ones([3]));
+    // The second value of the other tape: a row that this recording does not have.
+    let w = v.exp();
+    let error = Program::record(&[Array::<f64>::arange(3)], move |_, [_]| w).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Foreign);
+    assert!(
+        error
+            .to_string()
+            .starts_with("the closure returns a value of another tape")
+    );
     Ok(())
 }

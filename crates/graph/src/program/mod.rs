@@ -244,7 +244,7 @@ impl Recorded {
             params: Bound::None,
         };
         let vars = I::declare(rec, feed)?;
-        let outputs = f(rec, vars)?.0;
+        let outputs = f(rec, vars)?.values(&recorder)?;
         let state = recorder.state.into_inner();
         if let Some(error) = outputs.iter().find_map(|&v| state.poison_of(v)) {
             return Err(error.clone());

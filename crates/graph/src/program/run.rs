@@ -6,7 +6,7 @@ use std::sync::Arc;
 use retrograde_storage::{DType, Id, Packet, packets_for};
 
 use super::feed::{self, Feed};
-use super::outputs::OutputsRef;
+use super::outputs::{OutputMut, OutputsRef};
 use super::{Program, Recorded};
 use crate::error::{Error, ErrorKind, Result};
 use crate::list::Value;
@@ -87,21 +87,62 @@ impl Program {
     /// [`record_dynamic`](Self::record_dynamic)); whatever kernels find (an index out of range), unless a guard shows
     /// that these inputs do not come this way.
     pub fn run<'w>(&self, ws: &'w mut Workspace, inputs: impl Feed) -> Result<OutputsRef<'w>> {
-        match self.execute(ws, &inputs)? {
+        match self.execute(ws, &inputs, &mut [])? {
             None => Ok(self.outputs_of(ws)),
-            Some(failure) => {
-                let guard = &self.recorded.guards[failure.guard];
-                let dtype = self.recorded.list.dtype(guard.value);
-                let message = format!(
-                    "the recorded branch does not hold for these inputs: {} read as {}, recorded as {}; \
-                     `Program::record_dynamic` records each branch that is met",
-                    guard.value,
-                    shown(dtype, failure.found),
-                    shown(dtype, guard.expected)
-                );
-                Err(Error::new(ErrorKind::Guard, message).at(Some(guard.location)))
-            }
+            Some(failure) => Err(self.refused(failure)),
         }
+    }
+
+    /// As [`run`](Self::run), with outputs written to memory of the caller's: one place for each output, an array of
+    /// its shape or a slice of its length.
+    ///
+    /// ```
+    /// use retrograde_graph::Program;
+    /// use retrograde_storage::Array;
+    /// # fn main() -> retrograde_graph::Result<()> {
+    /// let x = Array::<f64>::from([1.0, 2.0]);
+    /// let f = Program::record(&[x.clone()], |_, [x]| (x * x).sum())?.value_and_grad()?;
+    /// let (mut value, mut gradient) = ([0.0f64], x.clone());
+    /// let mut ws = f.workspace()?;
+    /// f.run_into(&mut ws, [&x], &mut [value.as_mut_slice().into(), (&mut gradient).into()])?;
+    /// assert_eq!((value, gradient), ([5.0], 2.0 * x));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As `run`; a place of another type or size. After an error the places hold anything.
+    pub fn run_into(
+        &self,
+        ws: &mut Workspace,
+        inputs: impl Feed,
+        outputs: &mut [OutputMut<'_>],
+    ) -> Result<()> {
+        if outputs.len() != self.output_count() {
+            let message = format!(
+                "the program has {} outputs, given were places for {}",
+                self.output_count(),
+                outputs.len()
+            );
+            return Err(Error::new(ErrorKind::Inputs, message));
+        }
+        match self.execute(ws, &inputs, outputs)? {
+            None => Ok(()),
+            Some(failure) => Err(self.refused(failure)),
+        }
+    }
+
+    /// The error of a failed guard.
+    fn refused(&self, failure: Failure) -> Error {
+        let guard = &self.recorded.guards[failure.guard];
+        let dtype = self.recorded.list.dtype(guard.value);
+        let message = format!(
+            "the recorded branch does not hold for these inputs: {} read as {}, recorded as {}; \
+             `Program::record_dynamic` records each branch that is met",
+            guard.value,
+            shown(dtype, failure.found),
+            shown(dtype, guard.expected)
+        );
+        Error::new(ErrorKind::Guard, message).at(Some(guard.location))
     }
 
     /// The outputs that a run left.
@@ -112,8 +153,14 @@ impl Program {
         }
     }
 
-    /// One run; the first guard that did not hold, if any.
-    pub(super) fn execute(&self, ws: &mut Workspace, inputs: &dyn Feed) -> Result<Option<Failure>> {
+    /// One run; the first guard that did not hold, if any. Outputs go to `into`, a place for each or none at all: then
+    /// to the workspace.
+    pub(super) fn execute(
+        &self,
+        ws: &mut Workspace,
+        inputs: &dyn Feed,
+        into: &mut [OutputMut<'_>],
+    ) -> Result<Option<Failure>> {
         if !Arc::ptr_eq(&ws.plan, &self.plan) {
             return Err(Error::new(
                 ErrorKind::Foreign,
@@ -122,6 +169,9 @@ impl Program {
         }
         let recorded = &*self.recorded;
         recorded.check_feed(inputs)?;
+        for (i, place) in into.iter().enumerate() {
+            place.address(i, self.plan.outputs[i])?;
+        }
         let Workspace {
             memory,
             outputs,
@@ -137,14 +187,23 @@ impl Program {
                     .map_or(std::ptr::null_mut(), |p| p.bytes().as_ptr().cast_mut())
                     .cast()
             },
-            outputs: &mut |i| outputs[i].as_mut_ptr().cast(),
+            outputs: &mut |i| {
+                let given = into
+                    .get(i)
+                    .map(|place| place.address(i, self.plan.outputs[i]));
+                match given {
+                    Some(Ok(first)) => first,
+                    Some(Err(_)) | None => outputs[i].as_mut_ptr().cast(),
+                }
+            },
             uniforms: &recorded.uniforms,
             seeds: &recorded.seeds,
             step: *step,
         };
         // SAFETY: the inputs were checked to have the ports' types and shapes, feeds answer the same each time (the
         // trait is sealed), and they are borrowed for the call; a program has no updates, so they are only read.
-        // Outputs are this workspace's own, sized for their ports.
+        // Outputs are this workspace's own, sized for their ports, or the caller's, borrowed exclusively and found to be
+        // of their ports' sizes (bools excepted by type: kernels write any number that fits a port).
         let ran = unsafe { memory.run(&self.plan, given) };
         if let Some(failure) = self.failed_guard(ws, &ran)? {
             return Ok(Some(failure));

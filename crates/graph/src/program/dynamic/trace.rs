@@ -89,7 +89,7 @@ impl Trace {
         feed: &dyn Feed,
     ) -> Result<Option<Failure>> {
         space.set_step(step);
-        let failure = self.program.execute(space, feed)?;
+        let failure = self.program.execute(space, feed, &mut [])?;
         let count = failure.map_or(&self.runs, |f| &self.misses[f.guard]);
         count.fetch_add(1, Ordering::Relaxed);
         Ok(failure)
