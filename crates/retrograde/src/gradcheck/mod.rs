@@ -19,7 +19,7 @@ use function::{Function, Random};
 ///
 /// # fn main() -> Result<()> {
 /// let inputs = [Array::<f64>::linspace(-1.0, 1.0, 6).reshape([2, 3])?, Array::<f64>::ones([3])];
-/// gradcheck(&inputs, |_, [w, x]| (w * x).tanh().sum_over(1).logsumexp(0))?;
+/// gradcheck(&inputs, |_, [w, x]| (w * x).tanh().sum_over(1).logsumexp())?;
 /// # Ok(()) }
 /// ```
 ///
