@@ -285,6 +285,31 @@ fn many_threads_share_traces() -> Result<()> {
 }
 
 #[test]
+fn a_path_that_two_threads_meet_at_once_is_kept_once() -> Result<()> {
+    // Whoever records after the first waits until the other records too.
+    let (calls, both) = (AtomicUsize::new(0), Barrier::new(2));
+    let f = Program::record_dynamic(&[Array::<f64>::scalar(1.0)], move |_, [x]| {
+        if calls.fetch_add(1, Ordering::Relaxed) > 0 {
+            both.wait();
+        }
+        Ok(if x.gt(0.0).item()? { x } else { -x }.into())
+    })?;
+    std::thread::scope(|s| {
+        for _ in 0..2 {
+            s.spawn(|| {
+                let minus = Array::scalar(-3.0);
+                let mut ws = f.workspace();
+                let out = f.run(&mut ws, [&minus]).and_then(|o| o.item::<f64>(0));
+                assert_eq!(out.unwrap(), 3.0);
+            });
+        }
+    });
+    let stats = f.stats();
+    assert_eq!((stats.recorded, stats.held, stats.unheld), (2, 2, 0));
+    Ok(())
+}
+
+#[test]
 fn transforms_compose() -> Result<()> {
     fn cube(x: Var<'_, f64>) -> Var<'_, f64> {
         x * x * x
