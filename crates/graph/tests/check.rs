@@ -134,7 +134,8 @@ fn what_is_masked_off_is_no_error_and_not_blamed() -> Result<()> {
     // Of two sides that are both NaN, the one taken is to blame, though it was recorded later.
     let tape = Tape::with_options(nan());
     let v = tape.variable(x.clone());
-    let (first, (second, line)) = (v.ln(), ((v - 5.0).sqrt(), line!()));
+    let first = v.ln();
+    let (second, line) = ((v - 5.0).sqrt(), line!());
     let error = v.gt(0.0).select(first, second).sum().item().unwrap_err();
     assert_eq!(error.location().map(|l| l.line()), Some(line), "{error}");
 
