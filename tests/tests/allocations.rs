@@ -99,3 +99,30 @@ fn large_program_on_two_threads() -> Result<()> {
     assert_eq!(large(2)?, 0);
     Ok(())
 }
+
+/// Paths that were met before, in turn: guards are walked and workspaces found without allocation.
+#[test]
+fn dynamic_program_on_known_paths() -> Result<()> {
+    let _alone = ALONE.lock();
+    let f = Program::record_dynamic(&[Array::scalar(1.0f32)], |_, [x]| {
+        let mut b = x;
+        while b.abs().lt(100.0).item()? {
+            b = b * 3.0;
+        }
+        Ok(if b.gt(0.0).item()? { b } else { b * b }.into())
+    })?
+    .value_and_grad()?;
+    let inputs = [1.0f32, -50.0, 7.0, 500.0, 7.0, -0.1].map(Array::scalar);
+    let mut ws = f.workspace();
+    let mut round = || -> Result<usize> {
+        let before = COUNT.load(Ordering::Relaxed);
+        for x in &inputs {
+            f.run(&mut ws, [x])?;
+        }
+        Ok(COUNT.load(Ordering::Relaxed) - before)
+    };
+    assert!(round()? > 0, "paths are recorded");
+    let steady = (0..5).map(|_| round()).collect::<Result<Vec<_>>>()?;
+    assert_eq!(steady.into_iter().min(), Some(0));
+    Ok(())
+}

@@ -28,6 +28,8 @@ pub enum ErrorKind {
     Guard,
     /// A result is not finite (opt-in check).
     NotFinite,
+    /// A derivative differs from central differences (`gradcheck`).
+    Gradient,
     /// More memory than there is.
     Memory,
     /// A file cannot be read, written or understood.

@@ -145,15 +145,20 @@ fn compile(
     updates: &[(Value, Value)],
     options: crate::Options,
 ) -> Result<Plan> {
-    Plan::compile(
-        &Job {
-            list,
-            known: q.known,
-            outputs,
-            updates,
-        },
-        options,
-    )
+    let job = Job {
+        list,
+        known: q.known,
+        outputs,
+        updates,
+    };
+    let mut plan = Plan::compile(&job, options)?;
+    // A read keeps everything on its way, but asks for one value.
+    let asked = match q.goal {
+        Goal::Read => std::slice::from_ref(&q.target),
+        Goal::Backward { .. } | Goal::Train { .. } => outputs,
+    };
+    plan.watch(&job, asked, q.list.len())?;
+    Ok(plan)
 }
 
 impl Recording {
@@ -402,7 +407,7 @@ impl<'t, T: Element> Var<'t, T> {
         if state.store.recording {
             state.store.guards.push(Guard {
                 value: self.id,
-                expected: x.to_f64().to_bits(),
+                expected: crate::program::run::bits(T::DTYPE, bytemuck::bytes_of(&x)),
                 location,
             });
         }

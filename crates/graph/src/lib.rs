@@ -3,9 +3,11 @@
 //! A computation is recorded once as a flat [`list`] of instructions whose operands point only backwards; derivatives
 //! are further instructions of the same list; passes turn it into a planned program that is replayed without allocation.
 
+mod check;
 mod error;
 mod eval;
 mod infer;
+mod info;
 mod list;
 mod lower;
 mod op;
@@ -24,14 +26,21 @@ mod testing;
 mod trace;
 mod var;
 
+pub use check::Check;
 pub use error::{Error, ErrorKind, Result};
 pub use eval::{Gradients, Update, UpdateRule};
+pub use info::{BuildInfo, build_info};
 pub use list::Value;
 pub use params::{Bind, Param, Params};
-pub use program::{
-    Feed, FeedPort, Inputs, OutputsRef, Outs, Program, Workspace, hessian, jacobian,
-};
+pub use program::Program;
+pub use program::cost::{Cost, GuardCost, Saved};
+pub use program::dynamic::{Dynamic, DynamicStats, DynamicWorkspace, GuardStats};
+pub use program::feed::{Feed, FeedPort, Inputs};
+pub use program::jacobian::{Direction, Jacobian, hessian, jacobian};
+pub use program::outputs::{OutputMut, OutputsRef, Outs};
+pub use program::run::Workspace;
 pub use recorder::Recorder;
+pub use retrograde_ops::Level;
 pub use run::plan::{Options, level};
 pub use tape::Tape;
 pub use trace::CacheStats;

@@ -11,6 +11,7 @@ use crate::list::Value;
 use crate::op::{Attr, Op};
 use crate::params::{Bound, Param, Params};
 use crate::recorder::{Recorder, Recording};
+use crate::run::plan::Options;
 use crate::trace::{Cache, CacheStats, ProgramSummary};
 use crate::var::{Float, Rec, Var};
 
@@ -34,7 +35,8 @@ pub(crate) struct Leaf {
     pub kind: LeafKind,
 }
 
-/// A guard: a value that was read while a program was recorded, and what it was.
+/// A guard: a value that was read while a program was recorded, and what it was (its bits, see
+/// [`bits`](crate::program::run::bits)).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Guard {
     pub value: Value,
@@ -197,8 +199,9 @@ impl Tape {
         Self::default()
     }
 
-    /// An empty tape whose programs are compiled with these options.
-    pub fn with_options(options: crate::Options) -> Self {
+    /// An empty tape whose programs are compiled with these options: `Options { check: Check::Nan,
+    /// ..Options::default() }` finds the operation that a NaN comes from.
+    pub fn with_options(options: Options) -> Self {
         let tape = Self::default();
         tape.recorder.state.borrow_mut().store.cache.options = options;
         tape
@@ -314,29 +317,39 @@ impl<'t> Rec<'t> {
 
     #[track_caller]
     pub(crate) fn leaf<T: Element>(self, data: ArrayRef<'_, T>, wants_grad: bool) -> Var<'t, T> {
+        match data.error() {
+            None => self.leaf_of(data.shape_of(), data.as_bytes(), wants_grad),
+            Some(e) => {
+                let error = Error::new(ErrorKind::Shape, e.to_string());
+                let error = error.at(Some(Location::caller()));
+                let mut state = self.recorder.state.borrow_mut();
+                let id = state.push_poison(error, T::DTYPE);
+                drop(state);
+                self.var(id)
+            }
+        }
+    }
+
+    /// A leaf that wants a gradient, of as many elements in `bytes` as `shape` has.
+    #[track_caller]
+    pub(crate) fn leaf_of_bytes<T: Element>(self, shape: Shape, bytes: &[u8]) -> Var<'t, T> {
+        self.leaf_of(shape, bytes, true)
+    }
+
+    #[track_caller]
+    fn leaf_of<T: Element>(self, shape: Shape, bytes: &[u8], wants_grad: bool) -> Var<'t, T> {
         let at = Location::caller();
         let mut state = self.recorder.state.borrow_mut();
         state.list.set_location(Some(at));
-        let shape = data.shape_of();
-        let id = match data.error() {
-            Some(e) => state.push_poison(
-                Error::new(ErrorKind::Shape, e.to_string()).at(Some(at)),
-                T::DTYPE,
-            ),
-            None => {
-                let start = state.store.data.len();
-                let v = state.push_leaf(LeafKind::Data { start, wants_grad }, shape, T::DTYPE);
-                match state.store.reserve(v, shape, T::DTYPE) {
-                    Ok(start) => {
-                        let bytes = data.as_bytes();
-                        let store: &mut [u8] =
-                            bytemuck::cast_slice_mut(&mut state.store.data[start..]);
-                        store[..bytes.len()].copy_from_slice(bytes);
-                        v
-                    }
-                    Err(e) => state.push_poison(e.at(Some(at)), T::DTYPE),
-                }
+        let start = state.store.data.len();
+        let v = state.push_leaf(LeafKind::Data { start, wants_grad }, shape, T::DTYPE);
+        let id = match state.store.reserve(v, shape, T::DTYPE) {
+            Ok(start) => {
+                let store: &mut [u8] = bytemuck::cast_slice_mut(&mut state.store.data[start..]);
+                store[..bytes.len()].copy_from_slice(bytes);
+                v
             }
+            Err(e) => state.push_poison(e.at(Some(at)), T::DTYPE),
         };
         drop(state);
         self.var(id)

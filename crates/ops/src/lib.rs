@@ -13,3 +13,6 @@ pub mod tile;
 
 pub use elementwise::*;
 pub use level::*;
+
+/// The compiler's optimisation level for this crate, where the kernels are: `0` to `3`, `s` or `z`.
+pub const OPT_LEVEL: &str = env!("RETROGRADE_OPT_LEVEL");

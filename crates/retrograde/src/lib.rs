@@ -1,6 +1,9 @@
 //! Automatic differentiation for the CPU: record once, replay forward and in reverse.
 #![doc = include_str!("../../../README.md")]
 
+mod gradcheck;
+
+pub use gradcheck::{GradCheck, gradcheck, gradcheck2};
 pub use retrograde_graph::*;
 pub use retrograde_storage::{
     AnyArray, Array, ArrayError, ArrayRef, Create, DType, Element, IntoShape, Real, Shape,
@@ -9,7 +12,8 @@ pub use retrograde_storage::{
 /// What most programs import.
 pub mod prelude {
     pub use crate::{
-        Array, ArrayRef, Axes, Create, Element, Error, ErrorKind, Float, Gradients, Operand, Param,
-        Params, Program, Rec, Reduction, Result, Rng, Tape, Var, Workspace, keep,
+        Array, ArrayRef, Axes, Create, Dynamic, DynamicWorkspace, Element, Error, ErrorKind, Float,
+        Gradients, Operand, Param, Params, Program, Rec, Reduction, Result, Rng, Tape, Var,
+        Workspace, keep,
     };
 }

@@ -12,6 +12,12 @@ use crate::op::Op;
 /// Downgrades strong operations in place. Must see [`Op::Detach`], which marks seeds, so it runs on the recording's copy
 /// before folding removes them, or on lists where no seed is an input.
 pub(crate) fn downgrade(list: &mut List) {
+    downgrade_given(list, &[]);
+}
+
+/// [`downgrade`] of a list some of whose inputs are seeds or tangents (sorted): zeros in them are structural, a unit
+/// vector asks for one row or column and for nothing of the others.
+pub(crate) fn downgrade_given(list: &mut List, given: &[Value]) {
     let mut zeros = vec![false; list.len()];
     for row in 0..list.len() {
         let v = Value::from_index(row);
@@ -20,6 +26,7 @@ pub(crate) fn downgrade(list: &mut List) {
             Op::Const => list.dtype(v).is_float() && list.attr(v).as_float() == 0.0,
             // A seed, or a value taken as data: whoever gave it may have put zeros in.
             Op::Detach | Op::Unslice | Op::ScatterAdd => true,
+            Op::Input => given.binary_search(&v).is_ok(),
             Op::Cast => list.dtype(list.arg(v, 0)) == DType::Bool || at(0),
             Op::Ternary(Ternary::Select) => at(1) || at(2),
             Op::Binary(op) => match op {
@@ -40,13 +47,9 @@ pub(crate) fn downgrade(list: &mut List) {
             Op::MatMul => at(0) || at(1),
             Op::Recurrence => at(1),
             Op::Concat => list.args(v).iter().any(|a| zeros[a.index()]),
-            Op::Unary(_)
-            | Op::Ternary(_)
-            | Op::PowI
-            | Op::Input
-            | Op::Uniform
-            | Op::Iota
-            | Op::Random(_) => false,
+            Op::Unary(_) | Op::Ternary(_) | Op::PowI | Op::Uniform | Op::Iota | Op::Random(_) => {
+                false
+            }
             Op::LogSumExp | Op::Softmax | Op::LogSoftmax | Op::ArgMax | Op::ArgMin => false,
             Op::CumMax | Op::CumArgMax | Op::LogCumSumExp | Op::CheckIndex => false,
         };

@@ -26,6 +26,8 @@ pub(crate) struct Job<'a> {
 pub(crate) struct Rebuilt {
     /// Primitives only, no dead code.
     pub list: List,
+    /// By row of the list: the recorded value whose instruction it serves.
+    pub origin: Vec<Value>,
     /// By number in [`Op::Input`]'s attribute: the recorded value given from outside.
     pub externals: Vec<Value>,
     /// The outputs, in the order asked for.
@@ -43,6 +45,7 @@ impl Rebuilt {
     ) -> Self {
         let old = &self.list;
         let mut list = List::default();
+        let mut origin = Vec::with_capacity(old.len());
         let mut map: Vec<Value> = Vec::with_capacity(old.len());
         for v in old.values() {
             let args: Vec<Value> = old.args(v).iter().map(|a| map[a.index()]).collect();
@@ -57,12 +60,14 @@ impl Rebuilt {
                     list.push(old.op(v), &args, attr, old.shape(v), old.dtype(v))
                 }),
             );
+            origin.resize(list.len(), self.origin[v.index()]);
         }
         let at = |v: Value| map[v.index()];
         Self {
             externals: self.externals.clone(),
             outputs: self.outputs.iter().map(|&v| at(v)).collect(),
             updates: self.updates.iter().map(|&(a, b)| (at(a), at(b))).collect(),
+            origin,
             list,
         }
     }
@@ -166,6 +171,7 @@ pub(crate) fn rebuild(job: &Job<'_>, optimise: bool) -> Rebuilt {
         optimise,
     };
     let mut externals = Vec::new();
+    let mut origin = Vec::new();
     let mut map = vec![Packed::<Value>::NONE; end];
     let mut args = Vec::new();
     for row in 0..end {
@@ -200,11 +206,13 @@ pub(crate) fn rebuild(job: &Job<'_>, optimise: bool) -> Rebuilt {
         } else {
             emitted
         };
+        origin.resize(new.list.len(), v);
         map[row] = Packed::some(settled);
     }
     let at = |v: Value| map[v.index()].get().expect("roots are needed");
     Rebuilt {
         externals,
+        origin,
         outputs: job.outputs.iter().map(|&v| at(v)).collect(),
         updates: job.updates.iter().map(|&(a, b)| (at(a), at(b))).collect(),
         list: new.list,

@@ -7,6 +7,7 @@ use retrograde_ops::tile::{CacheSizes, Geometry, Request};
 use retrograde_storage::{DType, Id, PACKET_BYTES, Packed, Shape};
 
 use super::kernel::{Kernel, kernels};
+use crate::check::{Audit, Check};
 use crate::list::{List, Value};
 use crate::op::Op;
 use crate::passes::emit::{self, GroupStep};
@@ -34,6 +35,8 @@ pub struct Options {
     pub poison: bool,
     /// Packets a slot takes in a tile, or what fits the caches.
     pub tile: Option<std::num::NonZeroUsize>,
+    /// Whether a run whose results hold NaN (or infinities) is an error that names the operation they come from.
+    pub check: Check,
 }
 
 impl Default for Options {
@@ -46,6 +49,7 @@ impl Default for Options {
             share: true,
             poison: false,
             tile: None,
+            check: Check::Off,
         }
     }
 }
@@ -99,11 +103,15 @@ pub(crate) struct Port {
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub list: List,
+    /// By row of the list: the value of the recording whose instruction it serves.
+    pub origin: Vec<Value>,
     /// By external: the value of the recording it stands for.
     pub externals: Vec<Value>,
     /// By external: type, shape, and the cell it is copied to if it is a scalar.
     pub inputs: Vec<(Port, Option<u32>)>,
     pub outputs: Vec<Port>,
+    /// By output: the value.
+    pub results: Vec<Value>,
     pub phases: Vec<(Phase, usize)>,
     pub groups: Vec<PlannedGroup>,
     pub scalars: Vec<Vec<ScalarOp>>,
@@ -121,6 +129,8 @@ pub(crate) struct Plan {
     pub options: Options,
     /// Estimated nanoseconds on one core.
     pub cost: f64,
+    /// Looks for the origin of NaN, if asked for.
+    pub audit: Option<Box<Audit>>,
 }
 
 /// Nanoseconds a scalar instruction takes.
@@ -350,6 +360,9 @@ impl Plan {
             table,
             options,
             cost,
+            audit: None,
+            results: built.outputs,
+            origin: built.origin,
             externals: built.externals,
             list: built.list,
         })

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use retrograde_ops::structured::ErrorCell;
-use retrograde_storage::{PACKET_BYTES, Packet};
+use retrograde_storage::{Id, PACKET_BYTES, Packet};
 
 use super::bind::Bindings;
 use super::phase::Run;
 use super::plan::Plan;
 use super::team::Team;
+use crate::check::AuditMemory;
 use crate::error::{Error, ErrorKind, Result};
+use crate::list::Value;
 
 /// Arena, cells, scratch and addresses: everything a run writes besides its outputs. A steady state allocates nothing.
 pub(crate) struct Memory {
@@ -21,6 +23,7 @@ pub(crate) struct Memory {
     outputs: Addresses,
     errors: ErrorCell,
     team: Arc<Team>,
+    audit: Option<Box<AuditMemory>>,
 }
 
 impl std::fmt::Debug for Memory {
@@ -79,13 +82,18 @@ impl Memory {
             outputs: Addresses(vec![std::ptr::null_mut(); plan.outputs.len()]),
             errors: ErrorCell::new(),
             team: Team::new(),
+            audit: match &plan.audit {
+                Some(audit) => Some(Box::new(AuditMemory::new(audit)?)),
+                None => None,
+            },
         })
     }
 
     /// Bytes held.
     pub(crate) fn bytes(&self) -> usize {
         let packets = self.arena.len() + self.scratch.iter().map(Vec::len).sum::<usize>();
-        packets * PACKET_BYTES + self.cells.len() * size_of::<u64>()
+        let audit = self.audit.as_ref().map_or(0, |a| a.bytes());
+        packets * PACKET_BYTES + self.cells.len() * size_of::<u64>() + audit
     }
 
     /// Runs `plan`, whose memory this is.
@@ -94,7 +102,36 @@ impl Memory {
     /// Every external address is valid for reads of its port's elements (for writes too if the plan updates it) and
     /// every output address for writes of its port's, aligned for their types, for the whole call; outputs overlap
     /// neither each other nor an external; nobody else writes externals or touches outputs meanwhile.
-    pub(crate) unsafe fn run(&mut self, plan: &Plan, given: Given<'_>) -> Result<()> {
+    pub(crate) unsafe fn run(&mut self, plan: &Plan, mut given: Given<'_>) -> Result<()> {
+        let Some(audit) = &plan.audit else {
+            // SAFETY: passed on.
+            return unsafe { self.replay(plan, &mut given) };
+        };
+        // An update is not made if its result would be NaN: what it is made from would be lost.
+        if !audit.precedes() {
+            // SAFETY: passed on.
+            unsafe { self.replay(plan, &mut given)? };
+        }
+        if let Some(memory) = &mut self.audit {
+            // SAFETY: the audit only reads externals, which are those of the plan.
+            unsafe { audit.run(memory, &mut given)? };
+        }
+        if audit.precedes() {
+            // SAFETY: passed on.
+            unsafe { self.replay(plan, &mut given)? };
+        }
+        Ok(())
+    }
+
+    /// The instruction at which the last run met an error.
+    pub(crate) fn fault(&self) -> Option<Value> {
+        let fault = self.errors.get()?;
+        Some(Value::from_index(fault.site as usize))
+    }
+
+    /// # Safety
+    /// As [`run`](Self::run).
+    unsafe fn replay(&mut self, plan: &Plan, given: &mut Given<'_>) -> Result<()> {
         self.externals
             .0
             .iter_mut()
@@ -138,7 +175,7 @@ impl Memory {
         match self.errors.get() {
             None => Ok(()),
             Some(fault) => {
-                let v = retrograde_storage::Id::from_index(fault.site as usize);
+                let v = Value::from_index(fault.site as usize);
                 let message = format!(
                     "{} of {}: {fault}",
                     plan.list.op(v).name(),

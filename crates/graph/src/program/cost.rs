@@ -1,0 +1,303 @@
+//! What a run of a program takes, known before it runs.
+
+use std::fmt;
+use std::panic::Location;
+
+use retrograde_ops::Ternary;
+use retrograde_storage::{DType, Id, PACKET_BYTES, Shape};
+
+use super::Program;
+use crate::list::{List, Value};
+use crate::op::Op;
+use crate::passes::memory::Place;
+use crate::run::plan::{Phase, Plan};
+
+/// What a run takes: see [`Program::cost`]. Displays as a table.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Cost {
+    /// Arithmetic operations: one an element for an elementwise instruction (an exponential as much as an addition) and
+    /// for each element that a reduction reads, two for each multiplication of a matrix product and what it is added to.
+    pub flops: u64,
+    /// Bytes read from and written to memory: what passes from one step to another. What stays inside a fused group is
+    /// not moved.
+    pub bytes: u64,
+    /// Estimated time on one core, in nanoseconds.
+    pub time_ns: f64,
+    /// Instructions after optimisation, leaves and views left out.
+    pub instructions: usize,
+    /// Steps that the instructions are fused to.
+    pub steps: usize,
+    /// The largest amount of memory that values between inputs and outputs take at once.
+    pub arena_bytes: usize,
+    /// Bytes of all inputs.
+    pub input_bytes: usize,
+    /// Bytes of all outputs.
+    pub output_bytes: usize,
+    /// Values that the function computed and its derivative reads from memory, largest first. (Of a second derivative:
+    /// what the gradient computed and the second one reads.) A value that is used only within its group is not kept.
+    pub saved: Vec<Saved>,
+    /// What each guard adds to a run.
+    pub guards: Vec<GuardCost>,
+}
+
+/// A value that is kept for the derivative.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Saved {
+    /// What computes it.
+    pub op: String,
+    /// Its extents.
+    pub shape: Shape,
+    /// Its element type.
+    pub dtype: DType,
+    /// Its size in memory.
+    pub bytes: usize,
+    /// The line that recorded it.
+    pub location: Option<&'static Location<'static>>,
+}
+
+/// What is computed for one guard and for nothing else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GuardCost {
+    /// The line that reads the value.
+    pub location: &'static Location<'static>,
+    /// Instructions that only this guard needs.
+    pub instructions: usize,
+    /// Their arithmetic operations.
+    pub flops: u64,
+}
+
+impl Program {
+    /// What a run takes: operations, memory traffic, memory, what the derivative keeps and what guards add. Follows from
+    /// the program alone; nothing is run. See the [type's documentation](Program#what-derivatives-cost) for an example.
+    pub fn cost(&self) -> Cost {
+        let plan = &*self.plan;
+        let (list, outputs) = (&plan.list, self.recorded.outputs.len());
+        let needed = needed_by(plan, outputs);
+        let live = || {
+            list.values()
+                .filter(|v| needed[v.index()] != Needed::Nobody)
+        };
+        let mut guards: Vec<GuardCost> = self
+            .guards()
+            .map(|location| GuardCost {
+                location,
+                instructions: 0,
+                flops: 0,
+            })
+            .collect();
+        for v in live() {
+            if let Needed::Guard(i) = needed[v.index()]
+                && works(list, v)
+            {
+                guards[i].instructions += 1;
+                guards[i].flops += flops(list, v);
+            }
+        }
+        let total = |values: &[Value]| {
+            let list = &self.recorded.list;
+            values.iter().map(|&v| bytes(list, v)).sum()
+        };
+        Cost {
+            flops: live().map(|v| flops(list, v)).sum(),
+            bytes: moved(plan),
+            time_ns: plan.cost,
+            instructions: live().filter(|&v| works(list, v)).count(),
+            steps: steps(plan),
+            arena_bytes: plan.arena * PACKET_BYTES,
+            input_bytes: total(&self.recorded.inputs),
+            output_bytes: total(&self.recorded.outputs),
+            saved: saved(plan, self.recorded.primal, &needed),
+            guards,
+        }
+    }
+}
+
+fn bytes(list: &List, v: Value) -> usize {
+    list.shape(v).len() * list.dtype(v).size()
+}
+
+/// Whether a row computes something.
+fn works(list: &List, v: Value) -> bool {
+    !list.op(v).is_leaf() && !list.op(v).is_view()
+}
+
+/// Who needs a row.
+#[derive(Clone, Copy, PartialEq)]
+enum Needed {
+    Nobody,
+    Guard(usize),
+    Others,
+}
+
+/// By row: what needs it. The first `outputs` results are outputs, the others guards.
+fn needed_by(plan: &Plan, outputs: usize) -> Vec<Needed> {
+    let mut needed = vec![Needed::Nobody; plan.list.len()];
+    let meet = |to: &mut Needed, by: Needed| {
+        if *to == Needed::Nobody {
+            *to = by;
+        } else if *to != by {
+            *to = Needed::Others;
+        }
+    };
+    for (i, v) in plan.results.iter().enumerate() {
+        let by = i.checked_sub(outputs).map_or(Needed::Others, Needed::Guard);
+        meet(&mut needed[v.index()], by);
+    }
+    for v in plan.list.values().rev() {
+        let by = needed[v.index()];
+        if by != Needed::Nobody {
+            let args = plan.list.args(v).iter();
+            args.for_each(|a| meet(&mut needed[a.index()], by));
+        }
+    }
+    needed
+}
+
+fn flops(list: &List, v: Value) -> u64 {
+    let len = list.shape(v).len() as u64;
+    let operand = || list.shape(list.arg(v, 0)).len() as u64;
+    match list.op(v) {
+        Op::Ternary(Ternary::Fma) | Op::Recurrence => 2 * len,
+        Op::Unary(_) | Op::Binary(_) | Op::Ternary(_) | Op::PowI => len,
+        Op::CumMax | Op::CumArgMax | Op::LogCumSumExp => len,
+        Op::Reduce(_) | Op::ArgMax | Op::ArgMin | Op::ScatterAdd => operand(),
+        // Composites: a maximum, a difference, an exponential, a sum, a logarithm or quotient.
+        Op::LogSumExp | Op::Softmax | Op::LogSoftmax => 5 * operand(),
+        Op::MatMul => {
+            let inner = list.dims(list.arg(v, 0)).last().copied().unwrap_or(0);
+            2 * len * inner as u64
+        }
+        Op::Input | Op::Const | Op::Uniform | Op::Iota | Op::Random(_) => 0,
+        Op::Cast | Op::Detach | Op::Reshape | Op::Permute | Op::Slice | Op::Unslice => 0,
+        Op::Expand | Op::Copy | Op::Concat | Op::Gather | Op::CheckIndex => 0,
+    }
+}
+
+fn steps(plan: &Plan) -> usize {
+    let own = |phase: &Phase| match phase {
+        Phase::Group(_) | Phase::Scalars(_) | Phase::Kernel(_, 0) => true,
+        Phase::Finish(_) | Phase::Kernel(..) | Phase::Poison(..) => false,
+    };
+    plan.phases.iter().filter(|(p, _)| own(p)).count()
+}
+
+/// The value that `v` is a view of.
+fn root(list: &List, mut v: Value) -> Value {
+    while list.op(v).is_view() {
+        v = list.arg(v, 0);
+    }
+    v
+}
+
+/// Bytes that steps read and write.
+fn moved(plan: &Plan) -> u64 {
+    let list = &plan.list;
+    let mut computed = vec![false; list.len()];
+    let mut total = 0;
+    for (phase, _) in &plan.phases {
+        match *phase {
+            Phase::Group(g) => {
+                let step = &plan.groups[g].step;
+                // No more than the space of a larger tensor that the group reads a part of, and no tensor twice.
+                let space: usize = step.group.space.iter().product();
+                let mut bases: Vec<Value> = step.bases.iter().map(|b| b.0).collect();
+                bases.sort_unstable();
+                bases.dedup();
+                let elements = |v: Value| list.shape(v).len().min(space.max(1));
+                let seen = bases.iter().map(|&v| elements(v) * list.dtype(v).size());
+                let results = step.results.iter().map(|&v| bytes(list, v));
+                total += seen.sum::<usize>() + results.sum::<usize>();
+            }
+            Phase::Kernel(k, 0) => {
+                let v = plan.kernels[k].value;
+                let op = list.op(v);
+                // Results that could not be written in place are copied at the end.
+                let copy = std::mem::replace(&mut computed[v.index()], true) || op.is_view();
+                total += bytes(list, v);
+                total += if copy {
+                    bytes(list, v)
+                } else {
+                    let args = list.args(v).iter();
+                    args.map(|&a| bytes(list, a).min(bytes(list, root(list, a))))
+                        .sum::<usize>()
+                };
+            }
+            Phase::Finish(_) | Phase::Scalars(_) | Phase::Kernel(..) | Phase::Poison(..) => {}
+        }
+    }
+    total as u64
+}
+
+/// Values computed before row `primal` of the recording and read from memory by what was recorded after it.
+fn saved(plan: &Plan, primal: usize, needed: &[Needed]) -> Vec<Saved> {
+    let list = &plan.list;
+    let is_primal = |v: Value| plan.origin[v.index()].index() < primal;
+    let mut read = vec![false; list.len()];
+    for v in list.values() {
+        if needed[v.index()] != Needed::Nobody && !list.op(v).is_view() && !is_primal(v) {
+            let args = list.args(v).iter();
+            args.for_each(|&a| read[root(list, a).index()] = true);
+        }
+    }
+    let kept = list.values().filter(|&v| {
+        let in_memory = matches!(
+            plan.place[v.index()],
+            Place::Arena(_) | Place::Output(_) | Place::Cell(_)
+        );
+        read[v.index()] && in_memory && is_primal(v) && !list.op(v).is_leaf()
+    });
+    let mut saved: Vec<Saved> = kept
+        .map(|v| Saved {
+            op: list.op(v).name(),
+            shape: list.shape(v),
+            dtype: list.dtype(v),
+            bytes: bytes(list, v),
+            location: list.location(v),
+        })
+        .collect();
+    saved.sort_by_key(|s| std::cmp::Reverse(s.bytes));
+    saved
+}
+
+impl Cost {
+    /// Bytes of all values kept for the derivative.
+    pub fn saved_bytes(&self) -> usize {
+        self.saved.iter().map(|s| s.bytes).sum()
+    }
+}
+
+impl fmt::Display for Cost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut line = |name: &str, value: String| writeln!(f, "{name:<14}{value:>16}");
+        line("flops", self.flops.to_string())?;
+        line("bytes moved", self.bytes.to_string())?;
+        line("time", format!("{:.1} us", self.time_ns / 1e3))?;
+        line("instructions", self.instructions.to_string())?;
+        line("steps", self.steps.to_string())?;
+        line("arena", format!("{} B", self.arena_bytes))?;
+        line("inputs", format!("{} B", self.input_bytes))?;
+        line("outputs", format!("{} B", self.output_bytes))?;
+        line("saved", format!("{} B", self.saved_bytes()))?;
+        for s in &self.saved {
+            write!(f, "{:>12} B  {} {} {}", s.bytes, s.op, s.shape, s.dtype)?;
+            match s.location {
+                Some(at) => writeln!(f, "  {}:{}", at.file(), at.line())?,
+                None => writeln!(f)?,
+            }
+        }
+        for g in &self.guards {
+            writeln!(
+                f,
+                "guard: {} instructions, {} flops  {}:{}",
+                g.instructions,
+                g.flops,
+                g.location.file(),
+                g.location.line()
+            )?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,201 @@
+//! Programs from programs: gradients, products with Jacobians and Hessians. Each appends instructions to the recording.
+
+use super::{Program, Recorded};
+use crate::error::{Error, ErrorKind, Result};
+use crate::list::Value;
+use crate::op::{Attr, Op};
+use crate::rules;
+
+impl Program {
+    /// The first output (a scalar) and its gradient with respect to every input of its type, in order.
+    ///
+    /// # Errors
+    /// The first output is not a scalar, or not a float.
+    pub fn value_and_grad(&self) -> Result<Self> {
+        self.derive(Recorded::value_and_grad)
+    }
+
+    /// As [`value_and_grad`](Self::value_and_grad), with respect to the inputs of those numbers alone: nothing is
+    /// computed or kept for the others.
+    pub fn value_and_grad_of(&self, inputs: &[usize]) -> Result<Self> {
+        self.derive(|r| r.value_and_grad_of(inputs))
+    }
+
+    /// The gradient of the first output (a scalar) with respect to every input of its type, in order.
+    pub fn grad(&self) -> Result<Self> {
+        self.derive(Recorded::grad)
+    }
+
+    /// Vector-Jacobian product: takes the inputs and then a seed of the first output's shape; gives the first output and
+    /// `seed^T J` for every input of its type.
+    pub fn vjp(&self) -> Result<Self> {
+        self.derive(Recorded::vjp)
+    }
+
+    /// Jacobian-vector product: takes the inputs and then a tangent for each input of the first output's type; gives
+    /// every output of that type's tangent. Values come first: `[outputs.., tangents..]`.
+    pub fn jvp(&self) -> Result<Self> {
+        self.derive(Recorded::jvp)
+    }
+
+    /// Hessian-vector product of the first output (a scalar): takes the inputs and then a vector for each input of its
+    /// type; gives `H v` for each. Forward over reverse.
+    pub fn hvp(&self) -> Result<Self> {
+        self.derive(Recorded::hvp)
+    }
+}
+
+impl Recorded {
+    /// The first output, which must be one of floats.
+    pub(super) fn float_output(&self, what: &str) -> Result<Value> {
+        let Some(&y) = self.outputs.first() else {
+            let message = format!("{what}: the program has no output");
+            return Err(Error::new(ErrorKind::Inputs, message));
+        };
+        let dtype = self.list.dtype(y);
+        if !dtype.is_float() {
+            let message = format!("{what}: the output is {dtype}, which has no gradient");
+            return Err(Error::new(ErrorKind::DType, message));
+        }
+        Ok(y)
+    }
+
+    /// The first output, which must be one float.
+    fn scalar_output(&self, what: &str) -> Result<Value> {
+        let y = self.float_output(what)?;
+        if self.list.shape(y).len() != 1 {
+            let message = format!(
+                "{what} of {} {}: only a scalar has a gradient; record `.sum()`, or use `vjp` with a seed",
+                self.list.shape(y),
+                self.list.dtype(y)
+            );
+            return Err(Error::new(ErrorKind::Seed, message));
+        }
+        Ok(y)
+    }
+
+    /// Inputs of the type of the first output: those that get gradients.
+    pub(super) fn differentiable(&self) -> Vec<Value> {
+        let dtype = self.outputs.first().map(|&v| self.list.dtype(v));
+        let of_type = |v: &Value| Some(self.list.dtype(*v)) == dtype;
+        let inputs = self.inputs.iter().copied();
+        inputs
+            .filter(|v| of_type(v) && self.list.dtype(*v).is_float())
+            .collect()
+    }
+
+    /// A copy that derivatives are appended to.
+    fn to_differentiate(&self) -> Self {
+        Self {
+            primal: self.list.len(),
+            ..self.clone()
+        }
+    }
+
+    /// Appends the adjoints of `wrt` for the adjoint `seed` of `y`: zeros where there is no influence.
+    fn reverse(&mut self, y: Value, seed: Value, wrt: &[Value]) -> Vec<Value> {
+        let list = &mut self.list;
+        let grads = rules::reverse(list, y, seed, wrt);
+        let pairs = wrt.iter().zip(grads);
+        pairs
+            .map(|(&w, g)| g.unwrap_or_else(|| list.zeros_like(w)))
+            .collect()
+    }
+
+    /// A further input, a seed or tangent of `v`.
+    fn given_like(&mut self, v: Value) -> Value {
+        let (shape, dtype) = (self.list.shape(v), self.list.dtype(v));
+        let number = Attr::int(self.inputs.len() as i64);
+        let input = self.list.push(Op::Input, &[], number, shape, dtype);
+        self.inputs.push(input);
+        self.given.push(input);
+        input
+    }
+
+    fn gradients(&self, what: &str, keep_value: bool, wrt: &[Value]) -> Result<Self> {
+        let y = self.scalar_output(what)?;
+        let mut new = self.to_differentiate();
+        let one = new.list.like(1.0, y);
+        let seed = new.list.expand(one, new.list.shape(y));
+        let grads = new.reverse(y, seed, wrt);
+        new.outputs = if keep_value {
+            [y].into_iter().chain(grads).collect()
+        } else {
+            grads
+        };
+        Ok(new)
+    }
+
+    pub(super) fn value_and_grad(&self) -> Result<Self> {
+        self.gradients("value_and_grad", true, &self.differentiable())
+    }
+
+    pub(super) fn value_and_grad_of(&self, inputs: &[usize]) -> Result<Self> {
+        let possible = self.differentiable();
+        let wanted = inputs.iter().map(|&i| {
+            let v = self.inputs.get(i).copied().ok_or_else(|| {
+                let message = format!(
+                    "value_and_grad_of: input {i} does not exist, the program has {}",
+                    self.inputs.len()
+                );
+                Error::new(ErrorKind::Inputs, message)
+            })?;
+            if possible.contains(&v) {
+                return Ok(v);
+            }
+            let message = format!(
+                "value_and_grad_of: input {i} is {}, which has no gradient here",
+                self.list.dtype(v)
+            );
+            Err(Error::new(ErrorKind::DType, message))
+        });
+        let wanted = wanted.collect::<Result<Vec<Value>>>()?;
+        self.gradients("value_and_grad_of", true, &wanted)
+    }
+
+    pub(super) fn grad(&self) -> Result<Self> {
+        self.gradients("grad", false, &self.differentiable())
+    }
+
+    /// Appends an input, the adjoint of `y`, and the adjoints of `wrt` that follow from it.
+    pub(super) fn pullback(&self, y: Value, wrt: &[Value]) -> (Self, Vec<Value>) {
+        let mut new = self.to_differentiate();
+        let seed = new.given_like(y);
+        let grads = new.reverse(y, seed, wrt);
+        (new, grads)
+    }
+
+    /// Appends an input for each of `wrt`, its tangent, and the tangents of `of` that follow from them.
+    pub(super) fn pushforward(&self, of: &[Value], wrt: &[Value]) -> (Self, Vec<Value>) {
+        let mut new = self.to_differentiate();
+        let tangents: Vec<Value> = wrt.iter().map(|&w| new.given_like(w)).collect();
+        let moved = rules::forward(&mut new.list, of, wrt, &tangents);
+        (new, moved)
+    }
+
+    pub(super) fn vjp(&self) -> Result<Self> {
+        let y = self.float_output("vjp")?;
+        let (mut new, grads) = self.pullback(y, &self.differentiable());
+        new.outputs = [y].into_iter().chain(grads).collect();
+        Ok(new)
+    }
+
+    pub(super) fn jvp(&self) -> Result<Self> {
+        let dtype = self.list.dtype(self.float_output("jvp")?);
+        let outputs = self.outputs.iter().copied();
+        let of: Vec<Value> = outputs.filter(|&v| self.list.dtype(v) == dtype).collect();
+        let (mut new, moved) = self.pushforward(&of, &self.differentiable());
+        new.outputs.extend(moved);
+        Ok(new)
+    }
+
+    pub(super) fn hvp(&self) -> Result<Self> {
+        let gradient = self.gradients("hvp", false, &self.differentiable())?;
+        if gradient.outputs.is_empty() {
+            return Ok(gradient);
+        }
+        let mut both = gradient.jvp()?;
+        both.outputs.drain(..gradient.outputs.len());
+        Ok(both)
+    }
+}
