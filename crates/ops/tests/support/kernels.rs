@@ -1,6 +1,6 @@
 //! Every function of `math` as a kernel over slices, at a chosen level and width.
 
-use fearless_simd::{Simd, SimdBase, f32x4, f32x16, f64x2, f64x8};
+use fearless_simd::{Simd, f32x4, f32x16, f64x2, f64x8};
 use retrograde_ops::Level;
 use retrograde_ops::math::{self, Lanes};
 
