@@ -47,18 +47,8 @@ perfect); in `f64` the number of steps to the correctly rounded value (0 is perf
 more). Subnormal results count in units of the least subnormal number, overflow as the next number after the largest.
 ";
 
-/// Adds the errors of one block.
-fn note<T: Ulp>(f: &Function, kernel: Map<T>, level: Level, points: &Points<T>, worst: &mut Worst) {
-    let mut out = vec![T::default(); points.xs.len()];
-    kernel(level, &points.xs, &points.ys, &mut out);
-    for (i, got) in out.iter().enumerate() {
-        let error = got.distance(points.exact[i]);
-        worst.note(error, || points.name(i, f.has_two_operands));
-    }
-}
-
 /// Random points, all over the domain, in blocks.
-fn random<T: Ulp>(f: &Function, kernel: Map<T>, level: Level, blocks: u64, bound: f64) -> Worst {
+fn random<T: Ulp>(f: &Function, kernel: Map<T>, level: Level, blocks: u64, bound: f64) -> Worst<T> {
     let mut random = Random(1);
     let mut worst = Worst::default();
     for _ in 0..blocks {
@@ -71,13 +61,13 @@ fn random<T: Ulp>(f: &Function, kernel: Map<T>, level: Level, blocks: u64, bound
             (T::round(x), T::round(y))
         };
         let points = Points::new((0..BLOCK).map(pair).collect(), f.exact);
-        note(f, kernel, level, &points, &mut worst);
+        points.note_errors(kernel, level, &mut worst);
     }
     worst
 }
 
 /// Every `stride`-th bit pattern against the reference.
-fn strided(f: &Function, level: Level, stride: u64) -> Worst {
+fn strided(f: &Function, level: Level, stride: u64) -> Worst<f32> {
     let mut worst = Worst::default();
     for index in 0.. {
         let xs = singles(stride, BLOCK, index);
@@ -85,13 +75,13 @@ fn strided(f: &Function, level: Level, stride: u64) -> Worst {
             break;
         }
         let points = Points::new(xs.into_iter().map(|x| (x, 0.0)).collect(), f.exact);
-        note(f, f.single, level, &points, &mut worst);
+        points.note_errors(f.single, level, &mut worst);
     }
     worst
 }
 
 /// Every `f32`. Our own `f64` function, fast and some 2^-28 of an ulp off, points at candidates; the reference judges them.
-fn exhaustive(f: &Function, level: Level) -> Worst {
+fn exhaustive(f: &Function, level: Level) -> Worst<f32> {
     let mut worst = Worst::default();
     let mut out = vec![0_f32; BLOCK];
     let mut near = vec![0_f64; BLOCK];
@@ -106,7 +96,7 @@ fn exhaustive(f: &Function, level: Level) -> Worst {
         for i in 0..BLOCK {
             if out[i].distance(near[i]) > worst.error {
                 let exact = (f.exact)(wide[i], wide[i]);
-                worst.note(out[i].distance(exact), || format!("{:e}", xs[i]));
+                worst.note(out[i].distance(exact), xs[i], xs[i]);
             }
         }
     }
@@ -125,7 +115,13 @@ fn row(f: &Function, level: Level, effort: &Effort) {
     let bounds = f.bounds(level);
     println!(
         "| `{}` | {:.2} | {} | {} | {} | {} | {} |",
-        f.name, single.error, single.at, bounds.single, double.error, double.at, bounds.double,
+        f.name,
+        single.error,
+        single.at(f.has_two_operands),
+        bounds.single,
+        double.error,
+        double.at(f.has_two_operands),
+        bounds.double,
     );
 }
 

@@ -8,7 +8,7 @@ use super::lanes::{Lanes, Real, all, cap, polynomial, select, splat, two_product
 /// `e^-h E(y)` with `E` the scaled complement `e^(y^2) erfc(y)`, `h = factor x^2` and `ERFC_K y = (k + k_tail) x`, for
 /// `x >= 0` that overflows nothing. `factor` is a power of two.
 ///
-/// `E(y) = q G(q)` with `q = 1 / (1 + ERFC_K y)`: a polynomial on the whole half-line. `E` is up to three times as
+/// `E(y) = q G(q)` with `q = 1 / (1 + ERFC_K y)`: a polynomial on the whole half-line. `E` is up to 4.5 times as
 /// sensitive as `q`, whose relative error is therefore made up for; so is the rounding of the square. The factor `e^r` is
 /// multiplied in as `1 + (e^r - 1)`, fused.
 #[inline(always)]

@@ -6,7 +6,7 @@ use retrograde_ops::math::{self, Lanes};
 
 use crate::effort;
 use crate::support::functions::{Map, functions};
-use crate::support::kernels::{Kernel, run};
+use crate::support::kernels::{Kernel, Sample, run};
 use crate::support::measure::{Points, Ulp};
 use crate::support::samples::Random;
 
@@ -60,13 +60,15 @@ const SPECIAL: [(f64, f64, f64); 40] = [
 /// A power at a level in a type: what came out and what should, for the pair of that index.
 struct Case {
     index: usize,
+    /// The arguments, the type and the level.
     place: String,
     got: f64,
     exact: f64,
     error: f64,
 }
 
-fn cases<T: Ulp>(kernel: Map<T>, dtype: &str, points: &Points<T>, each: &mut impl FnMut(Case)) {
+fn cases<T: Ulp>(kernel: Map<T>, points: &Points<T>, each: &mut impl FnMut(Case)) {
+    let dtype = if size_of::<T>() == 4 { "f32" } else { "f64" };
     for level in Level::available() {
         let mut out = vec![T::default(); points.xs.len()];
         kernel(level, &points.xs, &points.ys, &mut out);
@@ -74,7 +76,7 @@ fn cases<T: Ulp>(kernel: Map<T>, dtype: &str, points: &Points<T>, each: &mut imp
             let name = points.name(index, true);
             each(Case {
                 index,
-                place: format!("pow({name}) in {dtype} at {level}"),
+                place: format!("({name}) in {dtype} at {level}"),
                 got: got.into(),
                 exact: T::round(points.exact[index]).into(),
                 error: got.distance(points.exact[index]),
@@ -91,13 +93,8 @@ fn powers(pairs: &[(f64, f64)], mut each: impl FnMut(Case)) {
         .find(|f| f.name == "pow")
         .expect("pow is in the table");
     let single = pairs.iter().map(|&(x, y)| (x as f32, y as f32)).collect();
-    cases(f.single, "f32", &Points::new(single, f.exact), &mut each);
-    cases(
-        f.double,
-        "f64",
-        &Points::new(pairs.to_vec(), f.exact),
-        &mut each,
-    );
+    cases(f.single, &Points::new(single, f.exact), &mut each);
+    cases(f.double, &Points::new(pairs.to_vec(), f.exact), &mut each);
 }
 
 #[test]
@@ -110,7 +107,7 @@ fn the_special_cases() {
         };
         assert!(
             case.got.to_bits() == expected.to_bits() || (case.got.is_nan() && expected.is_nan()),
-            "{} is {}, not {expected}",
+            "pow{} is {}, not {expected}",
             case.place,
             case.got
         );
@@ -166,11 +163,11 @@ fn limits_crossed_with_limits() {
         } = case;
         assert!(
             error <= 4.0,
-            "{place} is {got:e}, not {exact:e}: {error} ulp"
+            "pow{place} is {got:e}, not {exact:e}: {error} ulp"
         );
         if got == 0.0 && exact == 0.0 {
             let signs = [got, exact].map(f64::is_sign_negative);
-            assert_eq!(signs[0], signs[1], "the sign of {place}");
+            assert_eq!(signs[0], signs[1], "the sign of pow{place}");
         }
     });
 }
@@ -185,38 +182,19 @@ impl<const N: i32> Kernel for PowI<N> {
 
 /// Half an ulp for each multiplication, and one for the reciprocal.
 fn integer_power<const N: i32>() {
-    let mut random = Random(6);
-    let point = |_| {
-        let x = random.within(4.0);
-        (x, x)
-    };
-    let pairs: Vec<(f64, f64)> = (0..4096 * effort()).map(point).collect();
-    let exact = |x: f64, _| core_math::pow(x, f64::from(N));
-    let bound = 0.5 * f64::from(N.unsigned_abs()) + 1.0;
-    let single = Points::new(pairs.iter().map(|&(x, _)| (x as f32, 0.0)).collect(), exact);
-    let double = Points::new(pairs, exact);
-    for level in Level::available() {
-        let mut out = vec![0_f32; single.xs.len()];
-        run::<f32, PowI<N>>(level, &single.xs, &single.ys, &mut out);
-        for (i, got) in out.iter().enumerate() {
-            let error = got.distance(single.exact[i]);
-            assert!(
-                error <= bound,
-                "{:e}^{N} at {level}: {error} ulp",
-                single.xs[i]
-            );
-        }
-        let mut out = vec![0_f64; double.xs.len()];
-        run::<f64, PowI<N>>(level, &double.xs, &double.ys, &mut out);
-        for (i, got) in out.iter().enumerate() {
-            let error = got.distance(double.exact[i]);
-            assert!(
-                error <= bound,
-                "{:e}^{N} at {level}: {error} ulp",
-                double.xs[i]
-            );
-        }
+    fn check<T: Ulp + Sample, const N: i32>() {
+        let mut random = Random(6);
+        let point = |_| (T::round(random.within(4.0)), T::default());
+        let pairs = (0..4096 * effort()).map(point).collect();
+        let points = Points::new(pairs, |x, _| core_math::pow(x, f64::from(N)));
+        let bound = 0.5 * f64::from(N.unsigned_abs()) + 1.0;
+        cases(run::<T, PowI<N>>, &points, &mut |case| {
+            let Case { place, error, .. } = case;
+            assert!(error <= bound, "{place}, power {N}: {error} ulp");
+        });
     }
+    check::<f32, N>();
+    check::<f64, N>();
 }
 
 #[test]

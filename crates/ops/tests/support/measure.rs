@@ -1,5 +1,9 @@
 //! Errors in ulp.
 
+use retrograde_ops::Level;
+
+use super::functions::Map;
+
 /// A float type in which errors are measured.
 pub trait Ulp: Copy + Default + std::fmt::LowerExp + Into<f64> {
     /// The distance of `self` to `exact` in ulp of this type at `exact`: 0 for two NaN, infinite for one.
@@ -60,19 +64,34 @@ impl Ulp for f64 {
 }
 
 /// The largest error seen and its arguments.
-#[derive(Clone, Default)]
-pub struct Worst {
+#[derive(Clone, Copy, Default)]
+pub struct Worst<T> {
     pub error: f64,
-    pub at: String,
+    x: T,
+    y: T,
 }
 
-impl Worst {
+impl<T: Ulp> Worst<T> {
     /// Keeps the larger error; an error that is no number would hide what is wrong.
-    pub fn note(&mut self, error: f64, at: impl FnOnce() -> String) {
+    pub fn note(&mut self, error: f64, x: T, y: T) {
         assert!(!error.is_nan(), "an error is a number");
         if error > self.error {
-            *self = Self { error, at: at() };
+            *self = Self { error, x, y };
         }
+    }
+
+    /// The arguments in words.
+    pub fn at(&self, has_two_operands: bool) -> String {
+        arguments(self.x, self.y, has_two_operands)
+    }
+}
+
+/// The arguments of a function in words.
+fn arguments<T: Ulp>(x: T, y: T, has_two_operands: bool) -> String {
+    if has_two_operands {
+        format!("{x:e}, {y:e}")
+    } else {
+        format!("{x:e}")
     }
 }
 
@@ -86,25 +105,25 @@ pub struct Points<T> {
 impl<T: Ulp> Points<T> {
     /// The points of these arguments, filled up to whole vectors.
     pub fn new(mut pairs: Vec<(T, T)>, exact: fn(f64, f64) -> f64) -> Self {
-        pairs.resize(
-            pairs.len().next_multiple_of(16),
-            (T::round(0.5), T::round(0.5)),
-        );
+        let filler = (T::round(0.5), T::round(0.5));
+        pairs.resize(pairs.len().next_multiple_of(16), filler);
         let (xs, ys): (Vec<T>, Vec<T>) = pairs.into_iter().unzip();
-        let exact = xs
-            .iter()
-            .zip(&ys)
-            .map(|(&x, &y)| exact(x.into(), y.into()))
-            .collect();
+        let values = xs.iter().zip(&ys);
+        let exact = values.map(|(&x, &y)| exact(x.into(), y.into())).collect();
         Self { xs, ys, exact }
     }
 
     /// The arguments of point `i` in words.
     pub fn name(&self, i: usize, has_two_operands: bool) -> String {
-        if has_two_operands {
-            format!("{:e}, {:e}", self.xs[i], self.ys[i])
-        } else {
-            format!("{:e}", self.xs[i])
+        arguments(self.xs[i], self.ys[i], has_two_operands)
+    }
+
+    /// Notes the errors of `kernel` at `level`.
+    pub fn note_errors(&self, kernel: Map<T>, level: Level, worst: &mut Worst<T>) {
+        let mut out = vec![T::default(); self.xs.len()];
+        kernel(level, &self.xs, &self.ys, &mut out);
+        for (i, got) in out.iter().enumerate() {
+            worst.note(got.distance(self.exact[i]), self.xs[i], self.ys[i]);
         }
     }
 }
