@@ -80,6 +80,16 @@ fn strided(f: &Function, level: Level, stride: u64) -> Worst<f32> {
     worst
 }
 
+/// Whether every result is what the value near it rounds to.
+fn all_nearest(out: &[f32], near: &[f64]) -> bool {
+    let mut differs = false;
+    for (&got, &near) in out.iter().zip(near) {
+        let rounded = near as f32;
+        differs |= (got != rounded) & !(got.is_nan() & rounded.is_nan());
+    }
+    !differs
+}
+
 /// Every `f32`. Our own `f64` function, fast and some 2^-28 of an ulp off, points at candidates; the reference judges them.
 fn exhaustive(f: &Function, level: Level) -> Worst<f32> {
     let mut worst = Worst::default();
@@ -93,6 +103,10 @@ fn exhaustive(f: &Function, level: Level) -> Worst<f32> {
             *wide = f64::from(x);
         }
         (f.double)(level, &wide, &wide, &mut near);
+        // Where every result is the nearest number, as over most of the patterns, nothing can be worse than 0.5.
+        if worst.error >= 0.5 && all_nearest(&out, &near) {
+            continue;
+        }
         for i in 0..BLOCK {
             if out[i].distance(near[i]) > worst.error {
                 let exact = (f.exact)(wide[i], wide[i]);

@@ -63,21 +63,21 @@ macro_rules! functions {
 /// The functions that are not exact by construction.
 pub fn functions() -> Vec<Function> {
     functions! {
-        "exp" Exp |x, _| core_math::exp(x), false, (-10.0, 10.0), (2.0, 2.0), (4.0, 4.0);
-        "expm1" Expm1 |x, _| core_math::expm1(x), false, (-10.0, 10.0), (2.0, 2.0), (4.0, 4.0);
-        "ln" Ln |x, _| core_math::log(x), false, (0.001, 1000.0), (2.0, 2.0), (4.0, 4.0);
-        "log1p" Log1p |x, _| core_math::log1p(x), false, (-0.9, 10.0), (2.0, 2.0), (4.0, 4.0);
+        "exp" Exp |x, _| core_math::exp(x), false, (-10.0, 10.0), (1.25, 2.0), (1.25, 2.0);
+        "expm1" Expm1 |x, _| core_math::expm1(x), false, (-10.0, 10.0), (1.5, 2.0), (1.5, 3.0);
+        "ln" Ln |x, _| core_math::log(x), false, (0.001, 1000.0), (1.0, 2.0), (1.0, 2.0);
+        "log1p" Log1p |x, _| core_math::log1p(x), false, (-0.9, 10.0), (1.0, 2.0), (1.0, 2.0);
         "sqrt" Sqrt |x, _| x.sqrt(), false, (0.0, 100.0), (0.5, 0.0), (0.5, 0.0);
         "rsqrt" Rsqrt |x, _| core_math::rsqrt(x), false, (0.0, 100.0), (1.5, 1.0), (1.5, 1.0);
-        "sin" Sin |x, _| core_math::sin(x), false, (-30.0, 30.0), (2.0, 2.0), (4.0, 4.0);
-        "cos" Cos |x, _| core_math::cos(x), false, (-30.0, 30.0), (2.0, 2.0), (4.0, 4.0);
-        "tan" Tan |x, _| core_math::tan(x), false, (-30.0, 30.0), (4.0, 4.0), (4.0, 4.0);
-        "tanh" Tanh |x, _| core_math::tanh(x), false, (-4.0, 4.0), (2.0, 2.0), (4.0, 4.0);
-        "sigmoid" Sigmoid |x, _| reference::sigmoid(x), false, (-4.0, 4.0), (2.5, 2.0), (4.0, 4.0);
-        "softplus" Softplus |x, _| reference::softplus(x), false, (-4.0, 4.0), (2.0, 2.0), (4.0, 4.0);
-        "erf" Erf |x, _| core_math::erf(x), false, (-4.0, 4.0), (2.0, 2.0), (4.0, 4.0);
-        "erfc" Erfc |x, _| core_math::erfc(x), false, (-4.0, 4.0), (4.0, 4.0), (4.0, 6.0);
-        "normal_cdf" NormalCdf |x, _| reference::normal_cdf(x), false, (-4.0, 4.0), (4.0, 4.0), (4.0, 6.0);
-        "pow" Pow core_math::pow, true, (0.1, 10.0), (1.0, 4.0), (1.0, 4.0);
+        "sin" Sin |x, _| core_math::sin(x), false, (-30.0, 30.0), (2.0, 2.0), (2.0, 2.0);
+        "cos" Cos |x, _| core_math::cos(x), false, (-30.0, 30.0), (2.0, 2.0), (2.0, 2.0);
+        "tan" Tan |x, _| core_math::tan(x), false, (-30.0, 30.0), (4.0, 3.0), (4.0, 3.0);
+        "tanh" Tanh |x, _| core_math::tanh(x), false, (-4.0, 4.0), (1.5, 2.0), (1.5, 2.0);
+        "sigmoid" Sigmoid |x, _| reference::sigmoid(x), false, (-4.0, 4.0), (2.5, 2.0), (2.5, 3.0);
+        "softplus" Softplus |x, _| reference::softplus(x), false, (-4.0, 4.0), (2.0, 2.0), (2.0, 3.0);
+        "erf" Erf |x, _| core_math::erf(x), false, (-4.0, 4.0), (1.5, 2.0), (1.5, 2.0);
+        "erfc" Erfc |x, _| core_math::erfc(x), false, (-4.0, 4.0), (3.5, 4.0), (3.5, 6.0);
+        "normal_cdf" NormalCdf |x, _| reference::normal_cdf(x), false, (-4.0, 4.0), (3.5, 4.0), (3.75, 6.0);
+        "pow" Pow core_math::pow, true, (0.1, 10.0), (1.0, 2.0), (1.0, 2.0);
     }
 }
