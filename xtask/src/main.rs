@@ -1,7 +1,8 @@
-//! Automation for Retrograde: `cargo xtask ci | bench | peers`.
+//! Automation for Retrograde: `cargo xtask ci | bench | peers | accuracy`.
 //!
 //! It only starts processes: what a step does lives with the package that does it, so this builds in a second.
 
+mod accuracy;
 mod bench;
 mod ci;
 mod peers;
@@ -15,6 +16,9 @@ usage: cargo xtask <command>
   ci [STEP]...   everything a change must pass, or only the named steps (`cargo xtask ci --list` names them)
   bench [--workload NAME]... [--threads N] [--level L] [--quick] [--peers]
                  measures the workloads; writes results.jsonl, report.md and report.html to target/bench
+  accuracy [FUNCTION]...
+                 measures the errors of the elementary functions, every f32 there is (minutes); without names writes
+                 crates/ops/docs/accuracy.md
   peers          makes the virtual environment of the Python peers in target/peers and builds the Rust peers
 ";
 
@@ -25,6 +29,7 @@ fn main() -> ExitCode {
     let outcome = match command.as_deref() {
         Some("ci") => ci::run(&rest),
         Some("bench") => bench::run(&rest),
+        Some("accuracy") => accuracy::run(&rest),
         Some("peers") => peers::run(&rest),
         Some("help" | "--help" | "-h") => {
             print!("{USAGE}");

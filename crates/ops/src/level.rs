@@ -108,7 +108,9 @@ impl fmt::Display for Level {
 /// Runs `$body` with `$simd` bound to the token of a [`Level`], compiled once for each of our levels.
 ///
 /// Our own rather than `fearless_simd::dispatch!`: that one compiles SSE4.2 too, which would be a fourth copy of every
-/// kernel for machines older than 2013 that SSE2 serves.
+/// kernel for machines older than 2013 that SSE2 serves. Exported for the tests of this crate.
+#[doc(hidden)]
+#[macro_export]
 macro_rules! at_level {
     ($level:expr, $simd:ident => $body:expr) => {{
         match $level.token() {
@@ -127,5 +129,3 @@ macro_rules! at_level {
         }
     }};
 }
-#[allow(unused_imports, reason = "used by the kernels below this module")]
-pub(crate) use at_level;

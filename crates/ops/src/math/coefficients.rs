@@ -5,8 +5,6 @@
 
 use fearless_simd::Simd;
 
-use super::erf::erfc_positive;
-use super::exp::{exp, hold};
 use super::huge;
 use super::lanes::{Lanes, Real, polynomial};
 use super::pow::{pow_double, pow_widened};
@@ -36,18 +34,6 @@ const LN_DOUBLE: [f64; 8] = [
     0.13254564211093975,
 ];
 
-/// `ln(erfc(x))` for `x` between 1 and 4, weighted for `1 - erfc(x)`: 2^-34.
-const LN_ERFC_SINGLE: [f32; 8] = [
-    0.0001884676312,
-    -1.129580259,
-    -0.6332163811,
-    -0.1084220931,
-    0.02521033585,
-    -0.004205283243,
-    0.0004414723371,
-    -2.169758409e-5,
-];
-
 impl Real for f32 {
     const MANTISSA: u32 = 23;
     const SIGN_SHIFT: u32 = 31;
@@ -74,6 +60,7 @@ impl Real for f32 {
     const LN2_LO: f32 = -2.12194440e-4;
     const EXP_MAX: f32 = 89.0;
     const EXP_MIN: f32 = -104.0;
+    const EXP_NORMAL: f32 = 87.0;
     const EXPM1_MIN: f32 = -20.0;
     // 2^-28.
     const EXP: &[f32] = &[
@@ -91,6 +78,25 @@ impl Real for f32 {
         0.008333273232,
         0.001394104911,
         0.0001991425961,
+    ];
+
+    // 2^-29.
+    const TANH: &[f32] = &[
+        -0.3333331943,
+        0.1333260238,
+        -0.05385385826,
+        0.02107775211,
+        -0.00628246367,
+    ];
+    const TANH_NEAR: f32 = 0.55;
+    const TANH_MAX: f32 = 9.1;
+    // 2^-32.
+    const LOG1P: &[f32] = &[
+        0.6666667461,
+        0.3999887705,
+        0.2861688435,
+        0.2142767459,
+        0.243008703,
     ];
 
     const FRAC_2_PI: f32 = std::f32::consts::FRAC_2_PI;
@@ -111,6 +117,18 @@ impl Real for f32 {
         -0.0008020839887,
         7.889112749e-5,
     ];
+    // 2^-35.
+    const LN_ERFC: &[f32] = &[
+        0.0001884676312,
+        -1.129580259,
+        -0.6332163811,
+        -0.1084220931,
+        0.02521033585,
+        -0.004205283243,
+        0.0004414723371,
+        -2.169758409e-5,
+    ];
+    const ERF_MAX: f32 = 4.0;
     // 2^-31.
     const ERFC: &[f32] = &[
         0.4312670231,
@@ -140,12 +158,6 @@ impl Real for f32 {
     fn ln_tail<S: Simd, V: Lanes<S, Element = f32>>(simd: S, f: V) -> V {
         let z = f * f;
         (z * f).mul_add(polynomial(simd, f, &LN_SINGLE), z * -0.5)
-    }
-
-    #[inline(always)]
-    fn erf_large<S: Simd, V: Lanes<S, Element = f32>>(simd: S, x: V) -> V {
-        let x = hold(simd, x, 0.0, 4.0);
-        V::splat(simd, 1.0) - exp(simd, polynomial(simd, x, &LN_ERFC_SINGLE))
     }
 
     #[inline(always)]
@@ -190,6 +202,7 @@ impl Real for f64 {
     const LN2_LO: f64 = 1.90821492927058770002e-10;
     const EXP_MAX: f64 = 710.0;
     const EXP_MIN: f64 = -746.0;
+    const EXP_NORMAL: f64 = 708.0;
     const EXPM1_MIN: f64 = -40.0;
     // 2^-58.
     const EXP: &[f64] = &[
@@ -217,6 +230,36 @@ impl Real for f64 {
         2.755724253171577e-07,
         2.5109089912309838e-08,
         2.092450421819219e-09,
+    ];
+
+    // 2^-60.
+    const TANH: &[f64] = &[
+        -0.333333333333333,
+        0.13333333333326833,
+        -0.05396825396387894,
+        0.021869488389112048,
+        -0.008863232652927107,
+        0.003592092533919576,
+        -0.001455545992907941,
+        0.0005884570853855986,
+        -0.00023341282120358049,
+        8.336020301652865e-05,
+        -1.9521110887460826e-05,
+    ];
+    const TANH_NEAR: f64 = 0.55;
+    const TANH_MAX: f64 = 20.0;
+    // 2^-58.
+    const LOG1P: &[f64] = &[
+        0.6666666666666631,
+        0.40000000000157243,
+        0.28571428547854333,
+        0.2222222396969169,
+        0.18181743926541533,
+        0.15386559886070358,
+        0.13300974088777165,
+        0.12106082223105397,
+        0.08340119146324297,
+        0.17018542829962252,
     ];
 
     const FRAC_2_PI: f64 = std::f64::consts::FRAC_2_PI;
@@ -260,6 +303,28 @@ impl Real for f64 {
         1.3722971515330743e-08,
         -7.801182742825681e-10,
     ];
+    // 2^-57.
+    const LN_ERFC: &[f64] = &[
+        -5.027884978106462e-07,
+        -1.1283740900394297,
+        -0.6366436256907744,
+        -0.10270344578575905,
+        0.018990190110727723,
+        0.00041061320665646044,
+        -0.001915928951813446,
+        0.000770632458832849,
+        -0.00013504417410157549,
+        -2.0269427038656503e-05,
+        2.282345898586717e-05,
+        -8.66741749194022e-06,
+        2.1357276064135847e-06,
+        -3.733099739586899e-07,
+        4.64235492588101e-08,
+        -3.934294622261367e-09,
+        2.0449682659892318e-10,
+        -4.928601419272325e-12,
+    ];
+    const ERF_MAX: f64 = 6.0;
     // 2^-58.
     const ERFC: &[f64] = &[
         0.24352905252642226,
@@ -304,11 +369,6 @@ impl Real for f64 {
         let half_square = f * f * 0.5;
         let series = half_square + z * polynomial(simd, z, &LN_DOUBLE);
         s.mul_add(series, -half_square)
-    }
-
-    #[inline(always)]
-    fn erf_large<S: Simd, V: Lanes<S, Element = f64>>(simd: S, x: V) -> V {
-        V::splat(simd, 1.0) - erfc_positive(simd, x)
     }
 
     #[inline(always)]

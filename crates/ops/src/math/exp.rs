@@ -2,7 +2,7 @@
 
 use fearless_simd::{Simd, SimdBase};
 
-use super::lanes::{Lanes, Real, fast_two_sum, polynomial, select};
+use super::lanes::{Lanes, Real, all, fast_two_sum, polynomial, select};
 
 /// `x = n ln 2 + r`, `|r| <= ln 2 / 2`.
 pub(super) struct Octaves<V> {
@@ -42,6 +42,16 @@ impl<V: Copy> Octaves<V> {
         y * first * second
     }
 
+    /// [`Self::scale`] where `y` and the result are normal numbers; NaN does not stay.
+    #[inline(always)]
+    pub(super) fn scale_normal<S: Simd>(&self, y: V) -> V
+    where
+        V: Lanes<S>,
+    {
+        // The shift leaves nothing of the bits of MAGIC.
+        V::from_bits(y.to_bits() + (self.shifted.to_bits() << V::Element::MANTISSA))
+    }
+
     /// `2^(n - 1)` for `n` that makes it a normal number.
     #[inline(always)]
     fn half_power<S: Simd>(&self, simd: S) -> V
@@ -73,49 +83,34 @@ pub(super) fn hold<S: Simd, V: Lanes<S>>(simd: S, x: V, low: V::Element, high: V
 /// `e^x`.
 #[inline(always)]
 pub fn exp<S: Simd, V: Lanes<S>>(simd: S, x: V) -> V {
+    if all(x.abs().simd_lt(V::splat(simd, V::Element::EXP_NORMAL))) {
+        return exp_normal(simd, x);
+    }
     let x = hold(simd, x, V::Element::EXP_MIN, V::Element::EXP_MAX);
     let o = octaves(simd, x);
     let y = exp_reduced(simd, o.r) + V::Element::of(1.0);
     o.scale(simd, y)
 }
 
-/// [`exp`] of `x <= 0` before the last rounding.
+/// [`exp`] for `|x| <` [`Real::EXP_NORMAL`], with the same bits; NaN does not stay.
 #[inline(always)]
-pub(super) fn exp_two_words<S: Simd, V: Lanes<S>>(simd: S, x: V) -> (V, V) {
-    let x = hold(simd, x, V::Element::EXP_MIN, V::Element::of(0.0));
+pub(super) fn exp_normal<S: Simd, V: Lanes<S>>(simd: S, x: V) -> V {
     let o = octaves(simd, x);
-    let (high, low) = fast_two_sum(V::splat(simd, V::Element::of(1.0)), exp_reduced(simd, o.r));
-    (o.scale(simd, high), o.scale(simd, low))
+    o.scale_normal(exp_reduced(simd, o.r) + V::Element::of(1.0))
 }
 
 /// `e^x - 1`, accurate near zero.
 #[inline(always)]
 pub fn expm1<S: Simd, V: Lanes<S>>(simd: S, x: V) -> V {
     let held = hold(simd, x, V::Element::EXPM1_MIN, V::Element::EXP_MAX);
-    expm1_held(simd, held).copysign(x)
-}
-
-/// [`expm1`] between [`Real::EXPM1_MIN`] and [`Real::EXP_MAX`], but for the sign of zero.
-#[inline(always)]
-fn expm1_held<S: Simd, V: Lanes<S>>(simd: S, x: V) -> V {
-    let (high, low) = expm1_two_words(simd, x);
-    high + low
-}
-
-/// [`expm1_held`] before the last rounding.
-#[inline(always)]
-pub(super) fn expm1_two_words<S: Simd, V: Lanes<S>>(simd: S, x: V) -> (V, V) {
-    let o = octaves(simd, x);
+    let o = octaves(simd, held);
     let q = polynomial(simd, o.r, V::Element::EXPM1);
     let (near, near_low) = fast_two_sum(o.r, o.r * o.r * q);
     // Half of 2^n (1 + near) - 1, since 2^n overflows before the result does.
     let power = o.half_power(simd);
     let (half, half_low) = fast_two_sum(power - V::Element::of(0.5), power * near);
-    let half_low = power.mul_add(near_low, half_low);
+    let half = half + power.mul_add(near_low, half_low);
     // Halving would lose a bit of a subnormal argument.
     let within = o.shifted.simd_eq(V::splat(simd, V::Element::MAGIC));
-    (
-        select(within, near, half + half),
-        select(within, near_low, half_low + half_low),
-    )
+    select(within, near + near_low, half + half).copysign(x)
 }

@@ -5,7 +5,7 @@ Prints each table with the base-2 logarithm of the largest weighted error before
 
 import struct
 
-from mpmath import cos, erf, erfc, exp, log, lu_solve, matrix, mp, mpf, pi, sin, sqrt
+from mpmath import cos, erf, erfc, exp, log, lu_solve, matrix, mp, mpf, pi, sin, sqrt, tanh
 
 mp.dps = 60
 GRID = 400
@@ -93,11 +93,22 @@ show("f32 COS", remez(cos_p, lambda z: z * z, ZERO, eighth, 2), SINGLE)
 show("f64 SIN", remez(sin_p, lambda z: z, ZERO, eighth, 5), DOUBLE)
 show("f64 COS", remez(cos_p, lambda z: z * z, ZERO, eighth, 5), DOUBLE)
 
-# The error function: a polynomial in z = x^2 below 1; above, in f32, the logarithm of the complement.
+# The error function: a polynomial in z = x^2 below 1; above, the logarithm of the complement.
 erf_p = or_series(lambda z: erf(sqrt(z)) / sqrt(z) - 1, lambda z: 2 / sqrt(pi) * (1 - z / 3) - 1)
 show("f32 ERF", remez(erf_p, lambda z: mpf(1), ZERO, mpf(1), 6), SINGLE)
 show("f64 ERF", remez(erf_p, lambda z: mpf(1), ZERO, mpf(1), 11), DOUBLE)
-show("LN_ERFC_SINGLE", remez(lambda x: log(erfc(x)), lambda x: erfc(x) / erf(x), mpf(1), mpf(4), 7), SINGLE)
+ln_erfc, by_erf = lambda x: log(erfc(x)), lambda x: erfc(x) / erf(x)
+show("f32 LN_ERFC", remez(ln_erfc, by_erf, mpf(1), mpf(4), 7), SINGLE)
+show("f64 LN_ERFC", remez(ln_erfc, by_erf, mpf(1), mpf(6), 17), DOUBLE)
+
+# The hyperbolic tangent near zero.
+tanh_p = or_series(lambda z: (tanh(sqrt(z)) / sqrt(z) - 1) / z, lambda z: -mpf(1) / 3 + 2 * z / 15)
+show("f32 TANH", remez(tanh_p, lambda z: z, ZERO, mpf("0.55") ** 2, 4), SINGLE)
+show("f64 TANH", remez(tanh_p, lambda z: z, ZERO, mpf("0.55") ** 2, 10), DOUBLE)
+
+# ln(1 + f) for f in [0, 1]: as LN_DOUBLE, z up to 1 / 9.
+show("f32 LOG1P", remez(ln_r, lambda z: z, ZERO, mpf(1) / 9, 4), SINGLE)
+show("f64 LOG1P", remez(ln_r, lambda z: z, ZERO, mpf(1) / 9, 9), DOUBLE)
 
 
 def complement(k):

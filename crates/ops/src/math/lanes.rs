@@ -54,12 +54,22 @@ pub trait Real: SimdFloatElement + 'static {
     const EXP_MAX: Self;
     /// Every argument from here down underflows `exp` to zero.
     const EXP_MIN: Self;
+    /// The exponential of every magnitude below this, and of its opposite, is a normal number.
+    const EXP_NORMAL: Self;
     /// `(e^r - 1 - r) / r^2` on half an octave, minimax relative to `e^r`.
     const EXP: &[Self];
     /// The same, minimax relative to `e^r - 1`.
     const EXPM1: &[Self];
-    /// From here down `expm1` is -1, and `tanh(x)` is 1 from half of minus this up.
+    /// From here down `expm1` is -1.
     const EXPM1_MIN: Self;
+    /// `(tanh(x) / x - 1) / z` as a polynomial in `z = x^2`, for `|x| <= TANH_NEAR`.
+    const TANH: &[Self];
+    /// See [`Self::TANH`]; half of `ln 3`, where `1 - tanh(x)` is a half, or a little above.
+    const TANH_NEAR: Self;
+    /// From here up `tanh` is 1.
+    const TANH_MAX: Self;
+    /// `(ln((1 + s) / (1 - s)) / s - 2) / z` as a polynomial in `z = s^2`, for `0 <= s <= 1/3`.
+    const LOG1P: &[Self];
 
     /// `2 / pi`.
     const FRAC_2_PI: Self;
@@ -76,6 +86,10 @@ pub trait Real: SimdFloatElement + 'static {
 
     /// `erf(x) / x - 1` as a polynomial in `x^2`, for `|x| < 1`.
     const ERF: &[Self];
+    /// `ln(erfc(x))` as a polynomial, weighted for `1 - erfc(x)`, for `x` between 1 and `ERF_MAX`.
+    const LN_ERFC: &[Self];
+    /// From here up `erf` is 1.
+    const ERF_MAX: Self;
     /// `e^(y^2) erfc(y) = q G(q)` with `q = 1 / (1 + ERFC_K y)`: the coefficients of `G` in `q - ERFC_CENTER`.
     const ERFC: &[Self];
     /// See [`Self::ERFC`]; a fraction of few bits where `G` happens to be all but a float.
@@ -93,8 +107,6 @@ pub trait Real: SimdFloatElement + 'static {
     fn of(value: f64) -> Self;
     /// `ln(1 + f) - f` for `1 + f` in the octave around 1 that [`Self::SQRT_HALF_BITS`] begins.
     fn ln_tail<S: Simd, V: Lanes<S, Element = Self>>(simd: S, f: V) -> V;
-    /// `erf(x)` for `x >= 1`.
-    fn erf_large<S: Simd, V: Lanes<S, Element = Self>>(simd: S, x: V) -> V;
     /// `x^y` for `x >= 0`, but for the cases where it is 1 or NaN by convention.
     fn pow_magnitude<S: Simd, V: Lanes<S, Element = Self>>(simd: S, x: V, y: V) -> V;
     /// `x` modulo `pi / 2` in two words, and the quadrant, for any `x`.
@@ -156,15 +168,37 @@ pub(super) fn splat<S: Simd, V: Lanes<S>>(simd: S, value: f64) -> V {
     V::splat(simd, V::Element::of(value))
 }
 
-/// The polynomial of `coefficients`, constant first, at `x`, by Horner's rule.
+/// The polynomial of `coefficients`, constant first, at `x`.
+///
+/// Horner's rule in `x^2` or `x^4` on groups of two or four coefficients, which do not wait for one another: a packet's
+/// chain of dependent operations, not their number, bounds the speed.
 #[inline(always)]
 pub(super) fn polynomial<S: Simd, V: Lanes<S>>(simd: S, x: V, coefficients: &[V::Element]) -> V {
-    let (last, rest) = coefficients.split_last().expect("no table is empty");
-    let mut sum = V::splat(simd, *last);
-    for &c in rest.iter().rev() {
-        sum = sum.mul_add(x, V::splat(simd, c));
+    let square = x * x;
+    let (length, power) = match coefficients.len() {
+        0..4 => (1, x),
+        4..10 => (2, square),
+        _ => (4, square * square),
+    };
+    let mut groups = coefficients.chunks(length).rev();
+    let last = groups.next().expect("no table is empty");
+    let mut sum = group(simd, x, square, last);
+    for coefficients in groups {
+        sum = sum.mul_add(power, group(simd, x, square, coefficients));
     }
     sum
+}
+
+/// A polynomial of up to four coefficients.
+#[inline(always)]
+fn group<S: Simd, V: Lanes<S>>(simd: S, x: V, square: V, coefficients: &[V::Element]) -> V {
+    let c = |i: usize| V::splat(simd, coefficients[i]);
+    match coefficients.len() {
+        1 => c(0),
+        2 => c(1).mul_add(x, c(0)),
+        3 => c(2).mul_add(square, c(1).mul_add(x, c(0))),
+        _ => (c(3).mul_add(x, c(2))).mul_add(square, c(1).mul_add(x, c(0))),
+    }
 }
 
 /// `if_true` where `mask` is set, else `if_false`.
@@ -177,6 +211,19 @@ pub(super) fn select<S: Simd, V: Lanes<S>>(mask: V::Mask, if_true: V, if_false: 
 #[inline(always)]
 pub(super) fn any<S: Simd, M: SimdMask<S>>(mask: M) -> bool {
     mask.any_true()
+}
+
+/// Whether `mask` is set in every lane.
+#[inline(always)]
+pub(super) fn all<S: Simd, M: SimdMask<S>>(mask: M) -> bool {
+    mask.all_true()
+}
+
+/// `x`, but no more than `bound`; NaN stays.
+#[inline(always)]
+pub(super) fn cap<S: Simd, V: Lanes<S>>(simd: S, x: V, bound: V::Element) -> V {
+    let bound = V::splat(simd, bound);
+    select(x.simd_gt(bound), bound, x)
 }
 
 /// An exact product as a rounded one and its error.

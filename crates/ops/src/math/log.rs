@@ -3,7 +3,7 @@
 use fearless_simd::{Simd, SimdBase};
 
 use super::exp::exp;
-use super::lanes::{Lanes, Real, any, select, splat};
+use super::lanes::{Lanes, Real, any, polynomial, select, splat};
 
 /// `(e, m)` of `x = 2^e m` with `m` in the octave around 1 that starts at `sqrt(1/2)`, for positive normal `x`.
 #[inline(always)]
@@ -46,10 +46,9 @@ fn is_ordinary<S: Simd, V: Lanes<S>>(simd: S, x: V) -> V::Mask {
         & x.simd_lt(V::splat(simd, V::Element::INFINITY))
 }
 
-/// `e ln 2 + ln(1 + f) + correction`.
+/// `e ln 2 + f + tail`.
 #[inline(always)]
-fn assemble<S: Simd, V: Lanes<S>>(simd: S, e: V, f: V, correction: V) -> V {
-    let tail = V::Element::ln_tail(simd, f) + correction;
+fn assemble<S: Simd, V: Lanes<S>>(simd: S, e: V, f: V, tail: V) -> V {
     let tail = e.mul_add(V::splat(simd, V::Element::LN2_LO), tail);
     e.mul_add(V::splat(simd, V::Element::LN2_HI), f + tail)
 }
@@ -57,14 +56,17 @@ fn assemble<S: Simd, V: Lanes<S>>(simd: S, e: V, f: V, correction: V) -> V {
 /// The natural logarithm.
 #[inline(always)]
 pub fn ln<S: Simd, V: Lanes<S>>(simd: S, x: V) -> V {
-    let one = splat::<S, V>(simd, 1.0);
-    let zero = splat::<S, V>(simd, 0.0);
     if any(!is_ordinary(simd, x)) {
-        let (e, m) = octave_gradual(simd, x);
-        return log_specials(simd, x, assemble(simd, e, m - one, zero));
+        return log_specials(simd, x, ln_octave(simd, octave_gradual(simd, x)));
     }
-    let (e, m) = octave(simd, x);
-    assemble(simd, e, m - one, zero)
+    ln_octave(simd, octave(simd, x))
+}
+
+/// `ln(2^e m)`.
+#[inline(always)]
+fn ln_octave<S: Simd, V: Lanes<S>>(simd: S, (e, m): (V, V)) -> V {
+    let f = m - splat::<S, V>(simd, 1.0);
+    assemble(simd, e, f, V::Element::ln_tail(simd, f))
 }
 
 /// `ln(1 + x)`, accurate near zero.
@@ -98,16 +100,20 @@ fn log1p_ordinary<S: Simd, V: Lanes<S>>(simd: S, x: V, u: V) -> V {
     let near = e.simd_eq(zero);
     let negligible = e.simd_gt(splat::<S, V>(simd, 60.0));
     let correction = select(near | negligible, zero, error * down * rough);
-    assemble(simd, e, select(near, x, f), correction)
+    let f = select(near, x, f);
+    assemble(simd, e, f, V::Element::ln_tail(simd, f) + correction)
 }
 
 /// `ln(1 + e^x)`.
+///
+/// Of `e = e^-|x|`, at most 1, the logarithm needs no octaves: `ln(1 + e) = e - s (e - s^2 P(s^2))`, `s = e / (2 + e)`.
 #[inline(always)]
 pub fn softplus<S: Simd, V: Lanes<S>>(simd: S, x: V) -> V {
     let zero = splat::<S, V>(simd, 0.0);
     let e = exp(simd, -x.abs());
-    let one = splat::<S, V>(simd, 1.0);
-    let tail = log1p_ordinary(simd, e, one + e);
+    let s = e / (e + splat::<S, V>(simd, 2.0));
+    let z = s * s;
+    let rest = z.mul_sub(polynomial(simd, z, V::Element::LOG1P), e);
     // NaN fails the comparison and so reaches the sum.
-    select(x.simd_lt(zero), zero, x) + tail
+    select(x.simd_lt(zero), zero, x) + s.mul_add(rest, e)
 }

@@ -6,7 +6,7 @@
 //! it round some steps twice and differ in the last bits; steps whose correctness rests on single rounding use the exact
 //! `mul_add_precise` there too.
 //!
-//! Bounds are in `docs/accuracy.md`, measured by `examples/accuracy.rs` and held by `tests/accuracy.rs`.
+//! Bounds and measured errors are in [`accuracy`]; `tests/math` holds them, `examples/speed.rs` measures the time.
 //! `fit.py` derives the coefficients.
 //!
 //! Call these under `simd.vectorize`: target features do not cross a call that is not inlined.
@@ -21,6 +21,9 @@ mod log;
 mod pow;
 mod round;
 mod trig;
+
+#[doc = include_str!("../../docs/accuracy.md")]
+pub mod accuracy {}
 
 pub use erf::{erf, erfc, normal_cdf};
 pub use exp::{exp, expm1};

@@ -48,14 +48,12 @@ fn sin_kernel<S: Simd, V: Lanes<S>>(simd: S, r: V, tail: V) -> V {
     let z = r * r;
     let s = polynomial(simd, z, V::Element::SIN);
     let cubic = z * r;
-    let sine = if V::Element::TRIG_TAIL {
+    if V::Element::TRIG_TAIL {
         let slope = z.mul_add(splat::<S, V>(simd, -0.5), splat::<S, V>(simd, 1.0));
         r + cubic.mul_add(s, tail * slope)
     } else {
         cubic.mul_add(s, r)
-    };
-    // Keeps the sign of zero.
-    select(z.simd_eq(splat::<S, V>(simd, 0.0)), r, sine)
+    }
 }
 
 /// `cos(r + tail)` for `|r| <= pi / 4`.
@@ -93,12 +91,19 @@ fn by_quadrant<S: Simd, V: Lanes<S>>(
     V::from_bits(select(is_odd, odd, even).to_bits() ^ sign)
 }
 
+/// `y`, but `x` itself where that is a zero, whose sign the reduction loses.
+#[inline(always)]
+fn keep_zero<S: Simd, V: Lanes<S>>(simd: S, x: V, y: V) -> V {
+    select(x.simd_eq(splat::<S, V>(simd, 0.0)), x, y)
+}
+
 /// The sine, of any argument however large.
 #[inline(always)]
 pub fn sin<S: Simd, V: Lanes<S>>(simd: S, x: V) -> V {
     let (shifted, r, tail) = reduce(simd, x);
     let (s, c) = (sin_kernel(simd, r, tail), cos_kernel(simd, r, tail));
-    by_quadrant(simd, shifted, Default::default(), s, c)
+    let sine = by_quadrant(simd, shifted, Default::default(), s, c);
+    keep_zero(simd, x, sine)
 }
 
 /// The cosine, of any argument however large.
@@ -116,5 +121,5 @@ pub fn tan<S: Simd, V: Lanes<S>>(simd: S, x: V) -> V {
     let (s, c) = (sin_kernel(simd, r, tail), cos_kernel(simd, r, tail));
     let one = V::Bits::splat(simd, V::Element::ONE_BIT);
     let is_odd = (shifted.to_bits() & one).simd_eq(one);
-    select(is_odd, -c, s) / select(is_odd, s, c)
+    keep_zero(simd, x, select(is_odd, -c, s) / select(is_odd, s, c))
 }

@@ -1,8 +1,8 @@
 //! Every function of `math` as a kernel over slices, at a chosen level and width.
 
-use fearless_simd::{Simd, SimdBase, f32x4, f32x16, f64x2, f64x8};
-use retrograde_ops::Level;
+use fearless_simd::{Simd, f32x4, f32x16, f64x2, f64x8};
 use retrograde_ops::math::{self, Lanes};
+use retrograde_ops::{Level, at_level};
 
 /// A function of two vectors; those of one ignore the second.
 pub trait Kernel {
@@ -55,33 +55,14 @@ macro_rules! sample {
 sample!(f32 f32x16 f32x4);
 sample!(f64 f64x8 f64x2);
 
-macro_rules! at {
-    ($level:expr, $simd:ident => $body:expr) => {
-        match $level.token() {
-            #[cfg(target_arch = "x86_64")]
-            fearless_simd::Level::Avx512($simd) => $body,
-            #[cfg(target_arch = "x86_64")]
-            fearless_simd::Level::Avx2($simd) => $body,
-            #[cfg(target_arch = "x86_64")]
-            fearless_simd::Level::Sse2($simd) => $body,
-            #[cfg(target_arch = "aarch64")]
-            fearless_simd::Level::Neon($simd) => $body,
-            #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-            other => fearless_simd::dispatch!(other, $simd => $body),
-            #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-            _ => unreachable!("Level::token returns the levels above only"),
-        }
-    };
-}
-
 /// `out[i] = K(xs[i], ys[i])` on full packets.
 pub fn run<T: Sample, K: Kernel>(level: Level, xs: &[T], ys: &[T], out: &mut [T]) {
-    at!(level, simd => T::map::<_, K>(simd, xs, ys, out));
+    at_level!(level, simd => T::map::<_, K>(simd, xs, ys, out));
 }
 
 /// `out[i] = K(xs[i], ys[i])` on vectors of 128 bits.
 pub fn run_narrow<T: Sample, K: Kernel>(level: Level, xs: &[T], ys: &[T], out: &mut [T]) {
-    at!(level, simd => T::map_narrow::<_, K>(simd, xs, ys, out));
+    at_level!(level, simd => T::map_narrow::<_, K>(simd, xs, ys, out));
 }
 
 macro_rules! kernels {

@@ -1,4 +1,4 @@
-//! Shared by the accuracy test and the example that prints the table.
+//! Shared by the tests of `math` and the examples that print its tables.
 
 pub mod functions;
 pub mod kernels;

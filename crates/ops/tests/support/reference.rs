@@ -116,11 +116,3 @@ pub fn normal_cdf(x: f64) -> f64 {
     let slope = std::f64::consts::FRAC_2_SQRT_PI * core_math::exp(-z * z);
     0.5 * (core_math::erfc(z) - slope * t)
 }
-
-/// The reciprocal square root as two correctly rounded operations.
-pub fn rsqrt(x: f64) -> f64 {
-    if x == 0.0 {
-        return f64::INFINITY.copysign(x);
-    }
-    core_math::rsqrt(x)
-}

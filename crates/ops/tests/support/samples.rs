@@ -1,4 +1,4 @@
-//! Arguments: bit patterns for `f32`, random and structured points for `f64`.
+//! Arguments: bit patterns for `f32`, random and structured points, the limits of every function.
 
 /// A small generator (splitmix64): tests need the same points everywhere.
 pub struct Random(pub u64);
@@ -80,4 +80,68 @@ pub fn power(random: &mut Random, bound: f64) -> (f64, f64) {
         _ => random.within(1.05 * bound) / x.abs().ln(),
     };
     (x, if x < 0.0 { y.trunc() } else { y })
+}
+
+/// Where functions change: the edges of their domains, their thresholds of overflow, underflow and saturation in either
+/// type, the limits of the formats, arguments next to a multiple of `pi / 2`. Each with either sign.
+pub fn limits() -> Vec<f64> {
+    let magnitudes = [
+        0.0,
+        f64::from_bits(1),
+        f64::MIN_POSITIVE,
+        f64::from(f32::from_bits(1)),
+        f64::from(f32::MIN_POSITIVE),
+        f64::EPSILON,
+        f64::from(f32::EPSILON),
+        0.5,
+        std::f64::consts::FRAC_1_SQRT_2,
+        std::f64::consts::FRAC_PI_4,
+        1.0,
+        std::f64::consts::SQRT_2,
+        std::f64::consts::FRAC_PI_2,
+        2.0,
+        3.0,
+        std::f64::consts::PI,
+        // tanh, expm1 and erf saturate.
+        4.0,
+        5.9,
+        9.02,
+        17.4,
+        19.07,
+        20.0,
+        37.5,
+        40.0,
+        // erfc and the normal distribution underflow.
+        9.2,
+        10.06,
+        12.9,
+        14.2,
+        26.55,
+        27.23,
+        37.52,
+        38.6,
+        // exp overflows and underflows.
+        87.0,
+        87.34,
+        88.722_84,
+        103.28,
+        103.98,
+        104.0,
+        708.4,
+        709.782_712_893_384,
+        745.133_219_101_941,
+        746.0,
+        // Argument reduction changes its way, and its hardest arguments.
+        131_072.0,
+        268_435_456.0,
+        16_367_173.0 * 2f64.powi(72),
+        6_381_956_970_095_103.0 * 2f64.powi(797),
+        8_388_608.0,
+        4_503_599_627_370_496.0,
+        f64::from(f32::MAX),
+        f64::MAX,
+        f64::INFINITY,
+    ];
+    let signed = magnitudes.into_iter().flat_map(|m| [m, -m]);
+    signed.chain([f64::NAN]).collect()
 }
