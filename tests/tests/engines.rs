@@ -7,8 +7,8 @@ use retrograde::Options;
 use retrograde::prelude::*;
 use retrograde_ops::Level;
 use retrograde_tests::bits::{first_difference_of_all, first_distance};
-use retrograde_tests::long;
 use retrograde_tests::random::{INPUTS, Recipe, recipes};
+use retrograde_tests::{cases, explores};
 
 /// Runs a check on random recipes: always the same few, or many new ones.
 fn check(
@@ -18,8 +18,8 @@ fn check(
     f: impl Fn(&Recipe) -> Result<Option<String>>,
 ) {
     let config = Config {
-        cases: if long() { 4000 } else { 48 },
-        rng_seed: if long() {
+        cases: cases(48),
+        rng_seed: if explores() {
             RngSeed::Random
         } else {
             RngSeed::Fixed(11)
