@@ -34,11 +34,14 @@ pub(crate) fn instruction(list: &List, v: Value) -> String {
                 &spec.step[..rank]
             )
         }
-        Op::Recurrence if attr.is_reverse() => write!(line, " axis {} reverse", attr.as_axis()),
+        Op::Recurrence => {
+            let reverse = if attr.is_reverse() { " reverse" } else { "" };
+            let strong = if attr.is_strong() { " strong" } else { "" };
+            write!(line, " axis {}{reverse}{strong}", attr.as_axis())
+        }
         Op::Iota
         | Op::ArgMax
         | Op::ArgMin
-        | Op::Recurrence
         | Op::CumMax
         | Op::CumArgMax
         | Op::LogCumSumExp

@@ -183,10 +183,15 @@ fn instruction(list: &List, v: Value, values: &[Vec<f64>]) -> Result<Vec<f64>, O
             let (x, y) = (full(0), full(1));
             let mut r = vec![0.0; shape.len()];
             for line in lines(shape, attr.as_axis(), attr.is_reverse()) {
-                let mut last = 0.0;
+                let product = if attr.is_strong() {
+                    Binary::MulStrong
+                } else {
+                    Binary::Mul
+                };
+                let mut last = None;
                 for e in line {
-                    r[e] = y[e] + x[e] * last;
-                    last = r[e];
+                    r[e] = y[e] + last.map_or(0.0, |last| binary(product, last, x[e]));
+                    last = Some(r[e]);
                 }
             }
             r

@@ -630,6 +630,7 @@ pub(crate) fn kernels(list: &List, places: &Places, v: Value, level: Level) -> V
             let broad = |x: Operand| x.with(x.view.expand(dst.view.shape));
             let walk = kernels::Walk::Recurrence {
                 reverse: list.attr(v).is_reverse(),
+                strong: list.attr(v).is_strong(),
             };
             vec![Kind::Lines {
                 walk,
