@@ -152,7 +152,7 @@ impl Recipe {
         let number = T::of(0.25 * (k % 16) as f64 - 1.7);
         let has_axis = rank > 0;
         let extent = shape.get(axis as usize).copied().unwrap_or(0);
-        Ok(Some(match op % 52 {
+        Ok(Some(match op % 57 {
             0..=3 => x + y,
             4..=5 => x - y,
             6..=9 => x * y,
@@ -204,6 +204,16 @@ impl Recipe {
             48..=49 if self.products && rank >= 2 => x.matmul(x.t()) * T::of(0.125),
             50 if self.products && rank == 1 => x.dot(x),
             51 if self.products && rank == 1 && extent <= 260 => x.outer(x),
+            52 if has_axis => x.cumsum(axis),
+            53 if has_axis => x.tanh().cumprod(axis),
+            54 if has_axis => x.logcumsumexp(axis),
+            55 if has_axis && !self.smooth => x.cummax(axis),
+            56 if has_axis && extent > 0 => {
+                let index = [k % extent, extent - 1, k / 3 % extent].map(|i| i as i64);
+                let index =
+                    index.map(|i| x.rec().scalar(i - extent as i64 * i64::from(k % 2 == 0)));
+                x.index_select(axis, x.rec().stack(&index, 0))
+            }
             _ => return Ok(None),
         }))
     }
