@@ -2,6 +2,7 @@
 
 pub mod bits;
 pub mod derivatives;
+pub mod misuse;
 pub mod random;
 
 /// How many random cases a test tries: `few`, or as many as `RETROGRADE_CASES` asks for, which are then new ones each

@@ -263,6 +263,6 @@ fn near_baseline<T: Float>(recipe: &Recipe, tolerance: f64) -> Result<Option<Str
 
 #[test]
 fn baseline_is_near() {
-    check(8, true, true, |recipe| near_baseline::<f64>(recipe, 1e-9));
-    check(8, true, true, |recipe| near_baseline::<f32>(recipe, 2e-3));
+    check(8, true, true, |recipe| near_baseline::<f64>(recipe, 1e-12));
+    check(8, true, true, |recipe| near_baseline::<f32>(recipe, 1e-4));
 }
