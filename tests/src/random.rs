@@ -149,7 +149,12 @@ impl Recipe {
         let shape = x.shape()?;
         let (rank, k) = (shape.len(), usize::from(k));
         let axis = if rank == 0 { 0 } else { (k % rank) as isize };
-        let number = T::of(0.25 * (k % 16) as f64 - 1.7);
+        // Literals that are part of a program's structure, which folding sees, and others.
+        let number = T::of(if k % 3 == 0 {
+            [0.0, 1.0, -1.0, 2.0, 0.5][k % 5]
+        } else {
+            0.25 * (k % 16) as f64 - 1.7
+        });
         let has_axis = rank > 0;
         let extent = shape.get(axis as usize).copied().unwrap_or(0);
         Ok(Some(match op % 57 {
@@ -158,7 +163,7 @@ impl Recipe {
             6..=9 => x * y,
             10 => x / (y * y + T::of(0.5)),
             11 => x + number,
-            12 => number * x,
+            12 => (x.rec().scalar(T::of(0.5)) + number) * x,
             13 => x.tanh(),
             14 => x.sigmoid(),
             15 => (-(x * x)).exp(),

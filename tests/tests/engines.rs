@@ -25,7 +25,7 @@ fn check(
             RngSeed::Fixed(11)
         },
         failure_persistence: None,
-        max_shrink_iters: 2000,
+        max_shrink_time: 20_000,
         ..Config::default()
     };
     let outcome =

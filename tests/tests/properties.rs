@@ -49,7 +49,7 @@ fn check<V: Into<Verdict>>(programs: Programs, f: impl Fn(&Recipe) -> Result<V>)
             RngSeed::Fixed(17)
         },
         failure_persistence: None,
-        max_shrink_iters: 1000,
+        max_shrink_time: 20_000,
         ..Config::default()
     };
     let unclear = Cell::new(0);
