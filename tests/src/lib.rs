@@ -20,7 +20,7 @@
 //! |---|---|
 //! | ranks, extents of 1 and 0, lengths around lanes, chunks and blocks | `reductions`, `rows`, `moves::of_nothing`, `lengths` |
 //! | broadcast pairs in both orders | `binary` |
-//! | one value as both operands, fan-out | `unary` (`x / x`, ..), `structured` (matmul with itself) |
+//! | one value as both operands, fan-out | `unary` (`x / x`, ..), `products`, `structured` |
 //! | views as operands | `unary::unary_of_views`, `moves` |
 //! | differences, forward against reverse, symmetric second order | `derivatives`, `properties` |
 //! | linear in the seed, a zero seed, ends of domains | `properties`, `special`, `kinks` |

@@ -130,7 +130,7 @@ fn too_large(v: Var<'_, f64>) -> bool {
 #[test]
 fn no_call_panics() {
     let config = Config {
-        cases: cases(1500),
+        cases: cases(400),
         rng_seed: if explores() {
             RngSeed::Random
         } else {

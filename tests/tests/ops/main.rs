@@ -8,6 +8,7 @@ mod kinks;
 mod lengths;
 mod losses;
 mod moves;
+mod products;
 mod reductions;
 mod rows;
 mod special;

@@ -26,7 +26,7 @@ fn along(x: &Array<f64>, axis: usize, f: impl Fn(&[f64]) -> Vec<f64>) -> Array<f
     let stride: usize = dims[axis + 1..].iter().product();
     let mut result = x.clone();
     for start in 0..x.len() {
-        if start / stride % dims[axis] != 0 {
+        if !(start / stride).is_multiple_of(dims[axis]) {
             continue;
         }
         let place = |i: usize| start + i * stride;
