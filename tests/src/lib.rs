@@ -29,7 +29,7 @@
 //! | long sums | `reductions::long_sums_..` |
 //! | replays, options, threads | `engines`, `properties` |
 //! | a million instructions, 100,000 steps | `scale` |
-//! | wrong input | `semantics`, `hostile`, [`misuse`] (what must not compile), the graph's `var::tests` |
+//! | wrong input | `mistakes`, `hostile`, [`misuse`] (what must not compile), the graph's `var::tests` |
 //!
 //! Oracles are loops in `f64` beside the tests, the standard library's functions, and the reference evaluator of the
 //! graph crate, which shares no code with passes, planner and kernels.

@@ -124,13 +124,13 @@ fn call<'t>(op: u8, x: Var<'t, f64>, y: Var<'t, f64>, n: [isize; 3]) -> Var<'t, 
 
 /// Whether evaluating `v` would take memory that a test should not ask for. Larger than any machine's is refused at once.
 fn too_large(v: Var<'_, f64>) -> bool {
-    v.len().is_ok_and(|n| n > 1 << 20 && n < 1 << 55)
+    v.len().is_ok_and(|n| n > 1 << 14 && n < 1 << 55)
 }
 
 #[test]
 fn no_call_panics() {
     let config = Config {
-        cases: cases(400),
+        cases: cases(1500),
         rng_seed: if explores() {
             RngSeed::Random
         } else {
