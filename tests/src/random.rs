@@ -149,16 +149,21 @@ impl Recipe {
         let shape = x.shape()?;
         let (rank, k) = (shape.len(), usize::from(k));
         let axis = if rank == 0 { 0 } else { (k % rank) as isize };
-        let number = T::of(0.25 * (k % 16) as f64 - 1.7);
+        // Literals that are part of a program's structure, which folding sees, and others.
+        let number = T::of(if k % 3 == 0 {
+            [0.0, 1.0, -1.0, 2.0, 0.5][k % 5]
+        } else {
+            0.25 * (k % 16) as f64 - 1.7
+        });
         let has_axis = rank > 0;
         let extent = shape.get(axis as usize).copied().unwrap_or(0);
-        Ok(Some(match op % 52 {
+        Ok(Some(match op % 57 {
             0..=3 => x + y,
             4..=5 => x - y,
             6..=9 => x * y,
             10 => x / (y * y + T::of(0.5)),
             11 => x + number,
-            12 => number * x,
+            12 => (x.rec().scalar(T::of(0.5)) + number) * x,
             13 => x.tanh(),
             14 => x.sigmoid(),
             15 => (-(x * x)).exp(),
@@ -204,6 +209,16 @@ impl Recipe {
             48..=49 if self.products && rank >= 2 => x.matmul(x.t()) * T::of(0.125),
             50 if self.products && rank == 1 => x.dot(x),
             51 if self.products && rank == 1 && extent <= 260 => x.outer(x),
+            52 if has_axis => x.cumsum(axis),
+            53 if has_axis => x.tanh().cumprod(axis),
+            54 if has_axis => x.logcumsumexp(axis),
+            55 if has_axis && !self.smooth => x.cummax(axis),
+            56 if has_axis && extent > 0 => {
+                let index = [k % extent, extent - 1, k / 3 % extent].map(|i| i as i64);
+                let index =
+                    index.map(|i| x.rec().scalar(i - extent as i64 * i64::from(k % 2 == 0)));
+                x.index_select(axis, x.rec().stack(&index, 0))
+            }
             _ => return Ok(None),
         }))
     }

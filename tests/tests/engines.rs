@@ -7,8 +7,8 @@ use retrograde::Options;
 use retrograde::prelude::*;
 use retrograde_ops::Level;
 use retrograde_tests::bits::{first_difference_of_all, first_distance};
-use retrograde_tests::long;
 use retrograde_tests::random::{INPUTS, Recipe, recipes};
+use retrograde_tests::{cases, explores};
 
 /// Runs a check on random recipes: always the same few, or many new ones.
 fn check(
@@ -18,14 +18,14 @@ fn check(
     f: impl Fn(&Recipe) -> Result<Option<String>>,
 ) {
     let config = Config {
-        cases: if long() { 4000 } else { 48 },
-        rng_seed: if long() {
+        cases: cases(48),
+        rng_seed: if explores() {
             RngSeed::Random
         } else {
             RngSeed::Fixed(11)
         },
         failure_persistence: None,
-        max_shrink_iters: 2000,
+        max_shrink_time: 20_000,
         ..Config::default()
     };
     let outcome =
@@ -263,6 +263,6 @@ fn near_baseline<T: Float>(recipe: &Recipe, tolerance: f64) -> Result<Option<Str
 
 #[test]
 fn baseline_is_near() {
-    check(8, true, true, |recipe| near_baseline::<f64>(recipe, 1e-9));
-    check(8, true, true, |recipe| near_baseline::<f32>(recipe, 2e-3));
+    check(8, true, true, |recipe| near_baseline::<f64>(recipe, 1e-12));
+    check(8, true, true, |recipe| near_baseline::<f32>(recipe, 1e-4));
 }

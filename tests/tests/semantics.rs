@@ -41,43 +41,23 @@ fn gradients_accumulate_until_zeroed() -> Result<()> {
 fn gradient_slot_is_empty_at_first() {
     let tape = Tape::new();
     let x = tape.variable(Array::arange(3));
+    let line = line!() - 1;
     let error = x.grad().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unknown);
-    assert!(error.to_string().contains("has no gradient"), "{error}");
-    assert!(
-        error.to_string().contains("semantics.rs"),
-        "names the user's line: {error}"
+    let expected = format!(
+        "v0 ([3] f32) has no gradient: no backward has reached it yet, or it is not a variable of this tape\n  at {}:{line}:",
+        file!()
     );
+    assert!(error.to_string().starts_with(&expected), "{error}");
 }
 
 #[test]
-fn backward_of_what_is_no_scalar() -> Result<()> {
+fn a_seed_of_zeros_gives_zeros() -> Result<()> {
     let tape = Tape::new();
-    let x = tape.variable(wiggle(4));
-    let y = x * x;
-    let error = y.backward().unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Seed);
-    let text = error.to_string();
-    assert!(text.starts_with("backward of [4] f64: only a scalar has a gradient; use `.sum().backward()`, or give a seed"), "{text}");
-    assert_eq!(
-        y.backward_with(&Array::<f64>::ones([3]))
-            .unwrap_err()
-            .kind(),
-        ErrorKind::Seed
-    );
-
-    y.backward_with(&Array::<f64>::ones([4]))?;
-    let seeded = x.grad()?;
-    tape.zero_grad();
-    y.sum().backward()?;
-    assert_eq!(x.grad()?, seeded);
-    Ok(())
-}
-
-#[test]
-fn seeds_are_linear_and_zero_gives_zero() -> Result<()> {
-    let tape = Tape::new();
-    let x = tape.variable(wiggle(6));
+    let at = wiggle(6);
+    // A root of a negative number, and of 0: no derivative, an infinite one.
+    assert!(at.iter().any(|&x| x < 0.0));
+    let x = tape.variable(at.map(|x: f64| if x > 1.0 { 0.0 } else { x }));
     let y = x.exp() * x.sqrt();
     y.backward_with(&Array::<f64>::zeros([6]))?;
     assert!(
@@ -103,6 +83,9 @@ fn detach_is_a_constant() -> Result<()> {
 }
 
 /// Real control flow: `f` is piecewise linear, so its derivative is `f(a) / a`.
+///
+/// The gradient is a product of small integers and powers of two: exact. `f(a)` and the quotient are rounded once each
+/// (where the factor is a power of two, not at all), so they are within two half ulps of it.
 #[test]
 fn gradient_through_while_and_if() -> Result<()> {
     let starts = (-20..20)
@@ -111,35 +94,45 @@ fn gradient_through_while_and_if() -> Result<()> {
     for start in starts {
         let tape = Tape::new();
         let a = tape.variable(Array::scalar(start));
-        let mut b = a * 2.0;
+        let (mut b, mut factor) = (a * 2.0, 2.0);
         while b.norm().item()? < 1000.0 {
             b = b * 2.0;
+            factor *= 2.0;
         }
         let f = if b.item()? > 0.0 { b } else { 100.0 * b };
         f.backward()?;
-        // The quotient is rounded, the gradient is a power of two or 100 times one.
         let (gradient, quotient) = (a.grad()?.item()?, f.item()? / start);
-        assert!(
-            (gradient - quotient).abs() <= 1e-12 * quotient.abs(),
-            "at {start}: {gradient}, {quotient}"
-        );
+        if start > 0.0 {
+            assert_eq!(gradient, factor, "at {start}");
+            assert_eq!(quotient, factor, "at {start}");
+        } else {
+            assert_eq!(gradient, 100.0 * factor, "at {start}");
+            let distance = (gradient - quotient).abs();
+            assert!(
+                distance <= f64::EPSILON * gradient,
+                "at {start}: {quotient}"
+            );
+        }
     }
     Ok(())
 }
 
 #[test]
 fn gradient_through_while_of_vectors() -> Result<()> {
-    for scale in [0.2, -3.0, 55.0] {
+    for scale in [0.2, -3.0, 55.0, -0.01] {
         let tape = Tape::new();
         let a = tape.variable(wiggle(7) * scale);
-        let mut b = a * 2.0;
+        let (mut b, mut factor) = (a * 2.0, 2.0);
         while b.norm().item()? < 1000.0 {
             b = b * 2.0;
+            factor *= 2.0;
         }
         let f = if b.sum().item()? > 0.0 { b } else { 100.0 * b };
         f.sum().backward()?;
-        let expected = f.value()? / &a.value()?;
-        a.grad()?.assert_close(&expected, 1e-14, 0.0);
+        let factor = factor * if scale > 0.0 { 1.0 } else { 100.0 };
+        assert_eq!(a.grad()?, Array::<f64>::full([7], 1.0) * factor);
+        let quotient = f.value()? / &a.value()?;
+        quotient.assert_close(&a.grad()?, f64::EPSILON, 0.0);
     }
     Ok(())
 }
@@ -181,82 +174,6 @@ fn forward_is_the_transpose_of_reverse() -> Result<()> {
 }
 
 #[test]
-fn foreign_handle_is_caught() {
-    let (one, two) = (Tape::new(), Tape::new());
-    let (x, y) = (
-        one.variable(Array::arange(3)),
-        two.variable(Array::arange(3)),
-    );
-    let error = (x + y).value().unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Foreign);
-    assert!(
-        error.to_string().contains("another tape") && error.to_string().contains("semantics.rs"),
-        "{error}"
-    );
-    assert_eq!(
-        (x + y).sum().backward().unwrap_err().kind(),
-        ErrorKind::Foreign,
-        "later uses report it"
-    );
-}
-
-#[test]
-fn foreign_workspace_and_wrong_inputs() -> Result<()> {
-    let x = Array::arange(3);
-    let p = Program::record(&[x.clone()], |_, [x]| x.sum())?;
-    let q = Program::record(&[x.clone()], |_, [x]| x.exp())?;
-    assert_eq!(
-        p.run(&mut q.workspace()?, [&x]).unwrap_err().kind(),
-        ErrorKind::Foreign
-    );
-    let mut ws = p.workspace()?;
-    assert_eq!(
-        p.run(&mut ws, [&x, &x]).unwrap_err().to_string(),
-        "the program takes 1 inputs, given were 2"
-    );
-    assert_eq!(
-        p.run(&mut ws, [&Array::arange(4)]).unwrap_err().to_string(),
-        "input 0 is [4] f32, the program was recorded for [3] f32"
-    );
-    assert_eq!(
-        p.run(&mut ws, [&Array::<f64>::arange(3)])
-            .unwrap_err()
-            .kind(),
-        ErrorKind::Inputs
-    );
-    assert_eq!(p.run(&mut ws, [&x])?.item::<f32>(0)?, 3.0, "still usable");
-    Ok(())
-}
-
-#[test]
-fn guard_reports_another_branch() -> Result<()> {
-    let x = Array::<f64>::from([1.0, 2.0]);
-    let p = Program::try_record(&[x.clone()], |_, [x]| {
-        let positive = x.sum().gt(0.0).item()?;
-        Ok(if positive { x.sum() } else { -x.sum() }.into())
-    })?;
-    let mut ws = p.workspace()?;
-    assert_eq!(p.run(&mut ws, [&x])?.item::<f64>(0)?, 3.0);
-    let error = p.run(&mut ws, [&-x.clone()]).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Guard);
-    assert!(error.to_string().contains("semantics.rs"), "{error}");
-    assert_eq!(p.run(&mut ws, [&x])?.item::<f64>(0)?, 3.0);
-    Ok(())
-}
-
-#[test]
-fn floats_do_not_steer_a_recording() {
-    let x = Array::<f64>::from([1.0]);
-    let p = Program::try_record(&[x], |_, [x]| {
-        let v = x.item()?;
-        Ok((x * v).into())
-    });
-    let error = p.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unknown);
-    assert!(error.to_string().contains("compare first"), "{error}");
-}
-
-#[test]
 fn inactive_branches_never_pollute() -> Result<()> {
     let (nan, inf) = (f64::NAN, f64::INFINITY);
     let tape = Tape::new();
@@ -269,26 +186,36 @@ fn inactive_branches_never_pollute() -> Result<()> {
     // The side not taken has an infinite or undefined derivative.
     let rooted = gradient(x.gt(0.0).select(x.sqrt(), x))?;
     assert_eq!(rooted.as_slice(), [1.0, 1.0, 0.25, 1.0, 0.0]);
-    let logged = gradient(x.le(0.0).select(x, x.ln()))?;
-    assert_eq!(logged.as_slice()[..3], [1.0, 1.0, 0.25]);
-    let divided = gradient(x.eq(0.0).select(x.rec().scalar(1.0), x.sin() / x))?;
-    assert_eq!(divided.as_slice()[1], 0.0);
-    let masked = gradient((1.0 / x).masked_fill(x.eq(0.0), 7.0))?;
-    assert_eq!(masked.as_slice()[..3], [-1.0, 0.0, -1.0 / 16.0]);
-    let relu = gradient((x.relu() * x.recip_or_inf()).relu())?;
-    assert_eq!(relu.as_slice()[0], 0.0);
-    assert_eq!(relu.as_slice()[1], 0.0);
+    let is = |found: Array<f64>, expected: [f64; 5]| {
+        let same =
+            |(a, b): (&f64, &f64)| a == b || a.is_nan() && b.is_nan() || (a - b).abs() < 1e-15;
+        assert!(
+            found.iter().zip(&expected).all(same),
+            "{found}, not {expected:?}"
+        );
+    };
+    // NaN is not below or at 0: there the logarithm is the side taken.
+    is(
+        gradient(x.le(0.0).select(x, x.ln()))?,
+        [1.0, 1.0, 0.25, nan, 0.0],
+    );
+    let slope = |x: f64| x.cos() / x - x.sin() / (x * x);
+    is(
+        gradient(x.eq(0.0).select(x.rec().scalar(1.0), x.sin() / x))?,
+        // At infinity the quotient's own adjoint is 0 / infinity: a zero, which stays one.
+        [slope(-1.0), 0.0, slope(4.0), nan, 0.0],
+    );
+    is(
+        gradient((1.0 / x).masked_fill(x.eq(0.0), 7.0))?,
+        [-1.0, 0.0, -1.0 / 16.0, nan, 0.0],
+    );
+    // The relu masks: 0 times the pole's infinite slope.
+    let relu = gradient((x.relu() * x.reciprocal().square()).relu())?;
+    assert_eq!(relu.as_slice()[..3], [0.0, 0.0, -1.0 / 16.0]);
+    // A mask as a factor masks as well as a choice does: the root's slope at 0 is infinite.
+    let product = gradient(x.gt(0.0).cast::<f64>() * x.abs().sqrt())?;
+    assert_eq!(product.as_slice()[..3], [0.0, 0.0, 0.25]);
     Ok(())
-}
-
-/// A function with a pole, for the test above.
-trait Pole {
-    fn recip_or_inf(self) -> Self;
-}
-impl Pole for Var<'_, f64> {
-    fn recip_or_inf(self) -> Self {
-        self.reciprocal().square()
-    }
 }
 
 #[test]
@@ -304,44 +231,4 @@ fn inactive_branches_never_pollute_second_order() -> Result<()> {
         .array::<f64>(0)?;
     out.assert_close(&Array::from([0.0, 0.0, 0.375]), 1e-14, 0.0);
     Ok(())
-}
-
-#[test]
-fn mistakes_name_shapes_and_lines() {
-    let tape = Tape::new();
-    let (x, y) = (
-        tape.variable(Array::ones([3, 4])),
-        tape.variable(Array::ones([3, 5])),
-    );
-    for (value, kind, part) in [
-        (x + y, ErrorKind::Shape, "add of [3, 4] f32 and [3, 5] f32"),
-        (x.matmul(y), ErrorKind::Shape, "4 is not 3"),
-        (x.sum_over(2), ErrorKind::Axis, "axis 2 is out of range"),
-        (x.sum_over([0, -2]), ErrorKind::Axis, "given twice"),
-        (
-            x.reshape([5]),
-            ErrorKind::Shape,
-            "has 5 elements, but the operand has 12",
-        ),
-        (x.narrow(0, 2, 2), ErrorKind::Index, "3"),
-    ] {
-        let error = value.exp().value().unwrap_err();
-        assert_eq!(error.kind(), kind, "{error}");
-        assert!(
-            error.to_string().contains(part) && error.to_string().contains("semantics.rs"),
-            "{error}"
-        );
-    }
-}
-
-#[test]
-fn a_label_that_is_no_class() {
-    let tape = Tape::new();
-    let x = tape.variable(Array::ones([2, 3]));
-    let error = x
-        .cross_entropy(tape.constant(Array::from_slice(&[1u32, 3])))
-        .backward()
-        .unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Index);
-    assert!(error.to_string().contains('3'), "{error}");
 }

@@ -268,7 +268,10 @@ impl Recording {
             None => {
                 // Everything on the way is kept: nothing is evaluated twice, so a loop over reads stays linear.
                 let outputs = self.slice(target, &known);
-                compile(&q, &self.list, &outputs, &[], cache.options)
+                // Gradients taken as values are in the list: their products are those of a backward or a program.
+                let mut list = self.list.clone();
+                gates::downgrade(&mut list);
+                compile(&q, &list, &outputs, &[], cache.options)
                     .and_then(|plan| cache.keep(&q, plan, outputs, Vec::new()))
             }
         };

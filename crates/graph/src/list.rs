@@ -150,6 +150,9 @@ impl List {
     pub(crate) fn set_op(&mut self, v: Value, op: Op) {
         self.inst[v.index()].op = op;
     }
+    pub(crate) fn set_attr(&mut self, v: Value, attr: Attr) {
+        self.attr[v.index()] = attr;
+    }
     /// Adds a slice to the table.
     pub(crate) fn add_spec(&mut self, spec: SliceSpec) -> u32 {
         self.slices.push(spec);

@@ -20,6 +20,9 @@ pub(crate) fn lower(
     shape: Shape,
     dtype: DType,
 ) -> Option<Value> {
+    if let Some(constant) = of_nothing(list, op, args, shape, dtype) {
+        return Some(constant);
+    }
     match op {
         Op::Reduce(kind) => reduce(list, kind, args[0], attr.as_axes()),
         Op::LogSumExp => {
@@ -43,6 +46,12 @@ pub(crate) fn lower(
             Some(list.sub(row.difference, ln))
         }
         Op::PowI => powi(list, args[0], attr.as_int(), shape, dtype),
+        Op::Cast if dtype == DType::Bool => {
+            let from = list.dtype(args[0]);
+            let zero = literal(list, 0.0, from);
+            Some(list.binary(Binary::Ne, args[0], zero))
+        }
+        Op::Binary(op) if list.dtype(args[0]) == DType::Bool => order(list, op, args[0], args[1]),
 
         Op::Input
         | Op::Const
@@ -72,6 +81,50 @@ pub(crate) fn lower(
         | Op::ScatterAdd
         | Op::CheckIndex => None,
     }
+}
+
+/// A value without elements has nothing to compute, and an operand without elements nothing to combine: what is left is
+/// a constant, so that no group and no kernel has an empty space.
+fn of_nothing(
+    list: &mut List,
+    op: Op,
+    args: &[Value],
+    shape: Shape,
+    dtype: DType,
+) -> Option<Value> {
+    let empty = |list: &List| args.first().is_some_and(|&x| list.shape(x).is_empty());
+    let constant = match op {
+        Op::Input => return None,
+        _ if shape.is_empty() => 0.0,
+        Op::Reduce(Reduce::Sum) | Op::MatMul | Op::ScatterAdd | Op::Unslice if empty(list) => 0.0,
+        Op::Reduce(Reduce::Prod) if empty(list) => 1.0,
+        Op::LogSumExp if empty(list) => f64::NEG_INFINITY,
+        // Other reductions refuse to be recorded over nothing, and all other operations have elements to work on.
+        _ => return None,
+    };
+    let constant = literal(list, constant, dtype);
+    Some(list.expand(constant, shape))
+}
+
+/// A literal of any type.
+fn literal(list: &mut List, x: f64, dtype: DType) -> Value {
+    if dtype.is_float() {
+        list.float(x, dtype)
+    } else {
+        list.int(x as i64, dtype)
+    }
+}
+
+/// Masks compared in order, `false` before `true`, by logic: groups hold them as bits and have no order of them.
+fn order(list: &mut List, op: Binary, x: Value, y: Value) -> Option<Value> {
+    let (op, x, y) = match op {
+        Binary::Lt => (Binary::And, list.unary(Unary::Not, x), y),
+        Binary::Le => (Binary::Or, list.unary(Unary::Not, x), y),
+        Binary::Gt => (Binary::And, x, list.unary(Unary::Not, y)),
+        Binary::Ge => (Binary::Or, x, list.unary(Unary::Not, y)),
+        _ => return None,
+    };
+    Some(list.binary(op, x, y))
 }
 
 /// What the row family shares.

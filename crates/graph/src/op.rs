@@ -184,6 +184,18 @@ impl Attr {
     pub fn is_reverse(self) -> bool {
         self.0 & 0x100 != 0
     }
+    /// The same for a recurrence whose coefficients times zero are zero.
+    pub fn strong(self) -> Self {
+        Self(self.0 | 0x200)
+    }
+    /// The same for a recurrence by plain products.
+    pub fn plain(self) -> Self {
+        Self(self.0 & !0x200)
+    }
+    /// Whether a recurrence's coefficients times zero are zero.
+    pub fn is_strong(self) -> bool {
+        self.0 & 0x200 != 0
+    }
     /// An order of axes, four bits each.
     pub fn order(order: &[usize]) -> Self {
         Self(

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use retrograde_storage::Id;
+
 use crate::list::{List, Value};
 use crate::op::Op;
 use crate::passes::memory::Place;
@@ -34,11 +36,14 @@ pub(crate) fn instruction(list: &List, v: Value) -> String {
                 &spec.step[..rank]
             )
         }
-        Op::Recurrence if attr.is_reverse() => write!(line, " axis {} reverse", attr.as_axis()),
+        Op::Recurrence => {
+            let reverse = if attr.is_reverse() { " reverse" } else { "" };
+            let strong = if attr.is_strong() { " strong" } else { "" };
+            write!(line, " axis {}{reverse}{strong}", attr.as_axis())
+        }
         Op::Iota
         | Op::ArgMax
         | Op::ArgMin
-        | Op::Recurrence
         | Op::CumMax
         | Op::CumArgMax
         | Op::LogCumSumExp
@@ -71,8 +76,8 @@ pub(crate) fn list(list: &List, outputs: &[Value]) -> String {
     text
 }
 
-fn place(plan: &Plan, v: Value) -> String {
-    match plan.place[retrograde_storage::Id::index(v)] {
+fn place(place: Place) -> String {
+    match place {
         Place::Nowhere => String::new(),
         Place::External(i) => format!(" -> input {i}"),
         Place::Output(i) => format!(" -> output {i}"),
@@ -123,8 +128,12 @@ pub(crate) fn plan(plan: &Plan) -> String {
                 let mut last = None;
                 for &v in &group.step.values {
                     if last != Some(v) {
-                        let _ =
-                            writeln!(text, "  {}{}", instruction(&plan.list, v), place(plan, v));
+                        let _ = writeln!(
+                            text,
+                            "  {}{}",
+                            instruction(&plan.list, v),
+                            place(plan.place[v.index()])
+                        );
                     }
                     last = Some(v);
                 }
@@ -145,13 +154,17 @@ pub(crate) fn plan(plan: &Plan) -> String {
                 Ok(())
             }
             Phase::Kernel(k, 0) => {
-                let v = plan.kernels[*k].value;
-                writeln!(
-                    text,
-                    "kernel {} ({blocks} blocks){}",
-                    instruction(&plan.list, v),
-                    place(plan, v)
-                )
+                let kernel = &plan.kernels[*k];
+                let v = kernel.value;
+                match kernel.copies_to() {
+                    Some(to) => writeln!(text, "copy {v}{}", place(to)),
+                    None => writeln!(
+                        text,
+                        "kernel {} ({blocks} blocks){}",
+                        instruction(&plan.list, v),
+                        place(plan.place[v.index()])
+                    ),
+                }
             }
             Phase::Kernel(..) => Ok(()),
             Phase::Poison(start, len) => writeln!(text, "poison arena {start}, {len} packets"),

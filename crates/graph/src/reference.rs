@@ -5,10 +5,12 @@
 //! `f32` list is evaluated as its `f64` self.
 
 use retrograde_ops::{Binary, Reduce, Ternary, Unary};
-use retrograde_storage::{DType, Id, MAX_RANK, Shape};
+use retrograde_storage::{DType, Element, Id, MAX_RANK, Shape};
 
 use crate::list::{List, Value};
 use crate::op::Op;
+use crate::tape::Store;
+use crate::var::{Float, Var};
 
 /// An index out of range: (instruction, element), the smallest.
 pub type OutOfRange = (Value, usize);
@@ -29,6 +31,41 @@ pub fn evaluate(
         values.push(result);
     }
     Ok(values)
+}
+
+/// What [`evaluate`] makes of values on a tape, whose leaves hold data: the same recording, and nothing of what compiles
+/// and runs it. `None` where it draws random numbers, reads parameters, or has an index out of range.
+pub fn on_tape<T: Float>(values: &[Var<'_, T>]) -> Option<Vec<Vec<f64>>> {
+    let state = values.first()?.rec.recorder.state.borrow();
+    let mut complete = true;
+    let leaf = |list: &List, v: Value| {
+        let data = match list.op(v) {
+            Op::Uniform => Some(vec![state.uniforms[list.attr(v).as_int() as usize]]),
+            Op::Input => leaf_elements(&state.store, list, v),
+            _ => None,
+        };
+        data.unwrap_or_else(|| {
+            complete = false;
+            vec![f64::NAN; list.shape(v).len()]
+        })
+    };
+    let all = evaluate(&state.list, leaf).ok()?;
+    complete.then(|| values.iter().map(|v| all[v.id.index()].clone()).collect())
+}
+
+fn leaf_elements(store: &Store, list: &List, v: Value) -> Option<Vec<f64>> {
+    fn numbers<T: Element>(store: &Store, v: Value, shape: Shape) -> Option<Vec<f64>> {
+        let elements = store.elements::<T>(v, shape)?;
+        Some(elements.into_iter().map(T::to_f64).collect())
+    }
+    let shape = list.shape(v);
+    match list.dtype(v) {
+        DType::F32 => numbers::<f32>(store, v, shape),
+        DType::F64 => numbers::<f64>(store, v, shape),
+        DType::U32 => numbers::<u32>(store, v, shape),
+        DType::I64 => numbers::<i64>(store, v, shape),
+        DType::Bool => numbers::<bool>(store, v, shape),
+    }
 }
 
 type Coordinates = [usize; MAX_RANK];
@@ -105,7 +142,10 @@ fn instruction(list: &List, v: Value, values: &[Vec<f64>]) -> Result<Vec<f64>, O
         Op::Detach | Op::Copy | Op::Reshape => operand(0).clone(),
         Op::CheckIndex => {
             let bound = attr.as_int() as f64;
-            if let Some(e) = operand(0).iter().position(|&i| !(0.0..bound).contains(&i)) {
+            // Signed indices may count from the end.
+            let least = if dtype == DType::I64 { -bound } else { 0.0 };
+            let inside = |i: f64| (least..bound).contains(&i);
+            if let Some(e) = operand(0).iter().position(|&i| !inside(i)) {
                 return Err((v, e));
             }
             operand(0).clone()
@@ -143,10 +183,15 @@ fn instruction(list: &List, v: Value, values: &[Vec<f64>]) -> Result<Vec<f64>, O
             let (x, y) = (full(0), full(1));
             let mut r = vec![0.0; shape.len()];
             for line in lines(shape, attr.as_axis(), attr.is_reverse()) {
-                let mut last = 0.0;
+                let product = if attr.is_strong() {
+                    Binary::MulStrong
+                } else {
+                    Binary::Mul
+                };
+                let mut last = None;
                 for e in line {
-                    r[e] = y[e] + x[e] * last;
-                    last = r[e];
+                    r[e] = y[e] + last.map_or(0.0, |last| binary(product, last, x[e]));
+                    last = Some(r[e]);
                 }
             }
             r
@@ -236,7 +281,7 @@ fn instruction(list: &List, v: Value, values: &[Vec<f64>]) -> Result<Vec<f64>, O
             let index = spread(operand_shape(1), shape);
             let mut r = Vec::with_capacity(shape.len());
             for (e, mut at) in positions().enumerate() {
-                at[axis] = operand(1)[index[e]] as usize;
+                at[axis] = place(operand(1)[index[e]], operand_shape(0).dims()[axis]);
                 if at[axis] >= operand_shape(0).dims()[axis] {
                     return Err((v, e));
                 }
@@ -250,7 +295,7 @@ fn instruction(list: &List, v: Value, values: &[Vec<f64>]) -> Result<Vec<f64>, O
             let mut r = vec![0.0; shape.len()];
             for (e, &x) in operand(0).iter().enumerate() {
                 let mut at = coordinates(operand_shape(0), e);
-                at[axis] = operand(1)[index[e]] as usize;
+                at[axis] = place(operand(1)[index[e]], shape.dims()[axis]);
                 if at[axis] >= shape.dims()[axis] {
                     return Err((v, e));
                 }
@@ -259,6 +304,15 @@ fn instruction(list: &List, v: Value, values: &[Vec<f64>]) -> Result<Vec<f64>, O
             r
         }
     })
+}
+
+/// Where an index points on an axis, counted from the end if negative.
+fn place(index: f64, extent: usize) -> usize {
+    (if index < 0.0 {
+        index + extent as f64
+    } else {
+        index
+    }) as usize
 }
 
 /// The elements of `x` that each element of the kept shape stands for.

@@ -30,8 +30,9 @@ pub(crate) fn downgrade_given(list: &mut List, given: &[Value]) {
             Op::Cast => list.dtype(list.arg(v, 0)) == DType::Bool || at(0),
             Op::Ternary(Ternary::Select) => at(1) || at(2),
             Op::Binary(op) => match op {
-                Binary::MulStrong | Binary::DivStrong | Binary::Div => at(0),
-                Binary::Mul => at(0) || at(1),
+                Binary::DivStrong | Binary::Div => at(0),
+                // Second order: the adjoint of a local derivative is a product with an adjoint of the first sweep.
+                Binary::MulStrong | Binary::Mul => at(0) || at(1),
                 Binary::Add | Binary::Sub => at(0) && at(1),
                 _ => false,
             },
@@ -54,6 +55,9 @@ pub(crate) fn downgrade_given(list: &mut List, given: &[Value]) {
             Op::CumMax | Op::CumArgMax | Op::LogCumSumExp | Op::CheckIndex => false,
         };
         zeros[row] = zero;
+        if list.op(v) == Op::Recurrence && !zero {
+            list.set_attr(v, list.attr(v).plain());
+        }
         let plain = match list.op(v) {
             Op::Binary(Binary::MulStrong) => Binary::Mul,
             Op::Binary(Binary::DivStrong) => Binary::Div,

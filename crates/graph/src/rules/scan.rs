@@ -21,10 +21,16 @@ impl Sweep<'_> {
         } else {
             l.shift(x, axis, back)
         };
-        let s = l.recurrence(shifted, g, axis, !reverse);
+        let strong = l.attr(v).is_strong();
+        let s = l.adjoint_recurrence(shifted, g, axis, !reverse);
         if self.wants(x) {
             let before = self.list.shift(v, axis, -back);
-            let gx = self.list.chain(s, before);
+            // As for `MulStrong`: v itself is an adjoint then, and where it is zero nothing may reach x.
+            let gx = if strong {
+                self.list.chain(before, s)
+            } else {
+                self.list.chain(s, before)
+            };
             self.give(x, gx);
         }
         self.give(y, s);
@@ -55,7 +61,7 @@ impl Sweep<'_> {
             let next = l.narrow(v, axis, 1, n - 1);
             let decay = l.exp_difference(here, next);
             let coefficients = l.widen(decay, axis, 0, shape);
-            l.recurrence(coefficients, g, axis, true)
+            l.adjoint_recurrence(coefficients, g, axis, true)
         };
         let weight = l.exp_difference(x, v);
         let none = l.like(f64::NEG_INFINITY, v);
@@ -73,6 +79,12 @@ impl crate::list::List {
         let difference = self.sub(x, y);
         let difference = self.drop(same, difference);
         self.unary(Unary::Exp, difference)
+    }
+
+    /// `s[i] = g[i] + x[i] s[i-1]` for adjoints: zeros stay zero, whatever the coefficients.
+    fn adjoint_recurrence(&mut self, x: Value, g: Value, axis: usize, reverse: bool) -> Value {
+        let (attr, shape) = (Attr::axis(axis, reverse).strong(), self.shape(g));
+        self.push(Op::Recurrence, &[x, g], attr, shape, self.dtype(g))
     }
 
     /// A scan along one axis that keeps the shape.

@@ -247,6 +247,17 @@ impl Kernel {
         Self::new(v, Kind::Copy { src, dst })
     }
 
+    /// Where a kernel of [`copy_out`](Self::copy_out) copies to; `None` for one that computes its value.
+    pub(crate) fn copies_to(&self) -> Option<Place> {
+        match &self.kind {
+            Kind::Copy { dst, .. } => match dst.at {
+                Memory::Place(to) => Some(to),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     /// Packets that all blocks share.
     pub(crate) fn shared_packets(&self) -> usize {
         match &self.kind {
@@ -630,6 +641,7 @@ pub(crate) fn kernels(list: &List, places: &Places, v: Value, level: Level) -> V
             let broad = |x: Operand| x.with(x.view.expand(dst.view.shape));
             let walk = kernels::Walk::Recurrence {
                 reverse: list.attr(v).is_reverse(),
+                strong: list.attr(v).is_strong(),
             };
             vec![Kind::Lines {
                 walk,

@@ -1,5 +1,6 @@
 //! Indexing. Every index is checked while running: one out of range is an error that names it, its place and the bound.
 
+use retrograde_ops::Binary;
 use retrograde_storage::{DType, Element, Shape};
 
 use super::{Float, Operand, Var};
@@ -107,7 +108,8 @@ impl<'t, T: Float> Var<'t, T> {
 }
 
 impl<'t, I: Index> Var<'t, I> {
-    /// 1 at the index along a new last axis of extent `classes`, 0 elsewhere: `[..]` gives `[.., classes]`.
+    /// 1 at the index along a new last axis of extent `classes`, 0 elsewhere: `[..]` gives `[.., classes]`. A negative
+    /// index counts from the end.
     #[track_caller]
     pub fn one_hot<T: Element>(self, classes: usize) -> Var<'t, T> {
         self.map("one_hot", |s, x| {
@@ -120,6 +122,7 @@ impl<'t, I: Index> Var<'t, I> {
             dims[shape.rank()] = classes;
             infer::shape(&dims)?;
             let index = l.checked_index(x, classes);
+            let index = from_the_end(l, index, classes);
             let column = l.reshape(index, column);
             let hit = l.one_hot_mask(column, shape.rank(), classes);
             Ok(if T::DTYPE == DType::Bool {
@@ -129,6 +132,18 @@ impl<'t, I: Index> Var<'t, I> {
             })
         })
     }
+}
+
+/// `index + extent` where `index` is negative. Kernels that index do so themselves.
+fn from_the_end(list: &mut List, index: Value, extent: usize) -> Value {
+    let dtype = list.dtype(index);
+    if dtype == DType::U32 {
+        return index;
+    }
+    let (zero, extent) = (list.int(0, dtype), list.int(extent as i64, dtype));
+    let below = list.binary(Binary::Lt, index, zero);
+    let counted = list.binary(Binary::Add, index, extent);
+    list.select(below, counted, index)
 }
 
 fn index_fits(shape: Shape, index: Shape, axis: usize) -> Result<(), Fault> {

@@ -135,10 +135,11 @@ impl<'t, T: Element> Var<'t, T> {
         let one = if index == -1 {
             self.slice(axis, index..)
         } else {
-            self.slice(axis, index..index + 1)
+            self.slice(axis, index..index.saturating_add(1))
         };
         one.squeeze(axis)
     }
+
     /// Every `step`-th element of a range along an axis, from its start; with a negative step from its end backwards:
     /// `x.slice_step(0, .., -1)` reverses, `x.slice_step(0, 2..6, -2)` takes elements 5 and 3.
     #[track_caller]
@@ -247,14 +248,23 @@ impl<'t, T: Element> Var<'t, T> {
         pieces
     }
 
-    /// `n` consecutive pieces along an axis, as equal as possible, the longer ones first.
+    /// `n` consecutive pieces along an axis, as equal as possible, the longer ones first. More pieces than elements are
+    /// an error, which is the one piece then.
     #[track_caller]
     pub fn chunk(self, n: usize, axis: isize) -> Vec<Self> {
-        let mut pieces = Vec::with_capacity(n);
-        for i in 0..n {
+        let most = self
+            .shape_checked()
+            .map_or(1, |s| s.dims().iter().copied().max().unwrap_or(1));
+        let mut pieces = Vec::new();
+        for i in 0..n.min(most.max(1)) {
             pieces.push(self.map("chunk", |s, x| {
                 let shape = s.list.shape(x);
                 let axis = infer::axis(shape, axis)?;
+                if n > shape.dims()[axis].max(1) {
+                    let extent = shape.dims()[axis];
+                    let reason = format!("axis {axis} has extent {extent}, too few for {n} pieces");
+                    return Err(Fault::shape(reason));
+                }
                 let (each, longer) = (shape.dims()[axis] / n, shape.dims()[axis] % n);
                 Ok(s.list.narrow(
                     x,

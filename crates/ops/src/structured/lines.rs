@@ -17,6 +17,8 @@ pub enum Walk {
     Recurrence {
         /// Whether the line is walked from its end.
         reverse: bool,
+        /// Whether `x[i]` times a zero is zero, whatever `x[i]`: for adjoints of lines that nothing depends on.
+        strong: bool,
     },
     /// Largest element so far; NaN from the first NaN on.
     CumMax,
@@ -165,14 +167,15 @@ impl Lines {
         let (sx, sd) = (self.x.strides[self.axis], self.dst.strides[self.axis]);
         let x_at = |i: usize| x.get(starts.x + i as isize * sx);
         match self.walk {
-            Walk::Recurrence { reverse } => {
+            Walk::Recurrence { reverse, strong } => {
                 let sy = self.y.map_or(0, |y| y.strides[self.axis]);
                 let mut r = T::default();
                 for step in 0..n {
                     let i = if reverse { n - 1 - step } else { step };
                     let term = y.map_or(T::default(), |y| y.get(starts.y + i as isize * sy));
                     // Nothing comes before the first element: its coefficient, be it infinite, multiplies nothing.
-                    r = if step == 0 { term } else { term + x_at(i) * r };
+                    let carries = step > 0 && !(strong && r == T::default());
+                    r = if carries { term + x_at(i) * r } else { term };
                     dst.set(starts.dst + i as isize * sd, r);
                 }
             }
@@ -284,12 +287,28 @@ mod tests {
     fn recurrences_both_ways() {
         let (x, y) = ([f64::INFINITY, 2.0, 3.0], [1.0, 10.0, 100.0]);
         assert_eq!(
-            run(Walk::Recurrence { reverse: false }, &x, Some(&y)).0,
+            run(
+                Walk::Recurrence {
+                    reverse: false,
+                    strong: false
+                },
+                &x,
+                Some(&y)
+            )
+            .0,
             [1.0, 12.0, 136.0]
         );
         let x = [2.0, 3.0, f64::NAN];
         assert_eq!(
-            run(Walk::Recurrence { reverse: true }, &x, Some(&y)).0,
+            run(
+                Walk::Recurrence {
+                    reverse: true,
+                    strong: false
+                },
+                &x,
+                Some(&y)
+            )
+            .0,
             [621.0, 310.0, 100.0]
         );
     }

@@ -265,7 +265,10 @@ fn a_masked_row_contributes_nothing() {
             + rows.logsumexp_over(keep(1))
             + rows.prod_over(keep(1))
             + rows.max_over(keep(1))
-            + rows.cumsum(1);
+            + rows.cumsum(1)
+            + rows.cumprod(1)
+            + rows.cummax(1)
+            + rows.logcumsumexp(1);
         on.select(all, 0.0)
     };
     for bad in [f64::NAN, INF, -INF] {

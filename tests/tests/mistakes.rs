@@ -1,0 +1,178 @@
+//! Mistakes: the whole message and the user's line, and that everything else goes on.
+
+use retrograde::prelude::*;
+
+#[test]
+fn backward_of_what_is_no_scalar() -> Result<()> {
+    let tape = Tape::new();
+    let x = tape.variable(Array::<f64>::linspace(0.5, 2.0, 4));
+    let y = x * x;
+    let error = y.backward().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Seed);
+    let text = error.to_string();
+    assert!(text.starts_with("backward of [4] f64: only a scalar has a gradient; use `.sum().backward()`, or give a seed"), "{text}");
+    assert_eq!(
+        y.backward_with(&Array::<f64>::ones([3]))
+            .unwrap_err()
+            .kind(),
+        ErrorKind::Seed
+    );
+
+    y.backward_with(&Array::<f64>::ones([4]))?;
+    let seeded = x.grad()?;
+    tape.zero_grad();
+    y.sum().backward()?;
+    assert_eq!(x.grad()?, seeded);
+    Ok(())
+}
+
+#[test]
+fn foreign_handle_is_caught() {
+    let (one, two) = (Tape::new(), Tape::new());
+    let (x, y) = (
+        one.variable(Array::arange(3)),
+        two.variable(Array::arange(3)),
+    );
+    let error = (x + y).value().unwrap_err();
+    let line = line!() - 1;
+    assert_eq!(error.kind(), ErrorKind::Foreign);
+    let expected = format!(
+        "add: an operand belongs to another tape; record both on one tape, or pass the value as an input\n  at {}:{line}:",
+        file!()
+    );
+    assert!(error.to_string().starts_with(&expected), "{error}");
+    assert_eq!(
+        (x + y).sum().backward().unwrap_err().kind(),
+        ErrorKind::Foreign,
+        "later uses report it"
+    );
+}
+
+#[test]
+fn foreign_workspace_and_wrong_inputs() -> Result<()> {
+    let x = Array::arange(3);
+    let p = Program::record(&[x.clone()], |_, [x]| x.sum())?;
+    let q = Program::record(&[x.clone()], |_, [x]| x.exp())?;
+    assert_eq!(
+        p.run(&mut q.workspace()?, [&x]).unwrap_err().kind(),
+        ErrorKind::Foreign
+    );
+    let mut ws = p.workspace()?;
+    assert_eq!(
+        p.run(&mut ws, [&x, &x]).unwrap_err().to_string(),
+        "the program takes 1 inputs, given were 2"
+    );
+    assert_eq!(
+        p.run(&mut ws, [&Array::arange(4)]).unwrap_err().to_string(),
+        "input 0 is [4] f32, the program was recorded for [3] f32"
+    );
+    assert_eq!(
+        p.run(&mut ws, [&Array::<f64>::arange(3)])
+            .unwrap_err()
+            .kind(),
+        ErrorKind::Inputs
+    );
+    assert_eq!(p.run(&mut ws, [&x])?.item::<f32>(0)?, 3.0, "still usable");
+    Ok(())
+}
+
+#[test]
+fn guard_reports_another_branch() -> Result<()> {
+    let x = Array::<f64>::from([1.0, 2.0]);
+    let read_at = std::cell::Cell::new(0);
+    let p = Program::try_record(&[x.clone()], |_, [x]| {
+        let positive = x.sum().gt(0.0).item()?;
+        read_at.set(line!() - 1);
+        Ok(if positive { x.sum() } else { -x.sum() }.into())
+    })?;
+    let line = read_at.get();
+    let mut ws = p.workspace()?;
+    assert_eq!(p.run(&mut ws, [&x])?.item::<f64>(0)?, 3.0);
+    let error = p.run(&mut ws, [&-x.clone()]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Guard);
+    let text = error.to_string();
+    assert!(
+        text.starts_with("the recorded branch does not hold for these inputs: "),
+        "{text}"
+    );
+    let place = format!("\n  at {}:{line}:", file!());
+    assert!(text.contains(&place), "{text} does not name {place}");
+    assert_eq!(p.run(&mut ws, [&x])?.item::<f64>(0)?, 3.0);
+    Ok(())
+}
+
+#[test]
+fn floats_do_not_steer_a_recording() {
+    let x = Array::<f64>::from([1.0]);
+    let p = Program::try_record(&[x], |_, [x]| {
+        let v = x.item()?;
+        Ok((x * v).into())
+    });
+    let error = p.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unknown);
+    let expected = "a float read while a program is recorded could steer it unseen; compare first: `x.lt(1.0).item()?`";
+    assert!(error.to_string().starts_with(expected), "{error}");
+}
+
+/// The whole message: the operation and its operands, what was expected, what to try, the user's line.
+#[test]
+fn mistakes_name_shapes_and_lines() {
+    let tape = Tape::new();
+    let (x, y) = (
+        tape.variable(Array::ones([3, 4])),
+        tape.variable(Array::ones([3, 5])),
+    );
+    let refused = |value: Var<'_, f32>, line: u32, kind: ErrorKind, message: &str| {
+        // What depends on it reports the same.
+        for error in [
+            value.shape().unwrap_err(),
+            value.exp().value().unwrap_err(),
+            value.sum().backward().unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), kind, "{error}");
+            let text = error.to_string();
+            let (reason, at) = text.split_once("\n  at ").expect("the user's line");
+            assert_eq!(reason, message);
+            let (place, _column) = at.rsplit_once(':').expect("file:line:column");
+            assert_eq!(place, format!("{}:{line}", file!()));
+        }
+    };
+    refused(
+        x + y,
+        line!() - 1,
+        ErrorKind::Shape,
+        "add of [3, 4] f32 and [3, 5] f32: [3, 4] and [3, 5] do not broadcast: counted from the end, axis -1 has extents \
+         4 and 5, which must be equal or one of them 1; try `reshape`, `unsqueeze` or `transpose`",
+    );
+    refused(
+        x.matmul(y),
+        line!() - 1,
+        ErrorKind::Shape,
+        "matmul of [3, 4] f32 and [3, 5] f32: the inner extents must be equal, but 4 is not 3",
+    );
+    refused(
+        x.sum_over(2),
+        line!() - 1,
+        ErrorKind::Axis,
+        "sum of [3, 4] f32: axis 2 is out of range: rank 2 has axes 0 to 1 (or -2 to -1)",
+    );
+    refused(
+        x.sum_over([0, -2]),
+        line!() - 1,
+        ErrorKind::Axis,
+        "sum of [3, 4] f32: axis 0 is given twice in [0, -2]; name each axis once",
+    );
+    refused(
+        x.reshape([5]),
+        line!() - 1,
+        ErrorKind::Shape,
+        "reshape of [3, 4] f32: [5] has 5 elements, but the operand has 12; one extent may be `INFER`",
+    );
+    refused(
+        x.narrow(0, 2, 2),
+        line!() - 1,
+        ErrorKind::Index,
+        "narrow of [3, 4] f32: 2 elements from 2 do not lie within axis 0 of extent 3",
+    );
+    assert_eq!(x.sum().item().expect("unrelated values go on"), 12.0);
+}

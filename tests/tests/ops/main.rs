@@ -1,0 +1,16 @@
+//! Every operator against an independent oracle, over shapes and operands of every kind.
+
+mod binary;
+mod creation;
+mod indexing;
+mod integers;
+mod kinks;
+mod lengths;
+mod losses;
+mod moves;
+mod products;
+mod reductions;
+mod rows;
+mod special;
+mod structured;
+mod unary;

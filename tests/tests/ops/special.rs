@@ -1,0 +1,158 @@
+//! Infinities, NaN and zeros of both signs: values and derivatives as IEEE has them.
+
+use retrograde::prelude::*;
+use retrograde_tests::bits::first_difference;
+use retrograde_tests::derivatives::{Function, Pair, Single};
+
+const INF: f64 = f64::INFINITY;
+const NAN: f64 = f64::NAN;
+const AT: [f64; 5] = [-INF, -0.0, 0.0, INF, NAN];
+
+/// Signs of zeros are left out: `0.0 == -0.0`.
+fn same(a: f64, b: f64) -> bool {
+    a == b || a.is_nan() && b.is_nan() || (a - b).abs() < 2e-16 * b.abs()
+}
+
+#[test]
+fn of_one_operand() -> Result<()> {
+    use std::f64::consts::{FRAC_2_SQRT_PI, LN_2};
+    let density = 1.0 / (2.0 * std::f64::consts::PI).sqrt();
+    macro_rules! table {
+        ($($name:literal, |$x:ident| $body:expr, $value:expr, $slope:expr;)*) => {
+            [$(($name, (|$x| $body) as Function, (|$x| $body) as Single, $value, $slope)),*]
+        };
+    }
+    // Values and slopes at -inf, -0, 0, inf, NaN.
+    let table: [(&str, Function, Single, [f64; 5], [f64; 5]); 24] = table! {
+        "neg", |x| -x, [INF, 0.0, 0.0, -INF, NAN], [-1.0; 5];
+        "abs", |x| x.abs(), [INF, 0.0, 0.0, INF, NAN], [-1.0, 0.0, 0.0, 1.0, NAN];
+        "reciprocal", |x| x.reciprocal(), [0.0, -INF, INF, 0.0, NAN], [0.0, -INF, -INF, 0.0, NAN];
+        "square", |x| x.square(), [INF, 0.0, 0.0, INF, NAN], [-INF, 0.0, 0.0, INF, NAN];
+        "sqrt", |x| x.sqrt(), [NAN, 0.0, 0.0, INF, NAN], [NAN, -INF, INF, 0.0, NAN];
+        "rsqrt", |x| x.rsqrt(), [NAN, -INF, INF, 0.0, NAN], [NAN, INF, -INF, 0.0, NAN];
+        "exp", |x| x.exp(), [0.0, 1.0, 1.0, INF, NAN], [0.0, 1.0, 1.0, INF, NAN];
+        "expm1", |x| x.expm1(), [-1.0, 0.0, 0.0, INF, NAN], [0.0, 1.0, 1.0, INF, NAN];
+        "ln", |x| x.ln(), [NAN, -INF, -INF, INF, NAN], [0.0, -INF, INF, 0.0, NAN];
+        "log1p", |x| x.log1p(), [NAN, 0.0, 0.0, INF, NAN], [0.0, 1.0, 1.0, 0.0, NAN];
+        "sin", |x| x.sin(), [NAN, 0.0, 0.0, NAN, NAN], [NAN, 1.0, 1.0, NAN, NAN];
+        "cos", |x| x.cos(), [NAN, 1.0, 1.0, NAN, NAN], [NAN, 0.0, 0.0, NAN, NAN];
+        "tan", |x| x.tan(), [NAN, 0.0, 0.0, NAN, NAN], [NAN, 1.0, 1.0, NAN, NAN];
+        "tanh", |x| x.tanh(), [-1.0, 0.0, 0.0, 1.0, NAN], [0.0, 1.0, 1.0, 0.0, NAN];
+        "sigmoid", |x| x.sigmoid(), [0.0, 0.5, 0.5, 1.0, NAN], [0.0, 0.25, 0.25, 0.0, NAN];
+        "softplus", |x| x.softplus(), [0.0, LN_2, LN_2, INF, NAN], [0.0, 0.5, 0.5, 1.0, NAN];
+        "erf", |x| x.erf(), [-1.0, 0.0, 0.0, 1.0, NAN], [0.0, FRAC_2_SQRT_PI, FRAC_2_SQRT_PI, 0.0, NAN];
+        "normal_cdf", |x| x.normal_cdf(), [0.0, 0.5, 0.5, 1.0, NAN], [0.0, density, density, 0.0, NAN];
+        "floor", |x| x.floor(), [-INF, 0.0, 0.0, INF, NAN], [0.0; 5];
+        "round", |x| x.round(), [-INF, 0.0, 0.0, INF, NAN], [0.0; 5];
+        "powi 3", |x| x.powi(3), [-INF, 0.0, 0.0, INF, NAN], [INF, 0.0, 0.0, INF, NAN];
+        "powi -1", |x| x.powi(-1), [0.0, -INF, INF, 0.0, NAN], [0.0, -INF, -INF, 0.0, NAN];
+        "powf 0.5", |x| x.powf(0.5), [INF, 0.0, 0.0, INF, NAN], [0.0, INF, INF, 0.0, NAN];
+        "powf 0", |x| x.powf(0.0), [1.0; 5], [0.0; 5];
+    };
+    let mut wrong = Vec::new();
+    for (name, op, single, value, slope) in table {
+        let tape = Tape::new();
+        let x = tape.variable(Array::from_slice(&AT));
+        let found = op(x).value()?;
+        op(x).sum().backward()?;
+        let slopes = x.grad().unwrap_or_else(|_| Array::<f64>::zeros([5]));
+        let half = single(tape.constant(x.value()?.cast::<f32>())).value()?;
+        for i in 0..5 {
+            if !same(found[i], value[i]) {
+                wrong.push(format!(
+                    "{name}({}) is {}, not {}",
+                    AT[i], found[i], value[i]
+                ));
+            }
+            if !same(f64::from(half[i]), f64::from(value[i] as f32)) && value[i] != LN_2 {
+                wrong.push(format!(
+                    "{name}({}f32) is {}, not {}",
+                    AT[i], half[i], value[i]
+                ));
+            }
+            if !same(slopes[i], slope[i]) {
+                wrong.push(format!(
+                    "{name}'({}) is {}, not {}",
+                    AT[i], slopes[i], slope[i]
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    Ok(())
+}
+
+#[test]
+fn of_two_operands() -> Result<()> {
+    let table: [(&str, Pair, fn(f64, f64) -> f64); 9] = [
+        ("add", |x, y| x + y, |x, y| x + y),
+        ("sub", |x, y| x - y, |x, y| x - y),
+        ("mul", |x, y| x * y, |x, y| x * y),
+        ("div", |x, y| x / y, |x, y| x / y),
+        ("rem", |x, y| x % y, |x, y| x % y),
+        ("pow", |x, y| x.pow(y), f64::powf),
+        ("copysign", |x, y| x.copysign(y), f64::copysign),
+        (
+            "maximum",
+            |x, y| x.maximum(y),
+            |x, y| {
+                if x.is_nan() || y.is_nan() {
+                    NAN
+                } else {
+                    x.max(y)
+                }
+            },
+        ),
+        (
+            "minimum",
+            |x, y| x.minimum(y),
+            |x, y| {
+                if x.is_nan() || y.is_nan() {
+                    NAN
+                } else {
+                    x.min(y)
+                }
+            },
+        ),
+    ];
+    let at = [-INF, -2.5, -2.0, -1.0, -0.0, 0.0, 0.5, 1.0, 3.0, INF, NAN];
+    let mut wrong = Vec::new();
+    for (name, op, oracle) in table {
+        let tape = Tape::new();
+        let x = tape.variable(Array::from_slice(&at));
+        let found = op(x.unsqueeze(1), x);
+        for (i, &a) in at.iter().enumerate() {
+            for (j, &b) in at.iter().enumerate() {
+                let found = found.value()?[[i, j]];
+                // pow is within 2 ulp, all others are exact.
+                if !same(found, oracle(a, b)) && (found / oracle(a, b) - 1.0).abs() > 5e-16 {
+                    wrong.push(format!("{name}({a}, {b}) is {found}, not {}", oracle(a, b)));
+                }
+            }
+        }
+        found.sum().backward()?;
+        x.grad()?;
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    Ok(())
+}
+
+/// Products of subnormals and near the largest numbers neither flush nor overflow early.
+#[test]
+fn the_ends_of_the_range() -> Result<()> {
+    let tape = Tape::new();
+    let at = [f64::MIN_POSITIVE, 5e-324, f64::MAX, -f64::MAX, 1e-310];
+    let x = tape.constant(Array::from_slice(&at));
+    let halves = at.map(|x| x * 0.5);
+    assert!(first_difference(&(x * 0.5).value()?, &Array::from(halves)).is_none());
+    assert!(first_difference(&(x + x).value()?, &Array::from(at.map(|x| x + x))).is_none());
+    assert!(first_difference(&x.sqrt().value()?, &Array::from(at.map(f64::sqrt))).is_none());
+    let ln = x.abs().ln().value()?;
+    ln.assert_close(&Array::from(at.map(|x| x.abs().ln())), 4e-16, 0.0);
+    let single = tape.constant(Array::from_slice(&[f32::MIN_POSITIVE, 1e-45, f32::MAX]));
+    assert_eq!(
+        (single * 0.5).value()?.into_vec(),
+        [f32::MIN_POSITIVE * 0.5, 1e-45 * 0.5, f32::MAX * 0.5]
+    );
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! Functions of one operand: values, both derivatives, every kind of view.
+
+use retrograde::prelude::*;
+use retrograde_tests::derivatives::{Function, Single, check_derivatives, run, samples};
+
+/// Name, operation in both types, oracle, sampled range (inside the domain, without kinks).
+struct Unary(&'static str, Function, Single, fn(f64) -> f64, (f64, f64));
+
+fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+/// Error function by its series, far more terms than its range here needs.
+fn erf(x: f64) -> f64 {
+    let (mut term, mut sum) = (x, x);
+    for n in 1..200 {
+        term *= -x * x / f64::from(n);
+        sum += term / f64::from(2 * n + 1);
+    }
+    sum * 2.0 / std::f64::consts::PI.sqrt()
+}
+
+fn cdf(x: f64) -> f64 {
+    0.5 * (1.0 + erf(x / std::f64::consts::SQRT_2))
+}
+
+macro_rules! both {
+    ($name:literal, |$x:ident| $body:expr, $oracle:expr, $low:expr, $high:expr) => {
+        Unary($name, |$x| $body, |$x| $body, $oracle, ($low, $high))
+    };
+}
+
+fn unaries() -> Vec<Unary> {
+    vec![
+        both!("neg", |x| -x, |x| -x, -2.0, 2.0),
+        both!("abs", |x| x.abs(), f64::abs, 0.1, 2.0),
+        both!("abs of negatives", |x| x.abs(), f64::abs, -2.0, -0.1),
+        both!("sign", |x| x.sign(), f64::signum, -2.0, -0.1),
+        both!("reciprocal", |x| x.reciprocal(), |x| 1.0 / x, 0.4, 2.0),
+        both!("square", |x| x.square(), |x| x * x, -2.0, 2.0),
+        both!("sqrt", |x| x.sqrt(), f64::sqrt, 0.3, 4.0),
+        both!("rsqrt", |x| x.rsqrt(), |x| 1.0 / x.sqrt(), 0.3, 4.0),
+        both!("exp", |x| x.exp(), f64::exp, -2.0, 2.0),
+        both!("expm1", |x| x.expm1(), f64::exp_m1, -2.0, 2.0),
+        both!("ln", |x| x.ln(), f64::ln, 0.2, 4.0),
+        both!("log1p", |x| x.log1p(), f64::ln_1p, -0.7, 3.0),
+        both!("sin", |x| x.sin(), f64::sin, -4.0, 4.0),
+        both!("cos", |x| x.cos(), f64::cos, -4.0, 4.0),
+        both!("tan", |x| x.tan(), f64::tan, -1.2, 1.2),
+        both!("tanh", |x| x.tanh(), f64::tanh, -3.0, 3.0),
+        both!("sigmoid", |x| x.sigmoid(), sigmoid, -4.0, 4.0),
+        both!("softplus", |x| x.softplus(), |x| x.exp().ln_1p(), -4.0, 4.0),
+        both!("erf", |x| x.erf(), erf, -2.5, 2.5),
+        both!("normal_cdf", |x| x.normal_cdf(), cdf, -2.5, 2.5),
+        both!("floor", |x| x.floor(), f64::floor, 1.1, 1.9),
+        both!("ceil", |x| x.ceil(), f64::ceil, -1.9, -1.1),
+        both!("round", |x| x.round(), f64::round_ties_even, 0.6, 1.4),
+        both!("trunc", |x| x.trunc(), f64::trunc, -1.9, -1.1),
+        both!("fract", |x| x.fract(), f64::fract, 1.1, 1.9),
+        both!("relu", |x| x.relu(), |x| x.max(0.0), 0.1, 2.0),
+        both!(
+            "relu of negatives",
+            |x| x.relu(),
+            |x| x.max(0.0),
+            -2.0,
+            -0.1
+        ),
+        both!("leaky_relu", |x| x.leaky_relu(0.1), |x| 0.1 * x, -2.0, -0.1),
+        both!("gelu", |x| x.gelu(), |x| x * cdf(x), -2.5, 2.5),
+        both!(
+            "gelu_tanh",
+            |x| x.gelu_tanh(),
+            |x| {
+                0.5 * x
+                    * (1.0
+                        + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x)).tanh())
+            },
+            -2.5,
+            2.5
+        ),
+        both!("silu", |x| x.silu(), |x| x * sigmoid(x), -4.0, 4.0),
+        both!("powi 3", |x| x.powi(3), |x| x * x * x, -2.0, 2.0),
+        both!("powi -2", |x| x.powi(-2), |x| 1.0 / (x * x), 0.5, 2.0),
+        both!("powi 0", |x| x.powi(0), |_| 1.0, -2.0, 2.0),
+        both!("powf", |x| x.powf(1.7), |x| x.powf(1.7), 0.3, 3.0),
+        both!("clamp inside", |x| x.clamp(-1.0, 3.0), |x| x, -0.9, 2.9),
+        both!("clamp outside", |x| x.clamp(-1.0, 1.0), |_| 1.0, 1.1, 2.0),
+        both!("x * x", |x| x * x, |x| x * x, -2.0, 2.0),
+        both!("x / x", |x| x / x, |_| 1.0, 0.5, 2.0),
+        both!("x - x", |x| x - x, |_| 0.0, -2.0, 2.0),
+        both!("x % 0.7", |x| x % 0.7, |x| x % 0.7, 0.71, 1.39),
+        both!("pow(x, x)", |x| x.pow(x), |x| x.powf(x), 0.4, 2.0),
+    ]
+}
+
+#[test]
+fn unary_values_and_derivatives() -> Result<()> {
+    for Unary(name, op, single, oracle, range) in unaries() {
+        for shape in [&[][..], &[1], &[17], &[3, 5], &[0], &[2, 0, 3]] {
+            let x = samples(shape, range);
+            let tape = Tape::new();
+            let y = op(tape.constant(x.clone())).value()?;
+            y.assert_close(&x.map(oracle), 4e-15, 4e-15);
+            let half = single(tape.constant(x.cast::<f32>())).value()?;
+            half.cast::<f64>()
+                .assert_close(&x.cast::<f32>().cast::<f64>().map(oracle), 2e-6, 1e-6);
+            let p = Program::try_record(&[x.clone()], |_, [x]| Ok(op(x).sin().sum().into()))?;
+            check_derivatives(name, &p, &[&x])?;
+        }
+    }
+    Ok(())
+}
+
+/// Operands that are views: nothing but strides differs.
+#[test]
+fn unary_of_views() -> Result<()> {
+    let views: [(&str, Function); 6] = [
+        ("transposed", |x| x.t()),
+        ("sliced", |x| x.slice_step(1, .., 2)),
+        ("reversed", |x| x.flip(1)),
+        ("expanded", |x| x.sum_over(keep(0)).expand([3, 6])),
+        ("offset", |x| x.narrow(0, 1, 3)),
+        ("one", |x| x.at(0, 2)),
+    ];
+    let x = samples(&[4, 6], (0.3, 0.9));
+    for (view, see) in views {
+        for Unary(name, op, ..) in unaries() {
+            let p = Program::try_record(&[x.clone()], |_, [x]| Ok(op(see(x)).into()))?;
+            let apart = Program::try_record(&[x.clone()], |_, [x]| Ok(see(x).into()))?;
+            let seen = run(&apart, &[&x])?.remove(0);
+            let of_copy = Program::try_record(&[seen.clone()], |_, [x]| Ok(op(x).into()))?;
+            assert_eq!(
+                run(&p, &[&x])?,
+                run(&of_copy, &[&seen])?,
+                "{name} of {view}"
+            );
+        }
+        let p = Program::try_record(&[x.clone()], |_, [x]| {
+            Ok((see(x).sin() * see(x)).sum().into())
+        })?;
+        check_derivatives(view, &p, &[&x])?;
+    }
+    Ok(())
+}
