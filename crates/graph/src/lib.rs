@@ -5,6 +5,7 @@
 
 mod error;
 mod eval;
+mod explain;
 mod infer;
 mod list;
 mod lower;
@@ -26,6 +27,7 @@ mod var;
 
 pub use error::{Error, ErrorKind, Result};
 pub use eval::{Gradients, Update, UpdateRule};
+pub use explain::{Explained, Explanation, Spread};
 pub use list::Value;
 pub use params::{Bind, Param, Params};
 pub use program::{
