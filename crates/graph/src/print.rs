@@ -147,7 +147,10 @@ impl Listing<'_> {
         );
         let values = plan.list.values();
         for (v, &at) in values.zip(&plan.place) {
-            let Place::External(i) = at else { continue };
+            // An updated value goes back to the memory of an input, but is computed like any other.
+            let (Place::External(i), Op::Input) = (at, plan.list.op(v)) else {
+                continue;
+            };
             self.shown[v.index()] = true;
             let (port, cell) = plan.inputs[i as usize];
             let cell = cell.map_or(String::new(), |c| format!(" -> cell {c}"));
