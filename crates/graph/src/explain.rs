@@ -241,12 +241,13 @@ impl<T: Float> Var<'_, T> {
     /// let tape = Tape::new();
     /// let x = tape.variable(Array::<f64>::scalar(2.0));
     /// let y = x.square().ln() * x.sin() + 1.0 / x;
-    /// println!("{}", y.explain()?);
+    /// let explained = y.explain()?;
+    /// println!("{explained}");
     /// // instruction              value      adjoint    local derivatives
     /// // v0 = input 0 : [] f64    2          0.0824...
     /// // v1 = square v0 : [] f64  4          0.227324   dv1/dv0 = 4
     /// // ...
-    /// let line = &y.explain()?.lines()[1];
+    /// let line = &explained.lines()[1];
     /// assert_eq!(line.instruction, "v1 = square v0 : [] f64");
     /// assert_eq!((line.result.min, line.local[0].1.min), (4.0, 4.0));
     /// # Ok(()) }

@@ -107,6 +107,7 @@ struct Listing<'a> {
     shown: Vec<bool>,
     /// By cell: the value it holds. Cells are never reused.
     cells: Vec<Option<Value>>,
+    last_kernel: Option<Value>,
 }
 
 impl Listing<'_> {
@@ -201,8 +202,10 @@ impl Listing<'_> {
                     }
                 }
             }
-            Phase::Kernel(k, 0) => {
+            // An instruction may take several kernels in a row (a check, then a copy): one line.
+            Phase::Kernel(k, 0) if self.last_kernel != Some(plan.kernels[*k].value) => {
                 let v = plan.kernels[*k].value;
+                self.last_kernel = Some(v);
                 self.line("kernel ", v, &format!(" ({blocks} blocks)"));
             }
             Phase::Kernel(..) => {}
@@ -226,6 +229,7 @@ pub(crate) fn plan(plan: &Plan) -> String {
         text: String::new(),
         shown: vec![false; plan.list.len()],
         cells,
+        last_kernel: None,
     };
     listing.head();
     for (phase, blocks) in &plan.phases {

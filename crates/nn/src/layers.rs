@@ -96,10 +96,11 @@ impl LayerNorm {
 /// use retrograde_nn::prelude::*;
 /// let mut params = Params::new();
 /// let words = Embedding::new(&mut params, "words", 100, 8, 1);
+/// let sentence = Array::from([3_u32, 14, 3]);
 /// let mut tape = Tape::new();
 /// let step = tape.step(&params);
-/// let sentence = step.input(&Array::from([3_u32, 14, 3]));
-/// assert_eq!(words.forward::<f32, _>(sentence).shape()?, [3, 8]);
+/// let rows = words.forward::<f32, _>(step.input(&sentence));
+/// assert_eq!(rows.shape()?, [3, 8]);
 /// # Ok::<(), Error>(())
 /// ```
 #[derive(Clone, Debug)]

@@ -135,6 +135,15 @@ fn control_flow() -> Result<()> {
         println!("    a = {start:6}: f'(a) = {gradient}");
         assert!((gradient - ratio).abs() <= 1e-12 * ratio.abs());
     }
+    let tape = Tape::new();
+    let a = tape.variable(Array::<f64>::from([0.5, -2.0, 0.25]));
+    let mut b = a * 2.0;
+    while b.norm().item()? < 1000.0 {
+        b = b * 2.0;
+    }
+    b.sum().backward()?;
+    println!("    a = {}: f'(a) = {}", a.value()?, a.grad()?);
+    assert_eq!(a.grad()?, b.value()? / &a.value()?);
     Ok(())
 }
 
