@@ -350,3 +350,28 @@ fn accuracy_counts_first_largest() -> Result<()> {
     assert_eq!(accuracy(&logits, &Array::from([0_u32, 1, 0, 7]))?, 0.0);
     Ok(())
 }
+
+#[test]
+fn a_step_can_be_explained_before_it_is_taken() -> Result<()> {
+    let mut params = Params::new();
+    let layer = Linear::new(&mut params, "l", 3, 5, 1);
+    let x: Array<f32> = normal([4, 3], 1.0, 2);
+    let mut tape = Tape::new();
+    let step = tape.train(&mut params);
+    let loss = layer.forward(step.input(&x)).square().sum();
+    let explained = loss.explain()?;
+    let grads = loss.backward()?;
+    Sgd::new(0.1).minimise(loss)?;
+    let weight = explained
+        .lines()
+        .iter()
+        .find(|l| l.instruction.contains("input") && l.instruction.contains("[3, 5]"))
+        .expect("the weight is a leaf");
+    let gradient = grads.get(layer.weight).expect("reached");
+    let (least, most) = gradient
+        .iter()
+        .fold((f32::MAX, f32::MIN), |(a, b), &g| (a.min(g), b.max(g)));
+    let shown = weight.adjoint.expect("the loss depends on it");
+    assert_eq!((shown.min, shown.max), (least.into(), most.into()));
+    Ok(())
+}

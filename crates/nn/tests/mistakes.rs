@@ -158,7 +158,13 @@ fn steps() -> Result<()> {
 
     let step = tape.train(&mut params);
     let loss = step.param::<f32>(w).square().sum();
+    let unread = loss * 3.0;
     adam.minimise(loss)?;
+    says(
+        unread.value(),
+        ErrorKind::Unknown,
+        &["not evaluated before the parameters were updated"],
+    );
     says(
         adam.minimise(loss),
         ErrorKind::Unknown,
