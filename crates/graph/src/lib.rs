@@ -6,6 +6,7 @@
 mod check;
 mod error;
 mod eval;
+mod explain;
 mod infer;
 mod info;
 mod list;
@@ -29,6 +30,7 @@ mod var;
 pub use check::Check;
 pub use error::{Error, ErrorKind, Result};
 pub use eval::{Gradients, Update, UpdateRule};
+pub use explain::{Explained, Explanation, Spread};
 pub use info::{BuildInfo, build_info};
 pub use list::Value;
 pub use params::{Bind, Param, Params};

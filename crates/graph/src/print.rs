@@ -101,75 +101,154 @@ fn memory(text: &mut String, plan: &Plan) {
     }
 }
 
-/// A plan: its phases, with the instructions that each computes and where results go.
-pub(crate) fn plan(plan: &Plan) -> String {
-    let mut text = String::new();
-    let _ = writeln!(
-        text,
-        "arena {} packets, {} cells, {} groups",
-        plan.arena,
-        plan.cells,
-        plan.groups.len()
-    );
-    for (i, &(port, cell)) in plan.inputs.iter().enumerate() {
-        let cell = cell.map_or(String::new(), |c| format!(" -> cell {c}"));
-        let _ = writeln!(text, "input {i}: {} {}{cell}", port.shape, port.dtype);
+/// A plan's text as it grows: what no step computes (literals, numbers that are data, views) is shown before its first
+/// user, so that every operand on a line stands on a line above.
+struct Listing<'a> {
+    plan: &'a Plan,
+    text: String,
+    /// By value: whether it has a line.
+    shown: Vec<bool>,
+    /// By cell: the value it holds. Cells are never reused.
+    cells: Vec<Option<Value>>,
+    last_kernel: Option<Value>,
+}
+
+impl Listing<'_> {
+    /// Operands of `v` that have no line yet, theirs first; from here on they count as shown.
+    fn missing(&mut self, v: Value) -> Vec<Value> {
+        let list = &self.plan.list;
+        let (mut found, mut waiting) = (Vec::new(), list.args(v).to_vec());
+        while let Some(x) = waiting.pop() {
+            if !std::mem::replace(&mut self.shown[x.index()], true) {
+                found.push(x);
+                waiting.extend(list.args(x));
+            }
+        }
+        // Operands point only backwards.
+        found.sort_unstable();
+        found
     }
-    for (phase, blocks) in &plan.phases {
-        let _ = match phase {
+
+    fn line(&mut self, lead: &str, v: Value, tail: &str) {
+        let indent = if lead.trim().is_empty() { lead } else { "" };
+        for x in self.missing(v) {
+            let (line, place) = (
+                instruction(&self.plan.list, x),
+                place(self.plan.place[x.index()]),
+            );
+            let _ = writeln!(self.text, "{indent}{line}{place}");
+        }
+        self.shown[v.index()] = true;
+        let (line, place) = (
+            instruction(&self.plan.list, v),
+            place(self.plan.place[v.index()]),
+        );
+        let _ = writeln!(self.text, "{lead}{line}{tail}{place}");
+    }
+
+    fn head(&mut self) {
+        let plan = self.plan;
+        let _ = writeln!(
+            self.text,
+            "arena {} packets, {} cells, {} groups",
+            plan.arena,
+            plan.cells,
+            plan.groups.len()
+        );
+        let values = plan.list.values();
+        for (v, &at) in values.zip(&plan.place) {
+            // An updated value goes back to the memory of an input, but is computed like any other.
+            let (Place::External(i), Op::Input) = (at, plan.list.op(v)) else {
+                continue;
+            };
+            self.shown[v.index()] = true;
+            let (port, cell) = plan.inputs[i as usize];
+            let cell = cell.map_or(String::new(), |c| format!(" -> cell {c}"));
+            let _ = writeln!(
+                self.text,
+                "input {i}: {v} : {} {}{cell}",
+                port.shape, port.dtype
+            );
+        }
+    }
+
+    fn phase(&mut self, phase: &Phase, blocks: usize) {
+        let plan = self.plan;
+        match phase {
             Phase::Group(g) => {
-                let group = &plan.groups[*g];
+                let step = &plan.groups[*g].step;
                 let _ = writeln!(
-                    text,
+                    self.text,
                     "group over {:?}, {} slots:",
-                    group.step.group.space,
-                    group.step.group.slots.len()
+                    step.group.space,
+                    step.group.slots.len()
                 );
                 let mut last = None;
-                for &v in &group.step.values {
+                for &v in &step.values {
                     if last != Some(v) {
-                        let _ = writeln!(
-                            text,
-                            "  {}{}",
-                            instruction(&plan.list, v),
-                            place(plan.place[v.index()])
-                        );
+                        self.line("  ", v, "");
                     }
                     last = Some(v);
                 }
-                Ok(())
             }
             Phase::Finish(g) => {
-                writeln!(text, "finish {} reductions", plan.groups[*g].partials.len())
+                let names: Vec<String> = plan.groups[*g]
+                    .step
+                    .results
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect();
+                let _ = writeln!(self.text, "finish {}", names.join(" "));
             }
             Phase::Scalars(s) => {
-                let _ = writeln!(text, "scalars:");
+                let _ = writeln!(self.text, "scalars:");
                 for op in &plan.scalars[*s] {
-                    let _ = writeln!(
-                        text,
-                        "  cell {} = {:?} {} {} {}",
-                        op.dst, op.code, op.a, op.b, op.c
-                    );
+                    match self.cells.get(op.dst as usize).copied().flatten() {
+                        Some(v) => self.line("  ", v, ""),
+                        None => {
+                            let _ = writeln!(self.text, "  cell {} = {:?}", op.dst, op.code);
+                        }
+                    }
                 }
-                Ok(())
             }
-            Phase::Kernel(k, 0) => {
+            Phase::Kernel(k, 0) if plan.kernels[*k].copies_to().is_some() => {
                 let kernel = &plan.kernels[*k];
-                let v = kernel.value;
-                match kernel.copies_to() {
-                    Some(to) => writeln!(text, "copy {v}{}", place(to)),
-                    None => writeln!(
-                        text,
-                        "kernel {} ({blocks} blocks){}",
-                        instruction(&plan.list, v),
-                        place(plan.place[v.index()])
-                    ),
-                }
+                let to = kernel.copies_to().map_or(String::new(), place);
+                let _ = writeln!(self.text, "copy {}{to}", kernel.value);
             }
-            Phase::Kernel(..) => Ok(()),
-            Phase::Poison(start, len) => writeln!(text, "poison arena {start}, {len} packets"),
-        };
+            // An instruction may take several kernels in a row (a check, then a copy): one line.
+            Phase::Kernel(k, 0) if self.last_kernel != Some(plan.kernels[*k].value) => {
+                let v = plan.kernels[*k].value;
+                self.last_kernel = Some(v);
+                self.line("kernel ", v, &format!(" ({blocks} blocks)"));
+            }
+            Phase::Kernel(..) => {}
+            Phase::Poison(start, len) => {
+                let _ = writeln!(self.text, "poison arena {start}, {len} packets");
+            }
+        }
     }
-    memory(&mut text, plan);
-    text
+}
+
+/// A plan: its phases, with the instructions that each computes and where results go.
+pub(crate) fn plan(plan: &Plan) -> String {
+    let mut cells = vec![None; plan.cells];
+    for (v, &at) in plan.list.values().zip(&plan.place) {
+        if let Place::Cell(c) = at {
+            cells[c as usize] = Some(v);
+        }
+    }
+    let mut listing = Listing {
+        plan,
+        text: String::new(),
+        shown: vec![false; plan.list.len()],
+        cells,
+        last_kernel: None,
+    };
+    listing.head();
+    for (phase, blocks) in &plan.phases {
+        listing.phase(phase, *blocks);
+    }
+    memory(&mut listing.text, plan);
+    listing.text
 }

@@ -7,7 +7,9 @@ use std::time::Instant;
 
 use retrograde_nn::prelude::*;
 
+/// Epochs, and those of a run that only shows that everything works.
 const EPOCHS: u32 = 10;
+const SMOKE_EPOCHS: u32 = 2;
 const BATCH: usize = 64;
 
 fn main() -> Result<()> {
@@ -35,7 +37,8 @@ fn main() -> Result<()> {
     // One tape for each of the two jobs: both replay their compiled programs.
     let (mut tape, mut judge) = (Tape::new(), Tape::new());
 
-    for epoch in 1..=EPOCHS {
+    let smoke = std::env::var_os("RETROGRADE_SMOKE").is_some();
+    for epoch in 1..=if smoke { SMOKE_EPOCHS } else { EPOCHS } {
         let start = Instant::now();
         let (mut loss, mut batches) = (0.0, 0);
         for (images, labels) in &mut loader {

@@ -3,9 +3,9 @@
 //! A layer holds no values and no element type, only ids: the same model runs on a table of `f32` and on its copy of
 //! `f64`, as long as both were built in the same order. The variable it is applied to knows the step and its table.
 
-use retrograde::{Float, Param, Params, Var};
+use retrograde::{Float, Index, Param, Params, Var};
 
-use crate::init::{he_normal, zeros};
+use crate::init::{he_normal, normal, zeros};
 
 /// `x w + b`: `[.., inputs]` to `[.., outputs]`.
 #[derive(Clone, Debug)]
@@ -90,6 +90,71 @@ impl LayerNorm {
     }
 }
 
+/// Rows of a table, by number: `[..]` indices to `[.., features]`.
+///
+/// ```
+/// use retrograde_nn::prelude::*;
+/// let mut params = Params::new();
+/// let words = Embedding::new(&mut params, "words", 100, 8, 1);
+/// let sentence = Array::from([3_u32, 14, 3]);
+/// let mut tape = Tape::new();
+/// let step = tape.step(&params);
+/// let rows = words.forward::<f32, _>(step.input(&sentence));
+/// assert_eq!(rows.shape()?, [3, 8]);
+/// # Ok::<(), Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Embedding {
+    /// The table, `[count, features]`.
+    pub weight: Param,
+}
+
+impl Embedding {
+    /// Adds `name.weight`, standard normal, to the table of parameters.
+    pub fn new<T: Float>(
+        params: &mut Params<T>,
+        name: &str,
+        count: usize,
+        features: usize,
+        seed: u64,
+    ) -> Self {
+        let weight = params.insert(
+            &format!("{name}.weight"),
+            normal([count, features], 1.0, seed),
+        );
+        Self { weight }
+    }
+    /// The rows at `index`. An index that is no row is an error when the result is evaluated.
+    #[track_caller]
+    pub fn forward<'t, T: Float, I: Index>(&self, index: Var<'t, I>) -> Var<'t, T> {
+        index.rec().param(self.weight).embedding(index)
+    }
+}
+
+/// Each element 0 with probability `p` while training, the others divided by `1 - p`, so that the mean stays.
+///
+/// Which elements is a function of the seed, of the tape's step and of the place in the recording: two runs of one
+/// program agree. Layers of one model need seeds of their own.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Dropout {
+    /// Probability of a zero, 0 to 1.
+    pub p: f64,
+    /// Seed of the layer's stream of random numbers.
+    pub seed: u64,
+}
+
+impl Dropout {
+    /// Drops with probability `p`. A `p` outside 0 to 1 is an error of the value it is applied to.
+    pub fn new(p: f64, seed: u64) -> Self {
+        Self { p, seed }
+    }
+    /// With elements dropped: what training computes. A prediction leaves `x` as it is.
+    #[track_caller]
+    pub fn forward<'t, T: Float>(&self, x: Var<'t, T>) -> Var<'t, T> {
+        x.dropout(self.p, x.rec().rng(self.seed))
+    }
+}
+
 /// A function without parameters, element by element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activation {
@@ -131,6 +196,8 @@ pub enum Layer {
     LayerNorm(LayerNorm),
     /// A function of each element.
     Activation(Activation),
+    /// Dropout.
+    Dropout(Dropout),
     /// Layers in a row.
     Sequential(Sequential),
 }
@@ -142,17 +209,28 @@ macro_rules! layer_from {
         }
     )*};
 }
-layer_from!(Linear, LayerNorm, Activation, Sequential);
+layer_from!(Linear, LayerNorm, Activation, Dropout, Sequential);
 
 impl Layer {
-    /// The layer's output.
+    /// The layer's output for a prediction.
     #[track_caller]
     pub fn forward<'t, T: Float>(&self, x: Var<'t, T>) -> Var<'t, T> {
+        self.apply(x, false)
+    }
+    /// The layer's output in training: with dropout.
+    #[track_caller]
+    pub fn forward_training<'t, T: Float>(&self, x: Var<'t, T>) -> Var<'t, T> {
+        self.apply(x, true)
+    }
+    #[track_caller]
+    fn apply<'t, T: Float>(&self, x: Var<'t, T>, training: bool) -> Var<'t, T> {
         match self {
             Self::Linear(layer) => layer.forward(x),
             Self::LayerNorm(layer) => layer.forward(x),
             Self::Activation(f) => f.forward(x),
-            Self::Sequential(layers) => layers.forward(x),
+            Self::Dropout(layer) if training => layer.forward(x),
+            Self::Dropout(_) => x,
+            Self::Sequential(layers) => layers.apply(x, training),
         }
     }
 }
@@ -191,13 +269,22 @@ impl Sequential {
     pub fn layers(&self) -> &[Layer] {
         &self.layers
     }
-    /// The last layer's output.
+    /// The last layer's output for a prediction: a [`Dropout`] does nothing.
     #[track_caller]
     pub fn forward<'t, T: Float>(&self, x: Var<'t, T>) -> Var<'t, T> {
+        self.apply(x, false)
+    }
+    /// The last layer's output in training: as [`forward`](Self::forward), with elements dropped.
+    #[track_caller]
+    pub fn forward_training<'t, T: Float>(&self, x: Var<'t, T>) -> Var<'t, T> {
+        self.apply(x, true)
+    }
+    #[track_caller]
+    fn apply<'t, T: Float>(&self, x: Var<'t, T>, training: bool) -> Var<'t, T> {
         // A loop, not a fold: `track_caller` does not reach through closures.
         let mut x = x;
         for layer in &self.layers {
-            x = layer.forward(x);
+            x = layer.apply(x, training);
         }
         x
     }

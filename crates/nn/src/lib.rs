@@ -26,6 +26,8 @@ pub mod clip;
 pub mod idx;
 pub mod init;
 mod layers;
+#[doc = include_str!("../docs/mlp_step.md")]
+pub mod mlp_step {}
 mod loader;
 mod metrics;
 pub mod optim;
@@ -33,7 +35,7 @@ mod random;
 mod schedule;
 mod weights;
 
-pub use layers::{Activation, Layer, LayerNorm, Linear, Sequential};
+pub use layers::{Activation, Dropout, Embedding, Layer, LayerNorm, Linear, Sequential};
 pub use loader::{Epoch, Loader};
 pub use metrics::accuracy;
 pub use optim::{Adam, AdamW, Optimiser, Sgd};
@@ -49,8 +51,8 @@ pub mod prelude {
         he_normal, he_uniform, normal, uniform, xavier_normal, xavier_uniform, zeros,
     };
     pub use crate::{
-        Activation, Adam, AdamW, Layer, LayerNorm, Linear, Loader, Optimiser, Schedule, Sequential,
-        Sgd, accuracy, load, save,
+        Activation, Adam, AdamW, Dropout, Embedding, Layer, LayerNorm, Linear, Loader, Optimiser,
+        Schedule, Sequential, Sgd, accuracy, load, save,
     };
     pub use retrograde::prelude::*;
 }

@@ -176,7 +176,7 @@ impl Memory {
             None => Ok(()),
             Some(fault) => {
                 let v = Value::from_index(fault.site as usize);
-                                let message = format!("indices of shape {}: {fault}", plan.list.shape(v));
+                let message = format!("indices of shape {}: {fault}", plan.list.shape(v));
                 Err(Error::new(ErrorKind::Index, message).at(plan.list.location(v)))
             }
         }
