@@ -77,15 +77,20 @@ pub(super) struct Step {
     pub b: Place,
     pub c: Place,
     pub imm: u32,
-    /// The view whose part in the next tile is fetched into the cache while this step runs, or [`NO_VIEW`].
-    pub ahead: u32,
+    /// What of the next tile is fetched into the cache while this step runs.
+    pub ahead: Ahead,
 }
 
-/// See [`Step::ahead`].
-pub(super) const NO_VIEW: u32 = u32::MAX;
+/// A part of the next tile of a view: `part` of `parts` equal ones, none if there are no parts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Ahead {
+    pub view: u32,
+    pub part: u16,
+    pub parts: u16,
+}
 
-/// Spreads the views of a tile over its steps: fetched all at once, they would fill the buffers of outstanding misses
-/// and stall the loads of the steps themselves.
+/// Spreads what the next tile needs evenly over the steps of this one. A core has some twenty buffers for outstanding
+/// misses: asked for in one go, a view's lines would fill them and stall everything behind until memory has answered.
 fn fetch_ahead(body: &mut [Step], dense: impl Fn(u32) -> bool) {
     let mut views: Vec<u32> = body
         .iter()
@@ -93,10 +98,15 @@ fn fetch_ahead(body: &mut [Step], dense: impl Fn(u32) -> bool) {
         .map(|s| s.imm)
         .filter(|&view| dense(view))
         .collect();
+    views.sort_unstable();
     views.dedup();
     let steps = body.len();
     for (i, &view) in views.iter().enumerate() {
-        body[i * steps / views.len()].ahead = view;
+        let mine = &mut body[i * steps / views.len()..(i + 1) * steps / views.len()];
+        let parts = mine.len() as u16;
+        for (part, step) in (0..).zip(mine) {
+            step.ahead = Ahead { view, part, parts };
+        }
     }
 }
 
@@ -219,7 +229,7 @@ impl Group {
                     b: place(op.b),
                     c: place(op.c),
                     imm: op.imm,
-                    ahead: NO_VIEW,
+                    ahead: Ahead::default(),
                 })
                 .collect();
             if !prologue {

@@ -10,6 +10,7 @@ use bytemuck::Pod;
 use fearless_simd::Simd;
 use retrograde_storage::{DType, PACKET_BYTES, Packet};
 
+use super::geometry::Ahead;
 use super::lanes::Wide;
 use super::{Class, Group, ViewSpec};
 
@@ -123,21 +124,28 @@ impl Strided<'_> {
         self.spec.strides[2] * self.spec.dtype.size() as isize
     }
 
-    /// Asks for a tile of a view with neighbouring elements to be brought into the second-level cache. A hint: no
-    /// effect but on time, and none where the compiler offers no such instruction.
-    pub(super) fn fetch(&self, tile: Tile) {
-        for row in self.rows(tile) {
-            let bytes = row.len * self.spec.dtype.size();
-            for at in (0..bytes).step_by(PACKET_BYTES) {
-                let line = row.first.wrapping_add(at).cast_const();
-                #[cfg(target_arch = "x86_64")]
-                // SAFETY: SSE, which every x86-64 has; a prefetch never faults, whatever the address.
-                unsafe {
-                    use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-                    _mm_prefetch::<_MM_HINT_T1>(line.cast());
-                }
-                #[cfg(not(target_arch = "x86_64"))]
-                let _ = line;
+    /// Asks for a part of a tile of a view with neighbouring elements to be brought into the second-level cache. A
+    /// hint: no effect but on time, and none where the compiler offers no such instruction.
+    #[inline(always)]
+    pub(super) fn fetch(&self, tile: Tile, ahead: Ahead) {
+        let (part, parts) = (usize::from(ahead.part), usize::from(ahead.parts));
+        let lines = tile.rows * tile.packets;
+        let (from, to) = (part * lines / parts, (part + 1) * lines / parts);
+        if from == to {
+            return;
+        }
+        let (row, packet) = (from / tile.packets, from % tile.packets);
+        // The lines of the first row only: where rows are short, some of the others' are left to the processor.
+        let count = (to - from).min(tile.packets - packet);
+        let part = Tile {
+            row: tile.row + row,
+            rows: 1,
+            packet: tile.packet + packet,
+            packets: count,
+        };
+        for row in self.rows(part) {
+            for line in 0..count {
+                prefetch(row.first.wrapping_add(line * PACKET_BYTES));
             }
         }
     }
@@ -336,6 +344,19 @@ impl Strided<'_> {
             }
         }
     }
+}
+
+/// Asks for a line to be brought into the second-level cache.
+#[inline(always)]
+fn prefetch(line: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: SSE, which every x86-64 has; a prefetch never faults, whatever the address.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T1>(line.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = line;
 }
 
 /// The rows of a tile without their elements.

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use fearless_simd::Simd;
 use retrograde_storage::Packet;
 
-use super::geometry::{ACCUMULATORS, NO_VIEW, Place, Step};
+use super::geometry::{ACCUMULATORS, Place, Step};
 use super::lanes::{Eight, Four, Wide};
 use super::map::{self, Operand, Target, Walk};
 use super::memory::{Flat, Outside, Tile};
@@ -104,8 +104,8 @@ impl<'r> Running<'r> {
                 tile.packets = geometry.tile_packets.min(last - tile.packet);
                 let next = self.next(tile, last_row, first, last);
                 for step in &geometry.body {
-                    if step.ahead != NO_VIEW {
-                        self.outside.view(step.ahead).fetch(next);
+                    if step.ahead.parts > 0 {
+                        self.outside.view(step.ahead.view).fetch(next, step.ahead);
                     }
                     self.step::<S, W>(simd, step, tile);
                 }
