@@ -5,6 +5,7 @@
 
 use std::cell::Cell;
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use bytemuck::Pod;
 use fearless_simd::Simd;
@@ -58,6 +59,19 @@ impl<'g> Outside<'g> {
             space: self.group.space,
             lanes: self.group.width.lanes(),
             group: PhantomData,
+        }
+    }
+
+    /// Asks for lines of the next tile, the elements `next` of the space, to be brought into the second-level cache. A
+    /// hint: no effect but on time.
+    #[inline(always)]
+    pub(super) fn fetch(&self, ahead: Ahead, next: Range<usize>) {
+        let size = self.group.width.bytes();
+        let from = next.start * size + ahead.from as usize * PACKET_BYTES;
+        let to = (next.start * size + ahead.to as usize * PACKET_BYTES).min(next.end * size);
+        let base = self.bases[ahead.view as usize];
+        for at in (from..to).step_by(PACKET_BYTES) {
+            prefetch(base.wrapping_add(at));
         }
     }
 
@@ -122,32 +136,6 @@ impl Strided<'_> {
     /// The bytes between neighbours along the inner axis.
     fn step(&self) -> isize {
         self.spec.strides[2] * self.spec.dtype.size() as isize
-    }
-
-    /// Asks for a part of a tile of a view with neighbouring elements to be brought into the second-level cache. A
-    /// hint: no effect but on time, and none where the compiler offers no such instruction.
-    #[inline(always)]
-    pub(super) fn fetch(&self, tile: Tile, ahead: Ahead) {
-        let (part, parts) = (usize::from(ahead.part), usize::from(ahead.parts));
-        let lines = tile.rows * tile.packets;
-        let (from, to) = (part * lines / parts, (part + 1) * lines / parts);
-        if from == to {
-            return;
-        }
-        let (row, packet) = (from / tile.packets, from % tile.packets);
-        // The lines of the first row only: where rows are short, some of the others' are left to the processor.
-        let count = (to - from).min(tile.packets - packet);
-        let part = Tile {
-            row: tile.row + row,
-            rows: 1,
-            packet: tile.packet + packet,
-            packets: count,
-        };
-        for row in self.rows(part) {
-            for line in 0..count {
-                prefetch(row.first.wrapping_add(line * PACKET_BYTES));
-            }
-        }
     }
 
     /// Reads a tile into a slot.
@@ -346,7 +334,7 @@ impl Strided<'_> {
     }
 }
 
-/// Asks for a line to be brought into the second-level cache.
+/// Asks for a line to be brought into the second-level cache, where the compiler offers such an instruction.
 #[inline(always)]
 fn prefetch(line: *const u8) {
     #[cfg(target_arch = "x86_64")]
