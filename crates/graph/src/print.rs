@@ -186,6 +186,9 @@ impl Listing<'_> {
                 let mut last = None;
                 for &v in &step.values {
                     if last != Some(v) {
+                        for (first, _) in step.paired.iter().filter(|p| p.1 == v) {
+                            self.line("  ", *first, &format!(" (with {v})"));
+                        }
                         self.line("  ", v, "");
                     }
                     last = Some(v);

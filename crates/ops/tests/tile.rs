@@ -260,6 +260,29 @@ impl Generator {
                     ..MicroOp::new(Code::Binary(elem, what), dst)
                 });
             }
+            11 if self.rng.one_in(2) => {
+                use retrograde_ops::tile::{Inner, Outer};
+                let float = Elem::Float;
+                let [a, b, c] = [(); 3].map(|()| self.operand(float));
+                let (a, b, c) = (a?, b?, c?);
+                let inner = [Inner::Add, Inner::Sub, Inner::Mul, Inner::Div];
+                let outer = [
+                    Outer::Add,
+                    Outer::Sub,
+                    Outer::SubFrom,
+                    Outer::Mul,
+                    Outer::Div,
+                    Outer::DivInto,
+                ];
+                let code = Code::Pair(self.rng.pick(&inner), self.rng.pick(&outer));
+                let dst = self.result(float, a.class.max(b.class).max(c.class));
+                self.push(MicroOp {
+                    a: a.slot,
+                    b: b.slot,
+                    c: c.slot,
+                    ..MicroOp::new(code, dst)
+                });
+            }
             11 => {
                 let what = self
                     .rng

@@ -1,9 +1,12 @@
 //! The kernels of each step: micro-ops and slots for groups, operands with their places for the rest.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
+use retrograde_ops::Unary;
 use retrograde_ops::scalar::{ScalarCode, ScalarOp};
-use retrograde_ops::tile::{self, Class, Code, Elem, MicroOp, Over, Reduction, ViewSpec, Width};
+use retrograde_ops::tile::{
+    self, Class, Code, Elem, Inner, MicroOp, Outer, Over, Reduction, ViewSpec, Width,
+};
 use retrograde_storage::{DType, Id};
 
 #[cfg(debug_assertions)]
@@ -25,6 +28,8 @@ pub(crate) struct GroupStep {
     pub results: Vec<Value>,
     /// By micro-op: the instruction it serves, for listings and errors.
     pub values: Vec<Value>,
+    /// Instructions without a micro-op of their own, with the one whose micro-op computes both.
+    pub paired: Vec<(Value, Value)>,
 }
 
 fn elem(dtype: DType) -> Elem {
@@ -47,6 +52,15 @@ fn literal_bits(list: &List, v: Value, narrow: bool) -> u64 {
     }
 }
 
+/// The instruction as the first of a pair, if it can be one.
+fn inner_of(list: &List, v: Value) -> Option<Inner> {
+    match list.op(v) {
+        Op::Binary(op) => Inner::of(op),
+        Op::Unary(Unary::Square) => Some(Inner::Mul),
+        _ => None,
+    }
+}
+
 /// Where a value stands while the group is being emitted.
 #[derive(Clone, Copy)]
 struct Slot {
@@ -61,8 +75,21 @@ struct Emitter<'a> {
     group: &'a Group,
     out: GroupStep,
     /// Slots of values computed in the group or loaded, the latter by value and strides.
-    slots: HashMap<(Value, [isize; 3], isize), Slot>,
+    slots: HashMap<Key, Slot>,
     free: [Vec<u16>; 3],
+    pairs: Pairs,
+}
+
+/// An operand as the emitter knows it: members of the group by themselves, memory by where and how.
+type Key = (Value, [isize; 3], isize);
+
+/// Which instructions run as one micro-op with the one that uses their result.
+#[derive(Default)]
+struct Pairs {
+    /// By second instruction: the number of the first one, and which operand its result is.
+    first: HashMap<Value, (usize, usize)>,
+    /// The first ones: not emitted by themselves.
+    sunk: HashSet<Value>,
 }
 
 impl Emitter<'_> {
@@ -85,6 +112,62 @@ impl Emitter<'_> {
         self.out.bases.len() as u32 - 1
     }
 
+    /// The class of what is loaded with these strides.
+    fn class_of_view(&self, strides: [isize; 3]) -> Class {
+        let space = self.group.space();
+        let varies = |axis: usize| strides[axis] != 0 && space[axis] != 1;
+        if varies(2) {
+            Class::Full
+        } else if varies(0) || varies(1) {
+            Class::Column
+        } else {
+            Class::Scalar
+        }
+    }
+
+    /// Finds instructions of one use, by an instruction of the same class, that make a pair with it.
+    fn pair_up(&self, keys: &[Vec<Key>], uses: &HashMap<Key, u32>, stored: &[bool]) -> Pairs {
+        let mut pairs = Pairs::default();
+        let mut classes: HashMap<Value, (usize, Class)> = HashMap::new();
+        for (number, (&v, keys)) in self.group.members.iter().zip(keys).enumerate() {
+            let class_of = |key: &Key| match classes.get(&key.0) {
+                Some(&(_, class)) => class,
+                None => self.class_of_view(key.1),
+            };
+            let class = if matches!(self.list.op(v), Op::Reduce(_)) {
+                Class::Column
+            } else {
+                keys.iter().map(class_of).max().unwrap_or(Class::Scalar)
+            };
+            classes.insert(v, (number, class));
+            let Op::Binary(outer) = self.list.op(v) else {
+                continue;
+            };
+            let float = self.list.dtype(v).is_float();
+            // The later operand first: its own operands wait for less long.
+            let mut operands: Vec<(usize, Key)> = keys.iter().copied().enumerate().collect();
+            operands.sort_by_key(|o| std::cmp::Reverse(o.1.0));
+            let found = operands.into_iter().find_map(|(position, key)| {
+                let first = key.0;
+                let &(number, its) = classes.get(&first)?;
+                let fits = float
+                    && class != Class::Scalar
+                    && its == class
+                    && uses[&key] == 1
+                    && !stored[first.index()]
+                    && !pairs.first.contains_key(&first)
+                    && Outer::of(outer, position).is_some()
+                    && inner_of(self.list, first).is_some();
+                fits.then_some((number, position))
+            });
+            if let Some((first, position)) = found {
+                pairs.first.insert(v, (first, position));
+                pairs.sunk.insert(self.group.members[first]);
+            }
+        }
+        pairs
+    }
+
     /// What identifies an operand: in-group values by themselves, memory by where and how.
     fn locate(
         &self,
@@ -92,7 +175,7 @@ impl Emitter<'_> {
         dims: &[usize],
         vary: usize,
         member: &dyn Fn(Value) -> bool,
-    ) -> (Value, [isize; 3], isize) {
+    ) -> Key {
         let base = self.places.base(operand);
         if member(base) {
             return (base, [0; 3], 0);
@@ -107,13 +190,7 @@ impl Emitter<'_> {
     }
 
     /// The slot of an operand, loaded now if it is not in one, and one use less to come.
-    fn operand(
-        &mut self,
-        key: (Value, [isize; 3], isize),
-        operand: Value,
-        v: Value,
-        uses: u32,
-    ) -> u16 {
+    fn operand(&mut self, key: Key, operand: Value, v: Value, uses: u32) -> u16 {
         let slot = *self.slots.get(&key).unwrap_or(&Slot {
             number: u16::MAX,
             uses: 0,
@@ -123,15 +200,7 @@ impl Emitter<'_> {
         }
         let (base, strides, offset) = key;
         let dtype = self.list.dtype(operand);
-        let space = self.group.space();
-        let varies = |axis: usize| strides[axis] != 0 && space[axis] != 1;
-        let class = if varies(2) {
-            Class::Full
-        } else if varies(0) || varies(1) {
-            Class::Column
-        } else {
-            Class::Scalar
-        };
+        let class = self.class_of_view(strides);
         let number = self.take(class);
         if self.list.op(base) == Op::Const {
             self.out
@@ -177,7 +246,7 @@ impl Emitter<'_> {
         wide
     }
 
-    fn release(&mut self, key: (Value, [isize; 3], isize)) {
+    fn release(&mut self, key: Key) {
         let slot = self.slots.get_mut(&key).expect("operands are in slots");
         slot.uses -= 1;
         let class = self.out.group.slots[slot.number as usize];
@@ -209,6 +278,7 @@ pub(crate) fn group(list: &List, places: &Places, group: &Group, stored: &[bool]
         bases: Vec::new(),
         results: Vec::new(),
         values: Vec::new(),
+        paired: Vec::new(),
     };
     let mut emit = Emitter {
         list,
@@ -217,6 +287,7 @@ pub(crate) fn group(list: &List, places: &Places, group: &Group, stored: &[bool]
         out,
         slots: HashMap::new(),
         free: [Vec::new(), Vec::new(), Vec::new()],
+        pairs: Pairs::default(),
     };
 
     // The shape an instruction iterates over, and how many leading axes it varies along.
@@ -231,28 +302,41 @@ pub(crate) fn group(list: &List, places: &Places, group: &Group, stored: &[bool]
             group.vary(list.dims(over)).expect("members fit"),
         )
     };
-    let mut uses: HashMap<(Value, [isize; 3], isize), u32> = HashMap::new();
+    let mut uses: HashMap<Key, u32> = HashMap::new();
+    let mut operands: Vec<Vec<Key>> = Vec::with_capacity(group.members.len());
     for &v in &group.members {
         let (dims, vary) = reach(v);
-        for &operand in list.args(v) {
-            *uses
-                .entry(emit.locate(operand, dims, vary, &member))
-                .or_default() += 1;
-        }
+        let args = list.args(v).iter();
+        let keys: Vec<Key> = args.map(|&o| emit.locate(o, dims, vary, &member)).collect();
+        keys.iter().for_each(|&k| *uses.entry(k).or_default() += 1);
+        operands.push(keys);
     }
+    emit.pairs = emit.pair_up(&operands, &uses, stored);
 
-    for &v in &group.members {
-        let (dims, vary) = reach(v);
-        let keys: Vec<_> = list
-            .args(v)
-            .iter()
-            .map(|&o| emit.locate(o, dims, vary, &member))
-            .collect();
-        let mut slots = [0; 3];
-        for (i, key) in keys.iter().enumerate() {
-            slots[i] = emit.operand(*key, list.arg(v, i), v, uses[key]);
+    let with_keys = |i: usize| -> Vec<(Value, Key)> {
+        let args = list.args(group.members[i]).iter().copied();
+        args.zip(operands[i].iter().copied()).collect()
+    };
+    for (i, &v) in group.members.iter().enumerate() {
+        if emit.pairs.sunk.contains(&v) {
+            continue;
         }
-        let [mut a, b, c] = slots;
+        let (dims, _) = reach(v);
+        let mut args: Vec<(Value, Key)> = with_keys(i);
+        let first = emit.pairs.first.get(&v).copied();
+        if let Some((first, position)) = first {
+            // The operands of the first instruction, then what is left of the second's.
+            let rest = args[1 - position];
+            args = with_keys(first);
+            args.push(rest);
+            emit.out.paired.push((group.members[first], v));
+        }
+        let mut slots = [0; 3];
+        for (slot, &(operand, key)) in slots.iter_mut().zip(&args) {
+            *slot = emit.operand(key, operand, v, uses[&key]);
+        }
+        let keys: Vec<Key> = args.iter().map(|a| a.1).collect();
+        let [mut a, mut b, mut c] = slots;
         if matches!(list.op(v), Op::Reduce(_)) {
             a = emit.widen(a, v);
         }
@@ -289,6 +373,16 @@ pub(crate) fn group(list: &List, places: &Places, group: &Group, stored: &[bool]
         let x = elem(list.dtype(list.arg(v, 0)));
         let y = elem(list.dtype(v));
         let (code, imm) = match list.op(v) {
+            Op::Binary(outer) if first.is_some() => {
+                let (first, position) = first.expect("just asked");
+                if keys.len() == 2 {
+                    // A square: both operands are one.
+                    (b, c) = (a, b);
+                }
+                let inner = inner_of(list, group.members[first]).expect("paired for that");
+                let outer = Outer::of(outer, position).expect("paired for that");
+                (Code::Pair(inner, outer), 0)
+            }
             Op::Unary(op) => (Code::Unary(x, op), 0),
             Op::Binary(op) => (Code::Binary(x, op), 0),
             Op::Ternary(op) => (Code::Ternary(y, op), 0),
@@ -391,6 +485,7 @@ pub(crate) fn iota(list: &List, v: Value) -> GroupStep {
         bases: vec![(v, 0)],
         results: Vec::new(),
         values: vec![v, v],
+        paired: Vec::new(),
     }
 }
 

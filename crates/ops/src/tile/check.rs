@@ -127,6 +127,13 @@ impl State<'_> {
                     .max(self.operand(op.c, elem)?);
                 (elem, class)
             }
+            Code::Pair(..) => {
+                let class = self
+                    .operand(op.a, Elem::Float)?
+                    .max(self.operand(op.b, Elem::Float)?)
+                    .max(self.operand(op.c, Elem::Float)?);
+                (Elem::Float, class)
+            }
             Code::PowI => (Elem::Float, self.operand(op.a, Elem::Float)?),
             Code::Cast(from, to) => {
                 if from == to || to == Elem::Mask {

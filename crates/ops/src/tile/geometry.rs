@@ -103,7 +103,7 @@ fn fetch_ahead(body: &mut [Step], lines: u32, contiguous: impl Fn(u32) -> bool) 
     let steps = body.len();
     for (i, &view) in views.iter().enumerate() {
         let mine = &mut body[i * steps / views.len()..(i + 1) * steps / views.len()];
-        let share = lines.div_ceil(mine.len() as u32);
+        let share = lines.div_ceil(mine.len() as u32).max(1);
         for (from, step) in (0..lines).step_by(share as usize).zip(mine) {
             let to = (from + share).min(lines);
             step.ahead = Ahead { view, from, to };

@@ -2,6 +2,7 @@
 
 use retrograde_storage::DType;
 
+use super::{Inner, Outer};
 use crate::{Binary, Reduce, Ternary, Unary};
 
 /// The size of every lane of a group: no micro-op changes it.
@@ -99,6 +100,8 @@ pub enum Code {
     /// `dst` = op(`a`, `b`, `c`). `Select` chooses among values of the given kind by a mask in `a`; `Fma` is for
     /// floats, `Clamp` for floats and integers.
     Ternary(Elem, Ternary),
+    /// `dst` = outer(inner(`a`, `b`), `c`) on floats.
+    Pair(Inner, Outer),
     /// `dst` = `a` to the power `imm as i32`.
     PowI,
     /// From one kind to another: integer to float, mask to float or integer 0 / 1, float to integer as Rust's `as`.

@@ -7,6 +7,8 @@ use std::cell::Cell;
 use fearless_simd::Simd;
 use retrograde_storage::Packet;
 
+use super::walk::each3;
+
 /// How an operand is walked while the result's packets are written one after another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Walk {
@@ -206,16 +208,7 @@ pub(super) fn map3<S: Simd>(
                 let x = a.row(row, columns);
                 let y = b.row(row, columns);
                 let z = c.row(row, columns);
-                if x.len() == columns && y.len() == columns && z.len() == columns {
-                    for (((d, x), y), z) in d.iter().zip(x).zip(y).zip(z) {
-                        d.set(f(x.get(), y.get(), z.get()));
-                    }
-                } else {
-                    for (i, d) in d.iter().enumerate() {
-                        let [x, y, z] = [x, y, z].map(|o| o[i.min(o.len() - 1)].get());
-                        d.set(f(x, y, z));
-                    }
-                }
+                each3(d, [x, y, z], &f);
             }
         },
     );

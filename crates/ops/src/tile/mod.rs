@@ -21,10 +21,13 @@ mod lanes;
 mod map;
 mod memory;
 mod order;
+mod pair;
 mod reduce;
 mod run;
 pub(crate) mod table;
+mod walk;
 
 pub use check::Malformed;
 pub use geometry::{CacheSizes, Geometry, Request};
 pub use group::*;
+pub use pair::{Inner, Outer};

@@ -11,7 +11,7 @@ use super::lanes::{Eight, Four, Wide};
 use super::map::{self, Operand, Target, Walk};
 use super::memory::{Flat, Outside, Tile};
 use super::reduce::{self, Reducing};
-use super::{Axis, Class, Code, Geometry, Group, Width, apply};
+use super::{Axis, Class, Code, Geometry, Group, Width, apply, pair};
 use crate::{Level, at_level};
 
 impl Group {
@@ -212,6 +212,10 @@ impl<'r> Running<'r> {
             Code::Ternary(elem, what) => {
                 let operands = [step.a, step.b, step.c].map(operand);
                 apply::ternary::<S, W>(simd, elem, what, target(), operands);
+            }
+            Code::Pair(inner, outer) => {
+                let operands = [step.a, step.b, step.c].map(operand);
+                pair::pair::<S, W>(simd, inner, outer, target(), operands);
             }
             Code::PowI => {
                 apply::powi::<S, W>(simd, step.imm as i32, target(), operand(step.a));

@@ -324,6 +324,13 @@ pub(crate) fn oracle(group: &Group, buffers: &mut [Buffer], fused: bool) -> Vec<
                 let [a, b, c] = [op.a, op.b, op.c].map(|s| of(s, r, n));
                 ternary(width, elem, what, fused, [a, b, c])
             }),
+            Code::Pair(inner, outer) => map(Elem::Float, &|r, n| {
+                let [a, b, c] = [op.a, op.b, op.c].map(|s| of(s, r, n));
+                let t = binary(width, Elem::Float, inner.binary(), a, b);
+                let (outer, c_first) = outer.binary();
+                let (x, y) = if c_first { (c, t) } else { (t, c) };
+                binary(width, Elem::Float, outer, x, y)
+            }),
             Code::PowI => map(Elem::Float, &|r, n| {
                 let x = float_of(width, of(op.a, r, n));
                 float_bits(width, x.powi(op.imm as i32))
