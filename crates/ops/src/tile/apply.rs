@@ -1,10 +1,14 @@
 //! Elementwise micro-ops on slots: which loop, and which lanes the packets are read as.
 
+use std::cell::Cell;
+
 use fearless_simd::prelude::*;
+use retrograde_storage::Packet;
 
 use super::lanes::{InPacket, Wide};
-use super::map::{Operand, Target, map1, map2, map2_long, map3};
+use super::map::{map1, map2, map2_long, map3};
 use super::table::{binary_table, unary_table};
+use super::walk::{Operand, Target};
 use super::{Axis, Elem};
 use crate::{Binary, Ternary, Unary, math};
 
@@ -248,7 +252,7 @@ pub(super) fn cast<S: Simd, W: Wide>(
 }
 
 /// `target` = a constant, given as the bits of an `f64`, an integer, or 0 / not 0.
-pub(super) fn constant<S: Simd, W: Wide>(simd: S, elem: Elem, bits: u64, target: Target<'_>) {
+pub(super) fn constant<S: Simd, W: Wide>(simd: S, elem: Elem, bits: u64, target: &[Cell<Packet>]) {
     simd.vectorize(
         #[inline(always)]
         || {
@@ -257,21 +261,22 @@ pub(super) fn constant<S: Simd, W: Wide>(simd: S, elem: Elem, bits: u64, target:
                 Elem::Int => W::int::<S>(simd, bits).packet(),
                 Elem::Mask => W::Mask::<S>::splat(simd, bits != 0).packet(),
             };
-            for cell in target.cells {
+            for cell in target {
                 cell.set(packet);
             }
         },
     );
 }
 
-/// Sets each row of `target` to the inner indices from `first` on; or each packet to its row's index along an outer
-/// axis, rows counted from `first` and `middle` of them to an outer index.
+/// Sets each row of `target`, of `columns` packets, to the inner indices from `first` on; or each packet to its row's
+/// index along an outer axis, rows counted from `first` and `middle` of them to an outer index.
 #[inline(never)]
 pub(super) fn iota<S: Simd, W: Wide>(
     simd: S,
     axis: Axis,
     elem: Elem,
-    target: Target<'_>,
+    target: &[Cell<Packet>],
+    columns: usize,
     first: usize,
     middle: usize,
 ) {
@@ -279,12 +284,12 @@ pub(super) fn iota<S: Simd, W: Wide>(
         #[inline(always)]
         || {
             let ramp = W::ramp(simd);
-            for (i, cell) in target.cells.iter().enumerate() {
+            for (i, cell) in target.iter().enumerate() {
                 let index = match axis {
                     Axis::Outer => W::int(simd, ((first + i) / middle) as u64),
                     Axis::Middle => W::int(simd, ((first + i) % middle) as u64),
                     Axis::Inner => {
-                        let start = first + i % target.columns * W::Int::<S>::LEN;
+                        let start = first + i % columns * W::Int::<S>::LEN;
                         ramp + W::int(simd, start as u64)
                     }
                 };

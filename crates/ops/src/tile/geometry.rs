@@ -2,6 +2,8 @@
 
 use std::num::NonZeroUsize;
 
+use super::direct::Direct;
+use super::walk::Walk;
 use super::{Class, Code, Group, MicroOp, Over, ViewSpec};
 use crate::thresholds::{
     BLOCK_ELEMENTS, CHUNK, TILE_CACHE_SHARE, TILE_PACKETS_L1, TILE_PACKETS_L2,
@@ -62,8 +64,12 @@ fn parse_size(text: &str) -> Option<usize> {
 /// Where an operand stands in scratch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
-    /// First packet.
+    /// First packet, counted from the base.
     pub at: u32,
+    /// 0 for scratch, else the number of a view that is used directly.
+    pub base: u8,
+    /// How an operand is walked beside the step's result.
+    pub walk: Walk,
     /// How many packets it takes and how it broadcasts.
     pub class: Class,
 }
@@ -81,6 +87,61 @@ pub(super) struct Step {
     pub ahead: Ahead,
 }
 
+impl Step {
+    /// Whether it is a loop over packets of its operands and nothing else.
+    pub(super) fn is_elementwise(&self) -> bool {
+        match self.code {
+            Code::Unary(..)
+            | Code::Binary(..)
+            | Code::Ternary(..)
+            | Code::Pair(..)
+            | Code::PowI
+            | Code::Cast(..) => true,
+            Code::Load
+            | Code::Store
+            | Code::Const(_)
+            | Code::Iota(..)
+            | Code::Copy
+            | Code::ReduceRow(..)
+            | Code::Reduce => false,
+        }
+    }
+
+    /// The places it reads.
+    pub(super) fn reads(&self) -> impl Iterator<Item = Place> {
+        let count = match self.code {
+            Code::Load | Code::Const(_) | Code::Iota(..) => 0,
+            Code::Store
+            | Code::Copy
+            | Code::Unary(..)
+            | Code::PowI
+            | Code::Cast(..)
+            | Code::ReduceRow(..)
+            | Code::Reduce => 1,
+            Code::Binary(..) => 2,
+            Code::Ternary(..) | Code::Pair(..) => 3,
+        };
+        [self.a, self.b, self.c].into_iter().take(count)
+    }
+
+    /// The place it writes.
+    pub(super) fn writes(&self) -> Option<Place> {
+        (!matches!(self.code, Code::Store | Code::Reduce)).then_some(self.dst)
+    }
+
+    /// Reads `place` where it read the full slot at `slot`.
+    pub(super) fn repoint(&mut self, slot: u32, place: Place) {
+        for operand in [&mut self.a, &mut self.b, &mut self.c] {
+            if operand.base == 0 && operand.class == Class::Full && operand.at == slot {
+                *operand = Place {
+                    walk: operand.walk,
+                    ..place
+                };
+            }
+        }
+    }
+}
+
 /// Cache lines `from..to` of a view's part in the next tile; none in most steps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Ahead {
@@ -91,19 +152,15 @@ pub(super) struct Ahead {
 
 /// Spreads what the next tile needs evenly over the steps of this one. A core has some twenty buffers for outstanding
 /// misses: asked for in one go, a view's lines would fill them and stall everything behind until memory has answered.
-fn fetch_ahead(body: &mut [Step], lines: u32, contiguous: impl Fn(u32) -> bool) {
-    let mut views: Vec<u32> = body
-        .iter()
-        .filter(|s| matches!(s.code, Code::Load | Code::Store))
-        .map(|s| s.imm)
-        .filter(|&view| contiguous(view))
-        .collect();
-    views.sort_unstable();
-    views.dedup();
+fn fetch_ahead(body: &mut [Step], lines: u32, views: &[u32]) {
     let steps = body.len();
     for (i, &view) in views.iter().enumerate() {
         let mine = &mut body[i * steps / views.len()..(i + 1) * steps / views.len()];
-        let share = lines.div_ceil(mine.len() as u32).max(1);
+        // More views than steps: too little work for anything to be hidden behind it.
+        let Some(share) = lines.checked_div(mine.len() as u32) else {
+            continue;
+        };
+        let share = share + 1;
         for (from, step) in (0..lines).step_by(share as usize).zip(mine) {
             let to = (from + share).min(lines);
             step.ahead = Ahead { view, from, to };
@@ -130,6 +187,8 @@ pub struct Geometry {
     pub(super) prologue: Box<[Step]>,
     /// The others.
     pub(super) body: Box<[Step]>,
+    /// The others for tiles of whole packets, where that makes a difference.
+    pub(super) direct: Option<Direct>,
     /// First packet of the accumulators of the first reduction; [`ACCUMULATORS`] for each.
     pub(super) accumulators: usize,
     /// Packets of scratch that a running block needs.
@@ -202,6 +261,8 @@ impl Group {
             .map(|&class| {
                 let place = Place {
                     at: at as u32,
+                    base: 0,
+                    walk: Walk::Each,
                     class,
                 };
                 at += match class {
@@ -215,30 +276,50 @@ impl Group {
         // A slot number that a micro-op does not use is 0, and there may be no slots at all.
         let nowhere = Place {
             at: 0,
+            base: 0,
+            walk: Walk::One,
             class: Class::Scalar,
         };
         let place = |slot: u16| places.get(usize::from(slot)).copied().unwrap_or(nowhere);
+        let operand = |slot: u16, target: Class| {
+            let place = place(slot);
+            let walk = match place.class {
+                class if class == target => Walk::Each,
+                Class::Column => Walk::Row,
+                Class::Scalar | Class::Full => Walk::One,
+            };
+            Place { walk, ..place }
+        };
         let steps = |prologue: bool| -> Box<[Step]> {
-            let mut steps: Box<[Step]> = self
-                .ops
+            self.ops
                 .iter()
                 .filter(|op| self.in_prologue(op) == prologue)
-                .map(|op| Step {
-                    code: op.code,
-                    dst: place(op.dst),
-                    a: place(op.a),
-                    b: place(op.b),
-                    c: place(op.c),
-                    imm: op.imm,
-                    ahead: Ahead::default(),
+                .map(|op| {
+                    let dst = place(op.dst);
+                    Step {
+                        code: op.code,
+                        dst,
+                        a: operand(op.a, dst.class),
+                        b: operand(op.b, dst.class),
+                        c: operand(op.c, dst.class),
+                        imm: op.imm,
+                        ahead: Ahead::default(),
+                    }
                 })
-                .collect();
-            if !prologue {
-                let lines = (tile_rows * tile_packets) as u32;
-                fetch_ahead(&mut steps, lines, |view| self.is_contiguous(view));
-            }
-            steps
+                .collect()
         };
+        let mut body = steps(false);
+        // Tiles of several rows are in memory as in a slot only if rows are whole packets.
+        let whole = self.space[2].is_multiple_of(self.width.lanes());
+        let mut direct = (tile_rows == 1 || whole)
+            .then(|| self.direct(&body))
+            .flatten();
+        let lines = (tile_rows * tile_packets) as u32;
+        let views = self.contiguous_views(&body);
+        fetch_ahead(&mut body, lines, &views);
+        if let Some(direct) = &mut direct {
+            fetch_ahead(&mut direct.steps, lines, &views);
+        }
         Geometry {
             tile_rows,
             tile_packets,
@@ -247,7 +328,8 @@ impl Group {
             column_blocks,
             blocks: rows.div_ceil(block_rows) * column_blocks,
             prologue: steps(true),
-            body: steps(false),
+            body,
+            direct,
             accumulators: at,
             scratch: at + self.reductions.len() * ACCUMULATORS,
         }
@@ -270,7 +352,7 @@ impl Group {
     }
 
     /// Whether a view's elements stand in memory in the order of the space, one after another.
-    fn is_contiguous(&self, view: u32) -> bool {
+    pub(super) fn is_contiguous(&self, view: u32) -> bool {
         let [outer, middle, inner] = self.space.map(|n| n as isize);
         let Some(&ViewSpec {
             strides: [o, m, n],
@@ -283,6 +365,19 @@ impl Group {
             && dtype.size() == self.width.bytes()
             && (middle <= 1 || m == inner)
             && (outer <= 1 || o == middle * inner)
+    }
+
+    /// The contiguous views that are loaded or stored.
+    fn contiguous_views(&self, body: &[Step]) -> Vec<u32> {
+        let mut views: Vec<u32> = body
+            .iter()
+            .filter(|s| matches!(s.code, Code::Load | Code::Store))
+            .map(|s| s.imm)
+            .filter(|&view| self.is_contiguous(view))
+            .collect();
+        views.sort_unstable();
+        views.dedup();
+        views
     }
 
     /// Whether a tile must span whole rows.

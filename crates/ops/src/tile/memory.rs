@@ -75,6 +75,29 @@ impl<'g> Outside<'g> {
         }
     }
 
+    /// Where element `start` of the space stands in a contiguous view.
+    #[inline(always)]
+    pub(super) fn address(&self, view: u32, start: usize) -> *mut Packet {
+        self.bases[view as usize]
+            .wrapping_add(start * self.group.width.bytes())
+            .cast()
+    }
+
+    /// Whether the memory of two views has bytes in common.
+    pub(super) fn overlap(&self, a: u32, b: u32) -> bool {
+        let range = |view: u32| {
+            let spec = self.group.views[view as usize];
+            let size = spec.dtype.size() as isize;
+            let ends = spec.strides.iter().zip(self.group.space);
+            let ends = ends.map(|(&stride, n)| stride * size * (n.max(1) as isize - 1));
+            let (low, high) = ends.fold((0, 0), |(l, h), end| (l + end.min(0), h + end.max(0)));
+            let base = self.bases[view as usize].addr();
+            base.wrapping_add_signed(low)..base.wrapping_add_signed(high + size)
+        };
+        let (a, b) = (range(a), range(b));
+        a.start < b.end && b.start < a.end
+    }
+
     /// The memory for partial results of reduction `r`.
     pub(super) fn partial(&self, r: usize) -> Flat<'g> {
         // SAFETY: promised when `self` was made: each block accesses the chunks that it holds alone.

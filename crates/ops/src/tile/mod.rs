@@ -15,6 +15,7 @@
 
 mod apply;
 mod check;
+mod direct;
 mod geometry;
 mod group;
 mod lanes;

@@ -5,7 +5,8 @@
 use fearless_simd::prelude::*;
 
 use super::lanes::{InPacket, Wide};
-use super::map::{Operand, Target, map3};
+use super::map::map3;
+use super::walk::{Operand, Target};
 use crate::Binary;
 
 /// The first operation of a pair: `t = inner(a, b)`.

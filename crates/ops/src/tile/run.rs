@@ -6,11 +6,12 @@ use std::ops::Range;
 use fearless_simd::Simd;
 use retrograde_storage::Packet;
 
+use super::direct::DIRECT_VIEWS;
 use super::geometry::{ACCUMULATORS, Place, Step};
 use super::lanes::{Eight, Four, Wide};
-use super::map::{self, Operand, Target, Walk};
 use super::memory::{Flat, Outside, Tile};
 use super::reduce::{self, Reducing};
+use super::walk::{self, Operand, Target};
 use super::{Axis, Class, Code, Geometry, Group, Width, apply, pair};
 use crate::{Level, at_level};
 
@@ -73,6 +74,9 @@ impl Group {
     }
 }
 
+/// See [`Place::base`].
+type Bases = [*mut Packet; DIRECT_VIEWS + 1];
+
 /// A block being run.
 struct Running<'r> {
     group: &'r Group,
@@ -94,8 +98,13 @@ impl<'r> Running<'r> {
             packet: 0,
             packets: 0,
         };
+        // What places count from: scratch, then the tile's part of each view that is used directly.
+        let mut bases: Bases = [std::ptr::null_mut(); DIRECT_VIEWS + 1];
+        bases[0] = self.scratch.as_ptr().cast_mut().cast();
+        let direct = geometry.direct.as_ref();
+        let direct = direct.filter(|d| !d.apart.iter().any(|&(a, b)| self.outside.overlap(a, b)));
         for step in &geometry.prologue {
-            self.step::<S, W>(simd, step, tile);
+            self.step::<S, W>(simd, step, tile, &bases);
         }
         while tile.row < last_row {
             tile.rows = geometry.tile_rows.min(last_row - tile.row);
@@ -104,11 +113,23 @@ impl<'r> Running<'r> {
             loop {
                 tile.packets = geometry.tile_packets.min(last - tile.packet);
                 let next = self.next(tile, last_row, first, last);
-                for step in &geometry.body {
+                let whole =
+                    (tile.packet + tile.packets) * self.group.width.lanes() <= self.group.space[2];
+                let steps = match direct {
+                    Some(direct) if whole => {
+                        let start = self.start(tile.row, tile.packet);
+                        for (base, &view) in bases[1..].iter_mut().zip(&direct.views) {
+                            *base = self.outside.address(view, start);
+                        }
+                        &direct.steps
+                    }
+                    _ => &geometry.body,
+                };
+                for step in steps {
                     if step.ahead.to > 0 {
                         self.outside.fetch(step.ahead, next.clone());
                     }
-                    self.step::<S, W>(simd, step, tile);
+                    self.step::<S, W>(simd, step, tile, &bases);
                 }
                 tile.packet += tile.packets;
                 if tile.packet >= last {
@@ -117,6 +138,11 @@ impl<'r> Running<'r> {
             }
             tile.row += tile.rows;
         }
+    }
+
+    /// The number of the first element of a packet in the space.
+    fn start(&self, row: usize, packet: usize) -> usize {
+        row * self.group.space[2] + packet * self.group.width.lanes()
     }
 
     /// Where the tile after this one begins, in elements of the space, and its elements; none after a block's last. If
@@ -131,7 +157,7 @@ impl<'r> Running<'r> {
             return 0..0;
         }
         let rows = self.geometry.tile_rows.min(last_row - row);
-        let start = row * inner + packet * self.group.width.lanes();
+        let start = self.start(row, packet);
         let end = if self.geometry.tile_packets == self.group.row_packets() {
             (row + rows) * inner
         } else {
@@ -149,33 +175,25 @@ impl<'r> Running<'r> {
     }
 
     #[inline(always)]
-    fn target(&self, place: Place, tile: Tile) -> Target<'r> {
-        Target {
-            cells: self.cells(place, tile),
-            columns: match place.class {
-                Class::Full => tile.packets,
-                Class::Column | Class::Scalar => 1,
-            },
-        }
-    }
-
-    /// An operand of a micro-op whose result has class `target`.
-    #[inline(always)]
-    fn operand(&self, place: Place, target: Class, tile: Tile) -> Operand<'r> {
-        Operand {
-            cells: self.cells(place, tile),
-            walk: match place.class {
-                class if class == target => Walk::Each,
-                Class::Column => Walk::Row,
-                Class::Scalar | Class::Full => Walk::One,
-            },
-        }
-    }
-
-    #[inline(always)]
-    fn step<S: Simd, W: Wide>(&self, simd: S, step: &Step, tile: Tile) {
-        let target = || self.target(step.dst, tile);
-        let operand = |place: Place| self.operand(place, step.dst.class, tile);
+    fn step<S: Simd, W: Wide>(&self, simd: S, step: &Step, tile: Tile, bases: &Bases) {
+        let target = || {
+            let (rows, columns) = match step.dst.class {
+                Class::Full => (tile.rows, tile.packets),
+                Class::Column => (tile.rows, 1),
+                Class::Scalar => (1, 1),
+            };
+            let at = bases[usize::from(step.dst.base)].wrapping_add(step.dst.at as usize);
+            // SAFETY: a place in scratch has as many packets as its class takes in any tile, and scratch is this
+            // block's own; a view used directly has the tile's packets in memory, whole ones, by the contract of
+            // `run_block`, and `bases` holds where. Slots do not overlap each other; a view overlaps another only
+            // where both have the same element at the same position.
+            unsafe { Target::new(at, rows, columns) }
+        };
+        let operand = |place: Place| {
+            let at = bases[usize::from(place.base)].wrapping_add(place.at as usize);
+            // SAFETY: as for the target; the walk was chosen by the classes of the two.
+            unsafe { Operand::new(at, place.walk) }
+        };
         match step.code {
             Code::Load => {
                 let slot = self.cells(step.dst, tile);
@@ -191,7 +209,7 @@ impl<'r> Running<'r> {
             }
             Code::Const(elem) => {
                 let bits = self.group.constants[step.imm as usize];
-                apply::constant::<S, W>(simd, elem, bits, target());
+                apply::constant::<S, W>(simd, elem, bits, self.cells(step.dst, tile));
             }
             Code::Iota(axis, elem) => {
                 let first = match axis {
@@ -199,9 +217,10 @@ impl<'r> Running<'r> {
                     Axis::Outer | Axis::Middle => tile.row,
                 };
                 let middle = self.group.space[1];
-                apply::iota::<S, W>(simd, axis, elem, target(), first, middle);
+                let cells = self.cells(step.dst, tile);
+                apply::iota::<S, W>(simd, axis, elem, cells, tile.packets, first, middle);
             }
-            Code::Copy => map::copy(target(), operand(step.a)),
+            Code::Copy => walk::copy(target(), operand(step.a)),
             Code::Unary(elem, what) => {
                 apply::unary::<S, W>(simd, elem, what, target(), operand(step.a));
             }
