@@ -104,6 +104,9 @@ impl Team {
     /// As [`run`](Self::run).
     unsafe fn run_alone(run: &Run<'_>, scratch: &mut [Packet]) {
         for (phase, &(_, blocks)) in run.plan.phases.iter().enumerate() {
+            if run.ends_before(phase) {
+                return;
+            }
             for block in 0..blocks {
                 // SAFETY: in order, once each.
                 unsafe { run.block(phase, block, scratch) }
@@ -143,6 +146,10 @@ impl Team {
         // Closes the gate and waits for who is inside, also when a block panics: no helper may outlive the run.
         let closing = Closing(self);
         for (phase, &(_, blocks)) in run.plan.phases.iter().enumerate() {
+            let failed = phase == run.plan.commit && self.failed.load(Ordering::Relaxed);
+            if failed || run.ends_before(phase) {
+                break;
+            }
             if blocks == 1 {
                 // SAFETY: helpers only claim blocks of phases that are announced, and the last announced one is done.
                 unsafe { run.block(phase, 0, mine) }
@@ -153,19 +160,21 @@ impl Team {
             self.claim.store((phase as u64) << 32, Ordering::Release);
             // SAFETY: blocks are claimed once each.
             unsafe { self.work(run, mine) };
+            let mut wait = Wait::default();
             while self.done.load(Ordering::Acquire) < blocks {
-                std::hint::spin_loop();
+                wait.a_moment();
             }
         }
         drop(closing);
         self.failed.load(Ordering::Relaxed)
     }
 
-    /// Claims and runs blocks of the announced phase until there is none left.
+    /// Claims and runs blocks of the announced phase until there is none left; whether there was one.
     ///
     /// # Safety
     /// The caller of [`run`](Self::run), or inside the gate.
-    unsafe fn work(&self, run: &Run<'_>, scratch: &mut [Packet]) {
+    unsafe fn work(&self, run: &Run<'_>, scratch: &mut [Packet]) -> bool {
+        let mut worked = false;
         loop {
             let seen = self.claim.load(Ordering::Acquire);
             let blocks = |word: u64| {
@@ -175,7 +184,7 @@ impl Team {
                     .map_or(0, |p| p.1 as u64)
             };
             if seen & 0xffff_ffff >= blocks(seen) {
-                return;
+                return worked;
             }
             // The word carries the phase, so a thread that comes late to a phase claims from the one that is current;
             // it never counts up a word it has not just seen to have blocks left, so the lower half cannot overflow.
@@ -197,6 +206,7 @@ impl Team {
                 )
             };
             self.done.fetch_add(1, Ordering::Release);
+            worked = true;
         }
     }
 
@@ -263,17 +273,21 @@ impl Team {
         // SAFETY: `run` lives until the gate is closed and we have stepped out; the seat's scratch is ours alone while
         // its bit is set.
         let (run, scratch) = unsafe { (&*job.run, (*job.scratch.add(seat)).as_mut_slice()) };
+        let mut wait = Wait::default();
         while self.gate.load(Ordering::Relaxed) & OPEN != 0 {
             let work = std::panic::AssertUnwindSafe(|| {
                 // SAFETY: inside the gate.
                 unsafe { self.work(run, scratch) }
             });
-            if std::panic::catch_unwind(work).is_err() {
-                // The caller waits for the block that was claimed: count it, and tell.
-                self.failed.store(true, Ordering::Relaxed);
-                self.done.fetch_add(1, Ordering::Release);
+            match std::panic::catch_unwind(work) {
+                Ok(true) => wait = Wait::default(),
+                Ok(false) => wait.a_moment(),
+                Err(_) => {
+                    // The caller waits for the block that was claimed: count it, and tell.
+                    self.failed.store(true, Ordering::Relaxed);
+                    self.done.fetch_add(1, Ordering::Release);
+                }
             }
-            std::hint::spin_loop();
         }
         self.seats.fetch_and(!(1 << seat), Ordering::Release);
     }
@@ -288,8 +302,30 @@ struct Closing<'a>(&'a Team);
 impl Drop for Closing<'_> {
     fn drop(&mut self) {
         self.0.gate.fetch_and(!OPEN, Ordering::Release);
+        let mut wait = Wait::default();
         while self.0.gate.load(Ordering::Acquire) != 0 {
+            wait.a_moment();
+        }
+    }
+}
+
+/// Turns of spinning before a waiting thread offers its core to others: 10 to 40 us, several times what a block takes.
+const SPINS: u32 = 512;
+
+/// Waiting for another thread of the run. Mostly that is for the rest of a block, and spinning is quickest; but on a
+/// loaded machine the other may have been put aside in the middle of a block, and spinning would keep the core that it
+/// waits for (or that anybody else could use) for the rest of a time slice.
+#[derive(Default)]
+struct Wait(u32);
+
+impl Wait {
+    #[inline]
+    fn a_moment(&mut self) {
+        if self.0 < SPINS {
+            self.0 += 1;
             std::hint::spin_loop();
+        } else {
+            std::thread::yield_now();
         }
     }
 }
