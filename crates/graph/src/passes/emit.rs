@@ -6,8 +6,6 @@ use retrograde_ops::scalar::{ScalarCode, ScalarOp};
 use retrograde_ops::tile::{self, Class, Code, Elem, MicroOp, Over, Reduction, ViewSpec, Width};
 use retrograde_storage::{DType, Id};
 
-#[cfg(debug_assertions)]
-use super::fuse::Steps;
 use super::fuse::{Group, ends_group, is_scalar, operand_strides, reduced_axes};
 use super::memory::Place;
 use super::places::Places;
@@ -177,6 +175,40 @@ impl Emitter<'_> {
         wide
     }
 
+    /// Stores a member's elements, which are in a slot, widened if that is narrower than the value.
+    fn store(&mut self, v: Value) {
+        let (list, group) = (self.list, self.group);
+        let vary = group.vary(list.dims(v)).expect("members fit");
+        let full = if vary == group.axes.len() {
+            Class::Full
+        } else {
+            Class::Column
+        };
+        let slot = self.slots[&(v, [0; 3], 0)].number;
+        let mut source = slot;
+        if self.out.group.slots[slot as usize] < full {
+            source = self.take(full);
+            self.push(
+                MicroOp {
+                    a: slot,
+                    ..MicroOp::new(Code::Copy, source)
+                },
+                v,
+            );
+            self.free[full as usize].push(source);
+        }
+        let strides = group.strides(&group.dense(vary));
+        let imm = self.view(v, 0, list.dtype(v), strides);
+        self.push(
+            MicroOp {
+                a: source,
+                imm,
+                ..MicroOp::new(Code::Store, 0)
+            },
+            v,
+        );
+    }
+
     fn release(&mut self, key: (Value, [isize; 3], isize)) {
         let slot = self.slots.get_mut(&key).expect("operands are in slots");
         slot.uses -= 1;
@@ -188,8 +220,15 @@ impl Emitter<'_> {
     }
 }
 
-/// Emits a group. `stored` says which members' elements are needed in memory.
-pub(crate) fn group(list: &List, places: &Places, group: &Group, stored: &[bool]) -> GroupStep {
+/// Emits a group. `stored` says which members' elements are needed in memory, `direct` which of them overwrite an input:
+/// `(input, value)`.
+pub(crate) fn group(
+    list: &List,
+    places: &Places,
+    group: &Group,
+    stored: &[bool],
+    direct: &[(Value, Value)],
+) -> GroupStep {
     let axes = group.axes.len();
     let mut members = vec![false; list.len()];
     group.members.iter().for_each(|v| members[v.index()] = true);
@@ -241,7 +280,29 @@ pub(crate) fn group(list: &List, places: &Places, group: &Group, stored: &[bool]
         }
     }
 
-    for &v in &group.members {
+    let overwrites: HashMap<Value, Value> = direct
+        .iter()
+        .filter(|u| members[u.1.index()])
+        .map(|&(input, v)| (v, input))
+        .collect();
+    let mut last_load: HashMap<Value, usize> = HashMap::new();
+    if !overwrites.is_empty() {
+        for (i, &v) in group.members.iter().enumerate() {
+            let bases = list.args(v).iter().map(|&a| (places.base(a), i));
+            last_load.extend(bases);
+        }
+    }
+    // Stores that wait for the last load of what they overwrite: `(that member, value)`.
+    let mut waiting: Vec<(usize, Value)> = Vec::new();
+
+    for (i, &v) in group.members.iter().enumerate() {
+        waiting.retain(|&(last, v)| {
+            if last < i {
+                emit.store(v);
+                emit.release((v, [0; 3], 0));
+            }
+            last >= i
+        });
         let (dims, vary) = reach(v);
         let keys: Vec<_> = list
             .args(v)
@@ -249,8 +310,8 @@ pub(crate) fn group(list: &List, places: &Places, group: &Group, stored: &[bool]
             .map(|&o| emit.locate(o, dims, vary, &member))
             .collect();
         let mut slots = [0; 3];
-        for (i, key) in keys.iter().enumerate() {
-            slots[i] = emit.operand(*key, list.arg(v, i), v, uses[key]);
+        for (nth, key) in keys.iter().enumerate() {
+            slots[nth] = emit.operand(*key, list.arg(v, nth), v, uses[key]);
         }
         let [mut a, b, c] = slots;
         if matches!(list.op(v), Op::Reduce(_)) {
@@ -329,38 +390,20 @@ pub(crate) fn group(list: &List, places: &Places, group: &Group, stored: &[bool]
             v,
         );
         if stored[v.index()] {
-            let full = if group.vary(list.dims(v)) == Some(axes) {
-                Class::Full
-            } else {
-                Class::Column
-            };
-            let strides =
-                group.strides(&group.dense(group.vary(list.dims(v)).expect("members fit")));
-            let source = if class < full {
-                let wide = emit.take(full);
-                emit.push(
-                    MicroOp {
-                        a: dst,
-                        ..MicroOp::new(Code::Copy, wide)
-                    },
-                    v,
-                );
-                emit.free[full as usize].push(wide);
-                wide
-            } else {
-                dst
-            };
-            let imm = emit.view(v, 0, list.dtype(v), strides);
-            emit.push(
-                MicroOp {
-                    a: source,
-                    imm,
-                    ..MicroOp::new(Code::Store, 0)
-                },
-                v,
-            );
+            // Old content goes to whoever in this group still loads it, and only then is overwritten.
+            match overwrites.get(&v).and_then(|input| last_load.get(input)) {
+                Some(&last) if last > i => {
+                    waiting.push((last, v));
+                    continue;
+                }
+                _ => emit.store(v),
+            }
         }
         emit.release(key);
+    }
+    for (_, v) in waiting {
+        emit.store(v);
+        emit.release((v, [0; 3], 0));
     }
     emit.out
 }
@@ -432,24 +475,4 @@ pub(crate) fn scalars(
 /// Bits that a literal's cell holds from the start.
 pub(crate) fn cell_bits(list: &List, v: Value) -> u64 {
     literal_bits(list, v, true)
-}
-
-/// Checks, in debug builds, that steps and groups agree: every operand comes from an earlier step or the same group.
-#[cfg(debug_assertions)]
-pub(crate) fn verify(list: &List, places: &Places, steps: &Steps) {
-    use super::fuse::{READY, Step};
-    for v in list.values() {
-        let step = steps.of[v.index()];
-        if step == READY {
-            continue;
-        }
-        for &operand in list.args(v) {
-            let from = steps.of[places.base(operand).index()];
-            let same = from == step && !matches!(steps.steps[step as usize], Step::Kernel(_));
-            assert!(
-                from < step || same,
-                "{v} in step {step} reads {operand} of step {from}"
-            );
-        }
-    }
 }

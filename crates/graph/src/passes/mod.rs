@@ -17,3 +17,5 @@ pub(crate) mod legalise;
 pub(crate) mod memory;
 pub(crate) mod places;
 pub(crate) mod rebuild;
+#[cfg(debug_assertions)]
+pub(crate) mod verify;
