@@ -21,8 +21,8 @@ impl UpdateRule<f32> for Rule {
     fn identity(&self) -> u64 {
         self.identity
     }
-    fn scalars(&self, _: u32) -> Vec<f64> {
-        vec![0.25]
+    fn scalars(&self, _: u32, to: &mut Vec<f64>) {
+        to.push(0.25);
     }
     fn update<'t>(&self, of: Update<'_, 't, f32>) -> Recorded<'t> {
         (self.record)(of)
@@ -195,4 +195,165 @@ fn a_rule_that_fails_updates_nothing() -> Result<()> {
         assert!(params.state(0).is_some_and(|s| s.iter().all(|&x| x == 0.0)));
         Ok(())
     })
+}
+
+/// One step on `sum(w)`, with a second parameter that the loss does not see.
+fn plain(tape: &mut Tape, params: &mut Params, rule: &Rule) -> Result<f32> {
+    let w = params.find("w").expect("inserted");
+    let rec = tape.train(params);
+    // A literal and a stream of the recording's own stand before the rule's.
+    let noise = rec.rng(7).uniform([4], 0.25, 0.5) * 0.0;
+    (rec.param::<f32>(w) + noise).sum().minimise_with(rule)
+}
+
+fn table() -> Params {
+    let mut params = Params::new();
+    params.insert("w", ramp(4, 1.0));
+    params.insert("other", ramp(4, -7.0));
+    params
+}
+
+/// What a rule records besides its arguments is there in later steps too, which compile nothing.
+#[test]
+fn rules_with_literals_streams_and_other_parameters() -> Result<()> {
+    let rule = Rule {
+        columns: 0,
+        identity: 1,
+        record: |of| {
+            let rec = of.value.rec();
+            let noise = rec.rng(3).normal([4], 0.0, 0.125);
+            let other = rec.param::<f32>(second());
+            (of.value - of.grad * 0.3 + other * 0.7 + noise, Vec::new())
+        },
+    };
+    let (mut params, mut tape) = (table(), Tape::new());
+    let mut draws: Vec<f32> = Vec::new();
+    for step in 0..4 {
+        let before = params.values().to_vec();
+        plain(&mut tape, &mut params, &rule)?;
+        let other = ramp(4, -7.0);
+        for (i, x) in params
+            .slice(params.find("w").expect("inserted"))?
+            .iter()
+            .enumerate()
+        {
+            let expected = before[i] - 0.3 + other.as_slice()[i] * 0.7;
+            assert!(
+                (x - expected).abs() < 1.0,
+                "step {step}: {x} is not near {expected}"
+            );
+            draws.push(x - expected);
+        }
+        assert_eq!(tape.cache_stats().misses, 1);
+    }
+    draws.sort_by(f32::total_cmp);
+    assert!(
+        draws.windows(2).all(|d| d[0] != d[1]),
+        "each step draws anew: {draws:?}"
+    );
+    Ok(())
+}
+
+/// The second parameter of [`table`], for rules, which are functions without surroundings.
+fn second() -> retrograde_graph::Param {
+    table().find("other").expect("inserted")
+}
+
+#[test]
+fn rules_that_cannot_be_run() {
+    let cases: [(usize, Record, ErrorKind, &str); 4] = [
+        (
+            0,
+            |of| (of.grad.sum(), Vec::new()),
+            ErrorKind::Shape,
+            "\"w\" has shape [], expected [4]",
+        ),
+        (
+            1,
+            |of| {
+                (
+                    of.value,
+                    vec![of.value.rec().concat(&[of.value, of.value], 0)],
+                )
+            },
+            ErrorKind::Shape,
+            "has shape [8]",
+        ),
+        (
+            1,
+            |of| (of.value, Vec::new()),
+            ErrorKind::Inputs,
+            "returned 0 state values, but the rule has 1",
+        ),
+        (
+            0,
+            |of| {
+                let data = of.value.rec().input(&[1.0f32; 4][..]);
+                (of.value - data, Vec::new())
+            },
+            ErrorKind::Inputs,
+            "cannot record data",
+        ),
+    ];
+    for (columns, record, kind, text) in cases {
+        let rule = Rule {
+            columns,
+            identity: 1,
+            record,
+        };
+        let (mut params, mut tape) = (table(), Tape::new());
+        let before = params.values().to_vec();
+        let error = plain(&mut tape, &mut params, &rule).expect_err(text);
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(error.to_string().contains(text), "{error}");
+        assert_eq!(params.values(), before);
+        let good = Rule {
+            columns,
+            identity: 2,
+            record: |of| (of.value - of.grad, of.state.to_vec()),
+        };
+        plain(&mut tape, &mut params, &good).expect("the tape goes on");
+        assert!(
+            params.values()[..4]
+                .iter()
+                .zip(&before)
+                .all(|(x, y)| *x == y - 1.0)
+        );
+    }
+}
+
+/// A rule whose number of scalars changes is refused before anything is read beyond them.
+#[test]
+fn scalars_are_always_as_many() -> Result<()> {
+    struct Shrinks(std::cell::Cell<usize>);
+    impl UpdateRule<f32> for Shrinks {
+        fn columns(&self) -> usize {
+            0
+        }
+        fn identity(&self) -> u64 {
+            1
+        }
+        fn scalars(&self, _: u32, to: &mut Vec<f64>) {
+            to.extend((0..self.0.get()).map(|i| i as f64));
+        }
+        fn update<'t>(&self, of: Update<'_, 't, f32>) -> Recorded<'t> {
+            (of.value - of.scalars[1] * of.grad, Vec::new())
+        }
+    }
+    let (rule, mut tape, mut params) = (Shrinks(2.into()), Tape::new(), table());
+    let w = params.find("w").expect("inserted");
+    let mut run = |params: &mut Params| {
+        let rec = tape.train(params);
+        rec.param::<f32>(w).sum().minimise_with(&rule)
+    };
+    run(&mut params)?;
+    let before = params.values().to_vec();
+    rule.0.set(1);
+    let error = run(&mut params).expect_err("one scalar is missing");
+    assert!(
+        error.to_string().contains("1 scalars, but had 2"),
+        "{error}"
+    );
+    assert_eq!(params.values(), before);
+    Ok(())
 }
