@@ -9,7 +9,7 @@
 
 use std::cell::UnsafeCell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use retrograde_storage::Packet;
@@ -41,6 +41,10 @@ pub(crate) struct Team {
     claim: AtomicU64,
     done: AtomicUsize,
     failed: AtomicBool,
+    /// Runs to do alone because helpers were put aside while the caller waited for them, and how many that was last.
+    /// The caller's alone.
+    rest: AtomicU32,
+    penalty: AtomicU32,
     /// Which scratch a helper takes: bit `i` for helper `i`.
     seats: AtomicU64,
     /// The run, with its lifetime erased. Written by the caller while the gate is closed and nobody is inside.
@@ -69,6 +73,8 @@ impl Team {
             claim: AtomicU64::new(0),
             done: AtomicUsize::new(0),
             failed: AtomicBool::new(false),
+            rest: AtomicU32::new(0),
+            penalty: AtomicU32::new(0),
             seats: AtomicU64::new(0),
             run: UnsafeCell::new(None),
         })
@@ -86,8 +92,10 @@ impl Team {
         threads: usize,
     ) -> bool {
         let busy = BUSY.fetch_add(1, Ordering::Relaxed);
-        let alone =
-            threads <= 1 || run.plan.cost < PARALLEL_NS || busy >= rayon::current_num_threads();
+        let alone = threads <= 1
+            || run.plan.cost < PARALLEL_NS
+            || busy >= rayon::current_num_threads()
+            || self.rests();
         let failed = if alone {
             // SAFETY: one thread runs every block of every phase in order.
             unsafe { Self::run_alone(run, &mut scratch[0]) };
@@ -98,6 +106,26 @@ impl Team {
         };
         BUSY.fetch_sub(1, Ordering::Relaxed);
         failed
+    }
+
+    /// Whether this run is done alone, because an earlier one had to wait for a helper that was put aside.
+    fn rests(&self) -> bool {
+        let rest = self.rest.load(Ordering::Relaxed);
+        self.rest.store(rest.saturating_sub(1), Ordering::Relaxed);
+        rest > 0
+    }
+
+    /// After a run together: one that waited for a helper that was put aside lost a time slice, more than sharing a run
+    /// gains, so the next runs are done alone; twice as many each time it happens again. The first run that goes well
+    /// ends that.
+    fn judge(&self, late: bool) {
+        let penalty = match (self.penalty.load(Ordering::Relaxed), late) {
+            (penalty, true) => (2 * penalty + 1).min(MOST_ALONE),
+            (penalty, false) => penalty / 2,
+        };
+        self.penalty.store(penalty, Ordering::Relaxed);
+        self.rest
+            .store(if late { penalty } else { 0 }, Ordering::Relaxed);
     }
 
     /// # Safety
@@ -145,6 +173,7 @@ impl Team {
         }
         // Closes the gate and waits for who is inside, also when a block panics: no helper may outlive the run.
         let closing = Closing(self);
+        let mut late = false;
         for (phase, &(_, blocks)) in run.plan.phases.iter().enumerate() {
             let failed = phase == run.plan.commit && self.failed.load(Ordering::Relaxed);
             if failed || run.ends_before(phase) {
@@ -155,26 +184,33 @@ impl Team {
                 unsafe { run.block(phase, 0, mine) }
                 continue;
             }
+            let start = Instant::now();
             self.done.store(0, Ordering::Relaxed);
             // Publishes all writes of earlier phases to whoever claims a block of this one.
             self.claim.store((phase as u64) << 32, Ordering::Release);
             // SAFETY: blocks are claimed once each.
-            unsafe { self.work(run, mine) };
+            let worked = unsafe { self.work(run, mine) };
             let mut wait = Wait::default();
             while self.done.load(Ordering::Acquire) < blocks {
                 wait.a_moment();
             }
+            // Blocks of a phase take about as long as each other.
+            late |= wait.was_longer_than(|yielded| {
+                let each = (yielded - start) / u32::try_from(worked.max(1)).unwrap_or(u32::MAX);
+                worked.checked_sub(1).map(|_| PATIENCE + 4 * each)
+            });
         }
-        drop(closing);
+        late |= closing.close();
+        self.judge(late);
         self.failed.load(Ordering::Relaxed)
     }
 
-    /// Claims and runs blocks of the announced phase until there is none left; whether there was one.
+    /// Claims and runs blocks of the announced phase until there is none left; how many.
     ///
     /// # Safety
     /// The caller of [`run`](Self::run), or inside the gate.
-    unsafe fn work(&self, run: &Run<'_>, scratch: &mut [Packet]) -> bool {
-        let mut worked = false;
+    unsafe fn work(&self, run: &Run<'_>, scratch: &mut [Packet]) -> usize {
+        let mut worked = 0;
         loop {
             let seen = self.claim.load(Ordering::Acquire);
             let blocks = |word: u64| {
@@ -206,7 +242,7 @@ impl Team {
                 )
             };
             self.done.fetch_add(1, Ordering::Release);
-            worked = true;
+            worked += 1;
         }
     }
 
@@ -280,8 +316,8 @@ impl Team {
                 unsafe { self.work(run, scratch) }
             });
             match std::panic::catch_unwind(work) {
-                Ok(true) => wait = Wait::default(),
-                Ok(false) => wait.a_moment(),
+                Ok(0) => wait.a_moment(),
+                Ok(_) => wait = Wait::default(),
                 Err(_) => {
                     // The caller waits for the block that was claimed: count it, and tell.
                     self.failed.store(true, Ordering::Relaxed);
@@ -299,33 +335,60 @@ const NO_PHASE: u64 = u32::MAX as u64;
 /// Closes the gate when dropped.
 struct Closing<'a>(&'a Team);
 
-impl Drop for Closing<'_> {
-    fn drop(&mut self) {
+impl Closing<'_> {
+    /// Closes the gate; whether a helper inside was put aside, which had nothing left to do there.
+    fn close(self) -> bool {
+        self.wait().was_longer_than(|_| Some(PATIENCE))
+    }
+
+    fn wait(&self) -> Wait {
         self.0.gate.fetch_and(!OPEN, Ordering::Release);
         let mut wait = Wait::default();
         while self.0.gate.load(Ordering::Acquire) != 0 {
             wait.a_moment();
         }
+        wait
+    }
+}
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.wait();
     }
 }
 
 /// Turns of spinning before a waiting thread offers its core to others: 10 to 40 us, several times what a block takes.
 const SPINS: u32 = 512;
+/// How long a helper may keep the caller waiting without having been put aside; a time slice is milliseconds.
+const PATIENCE: Duration = Duration::from_micros(200);
+/// Runs done alone at most before helpers are tried again.
+const MOST_ALONE: u32 = 255;
 
 /// Waiting for another thread of the run. Mostly that is for the rest of a block, and spinning is quickest; but on a
 /// loaded machine the other may have been put aside in the middle of a block, and spinning would keep the core that it
 /// waits for (or that anybody else could use) for the rest of a time slice.
 #[derive(Default)]
-struct Wait(u32);
+struct Wait {
+    turns: u32,
+    /// When the core was first offered.
+    yielded: Option<Instant>,
+}
 
 impl Wait {
     #[inline]
     fn a_moment(&mut self) {
-        if self.0 < SPINS {
-            self.0 += 1;
+        if self.turns < SPINS {
+            self.turns += 1;
             std::hint::spin_loop();
         } else {
+            self.yielded.get_or_insert_with(Instant::now);
             std::thread::yield_now();
         }
+    }
+
+    /// Whether the wait, now over, went on for longer after its first offer than `limit` of when that was.
+    fn was_longer_than(&self, limit: impl FnOnce(Instant) -> Option<Duration>) -> bool {
+        self.yielded
+            .is_some_and(|at| limit(at).is_some_and(|limit| at.elapsed() > limit))
     }
 }
