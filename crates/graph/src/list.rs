@@ -324,16 +324,19 @@ impl List {
     }
     /// Axis `i` of the result is axis `order[i]` of `x`.
     pub fn permute(&mut self, x: Value, order: &[usize]) -> Value {
-        let dims: Vec<usize> = order.iter().map(|&a| self.dims(x)[a]).collect();
-        let shape = Shape::new(&dims).expect("a permutation keeps the extents");
+        let mut dims = [1; MAX_RANK];
+        for (to, &axis) in dims.iter_mut().zip(order) {
+            *to = self.dims(x)[axis];
+        }
+        let shape = Shape::new(&dims[..order.len()]).expect("a permutation keeps the extents");
         self.push(Op::Permute, &[x], Attr::order(order), shape, self.dtype(x))
     }
     /// The last two axes exchanged.
     pub fn transpose(&mut self, x: Value) -> Value {
         let rank = self.shape(x).rank();
-        let mut order: Vec<usize> = (0..rank).collect();
+        let mut order: [usize; MAX_RANK] = std::array::from_fn(|axis| axis);
         order.swap(rank - 1, rank - 2);
-        self.permute(x, &order)
+        self.permute(x, &order[..rank])
     }
     /// Broadcast to `shape`.
     pub fn expand(&mut self, x: Value, shape: Shape) -> Value {
@@ -385,9 +388,10 @@ impl List {
         let batch = lead(&a)
             .broadcast(&lead(&b))
             .expect("batch axes were checked");
-        let mut dims = batch.dims().to_vec();
-        dims.extend([a.dims()[ra - 2], b.dims()[rb - 1]]);
-        let shape = Shape::new(&dims).expect("shape was checked");
+        let (mut dims, lead) = ([1; MAX_RANK], batch.rank());
+        dims[..lead].copy_from_slice(batch.dims());
+        (dims[lead], dims[lead + 1]) = (a.dims()[ra - 2], b.dims()[rb - 1]);
+        let shape = Shape::new(&dims[..lead + 2]).expect("shape was checked");
         self.push(Op::MatMul, &[x, y], Attr::NONE, shape, self.dtype(x))
     }
     /// `x` summed over whatever broadcasting added, so that it has `shape` again.
@@ -419,13 +423,13 @@ impl List {
 
 /// `shape` with extent 1 on `axes`.
 pub(crate) fn kept(shape: Shape, axes: u8) -> Shape {
-    let mut dims = shape.dims().to_vec();
-    for (axis, d) in dims.iter_mut().enumerate() {
-        if axes >> axis & 1 == 1 {
-            *d = 1;
+    let (mut dims, rank) = ([1; MAX_RANK], shape.rank());
+    for (axis, &d) in shape.dims().iter().enumerate() {
+        if axes >> axis & 1 == 0 {
+            dims[axis] = d;
         }
     }
-    Shape::new(&dims).expect("no larger than before")
+    Shape::new(&dims[..rank]).expect("no larger than before")
 }
 
 #[cfg(test)]

@@ -102,6 +102,11 @@ impl Op {
         )
     }
 
+    /// Whether a run may find that an operand's elements are not what the operation takes: an index out of range.
+    pub(crate) fn may_fail(self) -> bool {
+        matches!(self, Self::Gather | Self::ScatterAdd | Self::CheckIndex)
+    }
+
     /// Whether the result is a strided view of its operand, so that nothing needs to be computed.
     pub fn is_view(self) -> bool {
         matches!(

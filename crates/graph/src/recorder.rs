@@ -29,8 +29,12 @@ pub(crate) struct Recording {
     pub uniforms: Vec<f64>,
     /// Seeds of random streams, by the number in [`Op::Random`]'s attribute, with the next ordinal of each.
     pub streams: Vec<(u64, u32)>,
+    /// Set while an update rule is recorded, which is done only to compile it: its literals are part of the program.
+    pub literals_are_fixed: bool,
     /// Leaves and evaluated values (see `tape`).
     pub store: crate::tape::Store,
+    /// What evaluation needs for a moment (see `eval`).
+    pub buffers: crate::eval::Buffers,
 }
 
 impl Recording {
@@ -62,7 +66,7 @@ impl Recording {
         }
         let structural =
             x == 1.0 || x == -1.0 || x == 2.0 || x == 0.5 || (x == 0.0 && x.is_sign_positive());
-        if structural {
+        if structural || self.literals_are_fixed {
             return self.list.float(x, dtype);
         }
         self.uniforms.push(x);

@@ -12,7 +12,7 @@ use crate::op::{Attr, Op};
 use crate::params::{Bound, Param, Params};
 use crate::recorder::{Recorder, Recording};
 use crate::run::plan::Options;
-use crate::trace::{Cache, CacheStats, ProgramSummary};
+use crate::trace::{At, Cache, CacheStats, ProgramSummary};
 use crate::var::{Float, Rec, Var};
 
 /// What a leaf stands for.
@@ -59,6 +59,8 @@ pub(crate) struct Store {
     grad_data: Vec<Packet>,
     /// Compiled traces.
     pub cache: Cache,
+    /// The backward that ran last in this recording.
+    pub last: Option<At>,
     /// Set while `Program::record` runs the user's closure: reads leave guards instead of steering unseen.
     pub recording: bool,
     pub guards: Vec<Guard>,
@@ -84,7 +86,19 @@ impl Store {
         self.grad_data.clear();
         self.guards.clear();
         self.updated = false;
+        self.last = None;
         self.step += 1;
+    }
+
+    /// Forgets values from row `rows` on and leaves from number `leaves` on.
+    pub(crate) fn truncate(&mut self, rows: usize, leaves: usize) {
+        self.leaves.truncate(leaves);
+        self.at.truncate(rows);
+        for p in &mut self.params {
+            if p.get().is_some_and(|v| v.index() >= rows) {
+                *p = Packed::NONE;
+            }
+        }
     }
 
     /// Room for a value's elements; returns the first packet.
@@ -136,6 +150,13 @@ impl Store {
     pub(crate) fn elements<T: Element>(&self, v: Value, shape: Shape) -> Option<Vec<T>> {
         let start = self.start(v)?;
         Some(decode(self.bytes(start, shape.len() * T::DTYPE.size())))
+    }
+
+    /// The first element of a known value.
+    pub(crate) fn first<T: Element>(&self, v: Value) -> Option<T> {
+        let start = self.start(v)?;
+        let bytes = bytemuck::cast_slice(self.data.get(start..)?);
+        bytes.get(..T::DTYPE.size()).map(T::from_bytes)
     }
 
     /// Adds a gradient to a variable's slot.
@@ -242,6 +263,7 @@ impl Tape {
         state.poison.clear();
         state.uniforms.clear();
         state.streams.clear();
+        state.literals_are_fixed = false;
         state.store.reset();
     }
 

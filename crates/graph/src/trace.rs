@@ -1,12 +1,15 @@
 //! Compiled traces of a tape: a step that records what was recorded before finds its program by comparing columns.
 
+use retrograde_storage::Id;
+
 use crate::error::Result;
 use crate::list::{List, Value};
 use crate::run::plan::{Options, Plan};
 use crate::run::workspace::Memory;
+use crate::tape::LeafKind;
 
 /// What a trace computes.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Goal {
     /// Values.
     Read,
@@ -24,15 +27,86 @@ pub(crate) struct Trace {
     list: List,
     target: Value,
     known: Vec<bool>,
-    leaves: Vec<crate::tape::LeafKind>,
+    leaves: Vec<LeafKind>,
     /// Version of the parameter table (freezing, grouping).
     params: u64,
     pub plan: Plan,
     pub memory: Memory,
-    /// By output after the target: the value it is the gradient of, or that is read.
+    /// By output (after the target, for a backward): the value it is the gradient of, or that is read.
     pub outputs: Vec<Value>,
-    /// Leaves that the recording does not have: a seed, optimiser state.
-    pub extra: Vec<(Value, crate::tape::LeafKind)>,
+    /// Outputs after those: values that were read after earlier runs.
+    pub wanted: Vec<Value>,
+    /// Values that were read since it was compiled: if there are any, it is compiled anew when it is met again.
+    missed: Vec<Value>,
+    pub extra: Extra,
+    used: u64,
+}
+
+/// What a trace has that the recording has not.
+#[derive(Debug, Default)]
+pub(crate) struct Extra {
+    /// A seed, optimiser state, parameters that only an update rule reads. Sorted by value.
+    pub leaves: Vec<(Value, LeafKind)>,
+    /// Number of an update rule's first scalar, and how many there are.
+    pub first_scalar: usize,
+    pub scalars: usize,
+    /// Number of an update rule's first random stream, and the seeds of its streams.
+    pub first_seed: usize,
+    pub seeds: Vec<u64>,
+}
+
+/// What compilation makes of a query.
+pub(crate) struct Compiled {
+    pub plan: Plan,
+    pub outputs: Vec<Value>,
+    pub wanted: Vec<Value>,
+    pub extra: Extra,
+}
+
+impl Compiled {
+    /// A plan with one output, the target.
+    pub(crate) fn new(plan: Plan) -> Self {
+        Self {
+            plan,
+            outputs: Vec::new(),
+            wanted: Vec::new(),
+            extra: Extra::default(),
+        }
+    }
+}
+
+impl Trace {
+    pub(crate) fn target(&self) -> Value {
+        self.target
+    }
+
+    /// Whether the trace was given this value.
+    pub(crate) fn knew(&self, v: Value) -> bool {
+        self.known.get(v.index()).copied().unwrap_or(false)
+    }
+
+    /// Makes a value that the trace computes an output, from the next time on.
+    pub(crate) fn want(&mut self, v: Value) {
+        if !self.missed.contains(&v) && !self.wanted.contains(&v) {
+            self.missed.push(v);
+        }
+    }
+
+    fn is_for(&self, q: &Query<'_>) -> bool {
+        self.target == q.target
+            && self.params == q.params
+            && self.goal == q.goal
+            && self.list.len() == q.list.len()
+            && self.known == q.known
+            && self.leaves == q.leaves
+            && self.list.same_program(q.list)
+    }
+}
+
+/// A run of a trace.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct At {
+    number: usize,
     used: u64,
 }
 
@@ -79,7 +153,7 @@ pub(crate) struct Query<'a> {
     pub list: &'a List,
     pub target: Value,
     pub known: &'a [bool],
-    pub leaves: &'a [crate::tape::LeafKind],
+    pub leaves: &'a [LeafKind],
     pub params: u64,
 }
 
@@ -102,17 +176,10 @@ impl Cache {
         })
     }
 
-    /// The trace for a query, if it was compiled before.
+    /// The trace for a query, if it was compiled before with all that has been asked of it since.
     pub(crate) fn find(&mut self, q: &Query<'_>) -> Option<usize> {
-        let found = self.traces.iter().position(|t| {
-            t.target == q.target
-                && t.params == q.params
-                && t.goal == q.goal
-                && t.list.len() == q.list.len()
-                && t.known == q.known
-                && t.leaves == q.leaves
-                && t.list.same_program(q.list)
-        });
+        let found = self.traces.iter().position(|t| t.is_for(q));
+        let found = found.filter(|&i| self.traces[i].missed.is_empty());
         self.clock += 1;
         if let Some(i) = found {
             self.stats.hits += 1;
@@ -121,18 +188,24 @@ impl Cache {
         found
     }
 
-    /// Keeps a compiled trace; returns its number.
-    pub(crate) fn keep(
-        &mut self,
-        q: &Query<'_>,
-        plan: Plan,
-        outputs: Vec<Value>,
-        extra: Vec<(Value, crate::tape::LeafKind)>,
-    ) -> Result<usize> {
+    /// Values that the trace for a query is to keep because they were read after it ran.
+    pub(crate) fn wanted(&self, q: &Query<'_>) -> Vec<Value> {
+        let trace = self.traces.iter().find(|t| t.is_for(q));
+        trace.map_or(Vec::new(), |t| [t.wanted.as_slice(), &t.missed].concat())
+    }
+
+    /// Keeps a compiled trace, in place of the one for the same query if there is one; returns its number.
+    pub(crate) fn keep(&mut self, q: &Query<'_>, compiled: Compiled) -> Result<usize> {
         self.stats.misses += 1;
+        let Compiled {
+            plan,
+            outputs,
+            wanted,
+            extra,
+        } = compiled;
         let memory = Memory::new(&plan)?;
         let trace = Trace {
-            goal: q.goal.clone(),
+            goal: q.goal,
             list: q.list.clone(),
             target: q.target,
             known: q.known.to_vec(),
@@ -141,21 +214,37 @@ impl Cache {
             plan,
             memory,
             outputs,
+            wanted,
+            missed: Vec::new(),
             extra,
             used: self.clock,
         };
-        if self.traces.len() < HELD {
+        let known = self.traces.iter().position(|t| t.is_for(q));
+        if known.is_none() && self.traces.len() < HELD {
             self.traces.push(trace);
             return Ok(self.traces.len() - 1);
         }
-        let oldest = self
-            .traces
-            .iter()
-            .enumerate()
-            .min_by_key(|(_, t)| t.used)
-            .map_or(0, |(i, _)| i);
-        self.traces[oldest] = trace;
-        Ok(oldest)
+        let oldest = || {
+            let all = self.traces.iter().enumerate();
+            all.min_by_key(|(_, t)| t.used).map_or(0, |(i, _)| i)
+        };
+        let number = known.unwrap_or_else(oldest);
+        self.traces[number] = trace;
+        Ok(number)
+    }
+
+    /// The run of a trace that was just found or kept, to come back to.
+    pub(crate) fn run_of(&self, number: usize) -> At {
+        At {
+            number,
+            used: self.traces[number].used,
+        }
+    }
+
+    /// The trace of that run, if it is still held and has not run since.
+    pub(crate) fn ran(&mut self, run: At) -> Option<&mut Trace> {
+        let trace = self.traces.get_mut(run.number);
+        trace.filter(|t| t.used == run.used)
     }
 
     pub(crate) fn trace(&mut self, i: usize) -> &mut Trace {

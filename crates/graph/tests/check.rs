@@ -177,8 +177,8 @@ impl UpdateRule<f64> for Descent {
     fn identity(&self) -> u64 {
         1
     }
-    fn scalars(&self, _: u32) -> Vec<f64> {
-        vec![0.1]
+    fn scalars(&self, _: u32, to: &mut Vec<f64>) {
+        to.push(0.1);
     }
     fn update<'t>(&self, step: Update<'_, 't, f64>) -> (Var<'t, f64>, Vec<Var<'t, f64>>) {
         (step.value - step.scalars[0] * step.grad, Vec::new())

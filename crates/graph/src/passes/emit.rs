@@ -1,18 +1,16 @@
 //! The kernels of each step: micro-ops and slots for groups, operands with their places for the rest.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-use retrograde_ops::Unary;
 use retrograde_ops::scalar::{ScalarCode, ScalarOp};
 use retrograde_ops::tile::{
-    self, Class, Code, Elem, Inner, MicroOp, Outer, Over, Reduction, ViewSpec, Width,
+    self, Class, Code, Elem, MicroOp, Outer, Over, Reduction, ViewSpec, Width,
 };
 use retrograde_storage::{DType, Id};
 
-#[cfg(debug_assertions)]
-use super::fuse::Steps;
 use super::fuse::{Group, ends_group, is_scalar, operand_strides, reduced_axes};
 use super::memory::Place;
+use super::pairs::{self, Key, Pairs};
 use super::places::Places;
 use crate::list::{List, Value};
 use crate::op::Op;
@@ -52,15 +50,6 @@ fn literal_bits(list: &List, v: Value, narrow: bool) -> u64 {
     }
 }
 
-/// The instruction as the first of a pair, if it can be one.
-fn inner_of(list: &List, v: Value) -> Option<Inner> {
-    match list.op(v) {
-        Op::Binary(op) => Inner::of(op),
-        Op::Unary(Unary::Square) => Some(Inner::Mul),
-        _ => None,
-    }
-}
-
 /// Where a value stands while the group is being emitted.
 #[derive(Clone, Copy)]
 struct Slot {
@@ -78,18 +67,6 @@ struct Emitter<'a> {
     slots: HashMap<Key, Slot>,
     free: [Vec<u16>; 3],
     pairs: Pairs,
-}
-
-/// An operand as the emitter knows it: members of the group by themselves, memory by where and how.
-type Key = (Value, [isize; 3], isize);
-
-/// Which instructions run as one micro-op with the one that uses their result.
-#[derive(Default)]
-struct Pairs {
-    /// By second instruction: the number of the first one, and which operand its result is.
-    first: HashMap<Value, (usize, usize)>,
-    /// The first ones: not emitted by themselves.
-    sunk: HashSet<Value>,
 }
 
 impl Emitter<'_> {
@@ -123,49 +100,6 @@ impl Emitter<'_> {
         } else {
             Class::Scalar
         }
-    }
-
-    /// Finds instructions of one use, by an instruction of the same class, that make a pair with it.
-    fn pair_up(&self, keys: &[Vec<Key>], uses: &HashMap<Key, u32>, stored: &[bool]) -> Pairs {
-        let mut pairs = Pairs::default();
-        let mut classes: HashMap<Value, (usize, Class)> = HashMap::new();
-        for (number, (&v, keys)) in self.group.members.iter().zip(keys).enumerate() {
-            let class_of = |key: &Key| match classes.get(&key.0) {
-                Some(&(_, class)) => class,
-                None => self.class_of_view(key.1),
-            };
-            let class = if matches!(self.list.op(v), Op::Reduce(_)) {
-                Class::Column
-            } else {
-                keys.iter().map(class_of).max().unwrap_or(Class::Scalar)
-            };
-            classes.insert(v, (number, class));
-            let Op::Binary(outer) = self.list.op(v) else {
-                continue;
-            };
-            let float = self.list.dtype(v).is_float();
-            // The later operand first: its own operands wait for less long.
-            let mut operands: Vec<(usize, Key)> = keys.iter().copied().enumerate().collect();
-            operands.sort_by_key(|o| std::cmp::Reverse(o.1.0));
-            let found = operands.into_iter().find_map(|(position, key)| {
-                let first = key.0;
-                let &(number, its) = classes.get(&first)?;
-                let fits = float
-                    && class != Class::Scalar
-                    && its == class
-                    && uses[&key] == 1
-                    && !stored[first.index()]
-                    && !pairs.first.contains_key(&first)
-                    && Outer::of(outer, position).is_some()
-                    && inner_of(self.list, first).is_some();
-                fits.then_some((number, position))
-            });
-            if let Some((first, position)) = found {
-                pairs.first.insert(v, (first, position));
-                pairs.sunk.insert(self.group.members[first]);
-            }
-        }
-        pairs
     }
 
     /// What identifies an operand: in-group values by themselves, memory by where and how.
@@ -246,6 +180,40 @@ impl Emitter<'_> {
         wide
     }
 
+    /// Stores a member's elements, which are in a slot, widened if that is narrower than the value.
+    fn store(&mut self, v: Value) {
+        let (list, group) = (self.list, self.group);
+        let vary = group.vary(list.dims(v)).expect("members fit");
+        let full = if vary == group.axes.len() {
+            Class::Full
+        } else {
+            Class::Column
+        };
+        let slot = self.slots[&(v, [0; 3], 0)].number;
+        let mut source = slot;
+        if self.out.group.slots[slot as usize] < full {
+            source = self.take(full);
+            self.push(
+                MicroOp {
+                    a: slot,
+                    ..MicroOp::new(Code::Copy, source)
+                },
+                v,
+            );
+            self.free[full as usize].push(source);
+        }
+        let strides = group.strides(&group.dense(vary));
+        let imm = self.view(v, 0, list.dtype(v), strides);
+        self.push(
+            MicroOp {
+                a: source,
+                imm,
+                ..MicroOp::new(Code::Store, 0)
+            },
+            v,
+        );
+    }
+
     fn release(&mut self, key: Key) {
         let slot = self.slots.get_mut(&key).expect("operands are in slots");
         slot.uses -= 1;
@@ -257,8 +225,15 @@ impl Emitter<'_> {
     }
 }
 
-/// Emits a group. `stored` says which members' elements are needed in memory.
-pub(crate) fn group(list: &List, places: &Places, group: &Group, stored: &[bool]) -> GroupStep {
+/// Emits a group. `stored` says which members' elements are needed in memory, `direct` which of them overwrite an input:
+/// `(input, value)`.
+pub(crate) fn group(
+    list: &List,
+    places: &Places,
+    group: &Group,
+    stored: &[bool],
+    direct: &[(Value, Value)],
+) -> GroupStep {
     let axes = group.axes.len();
     let mut members = vec![false; list.len()];
     group.members.iter().for_each(|v| members[v.index()] = true);
@@ -311,13 +286,40 @@ pub(crate) fn group(list: &List, places: &Places, group: &Group, stored: &[bool]
         keys.iter().for_each(|&k| *uses.entry(k).or_default() += 1);
         operands.push(keys);
     }
-    emit.pairs = emit.pair_up(&operands, &uses, stored);
+    emit.pairs = Pairs::find(list, &group.members, &operands, &uses, stored, |strides| {
+        emit.class_of_view(strides)
+    });
 
     let with_keys = |i: usize| -> Vec<(Value, Key)> {
         let args = list.args(group.members[i]).iter().copied();
         args.zip(operands[i].iter().copied()).collect()
     };
+    let overwrites: HashMap<Value, Value> = direct
+        .iter()
+        .filter(|u| members[u.1.index()])
+        .map(|&(input, v)| (v, input))
+        .collect();
+    let mut last_load: HashMap<Value, usize> = HashMap::new();
+    if !overwrites.is_empty() {
+        for (i, &v) in group.members.iter().enumerate() {
+            let first = emit.pairs.first.get(&v).map(|p| group.members[p.0]);
+            for reader in first.into_iter().chain([v]) {
+                let bases = list.args(reader).iter().map(|&a| (places.base(a), i));
+                last_load.extend(bases);
+            }
+        }
+    }
+    // Stores that wait for the last load of what they overwrite: `(that member, value)`.
+    let mut waiting: Vec<(usize, Value)> = Vec::new();
+
     for (i, &v) in group.members.iter().enumerate() {
+        waiting.retain(|&(last, v)| {
+            if last < i {
+                emit.store(v);
+                emit.release((v, [0; 3], 0));
+            }
+            last >= i
+        });
         if emit.pairs.sunk.contains(&v) {
             continue;
         }
@@ -379,7 +381,7 @@ pub(crate) fn group(list: &List, places: &Places, group: &Group, stored: &[bool]
                     // A square: both operands are one.
                     (b, c) = (a, b);
                 }
-                let inner = inner_of(list, group.members[first]).expect("paired for that");
+                let inner = pairs::inner(list, group.members[first]).expect("paired for that");
                 let outer = Outer::of(outer, position).expect("paired for that");
                 (Code::Pair(inner, outer), 0)
             }
@@ -423,38 +425,20 @@ pub(crate) fn group(list: &List, places: &Places, group: &Group, stored: &[bool]
             v,
         );
         if stored[v.index()] {
-            let full = if group.vary(list.dims(v)) == Some(axes) {
-                Class::Full
-            } else {
-                Class::Column
-            };
-            let strides =
-                group.strides(&group.dense(group.vary(list.dims(v)).expect("members fit")));
-            let source = if class < full {
-                let wide = emit.take(full);
-                emit.push(
-                    MicroOp {
-                        a: dst,
-                        ..MicroOp::new(Code::Copy, wide)
-                    },
-                    v,
-                );
-                emit.free[full as usize].push(wide);
-                wide
-            } else {
-                dst
-            };
-            let imm = emit.view(v, 0, list.dtype(v), strides);
-            emit.push(
-                MicroOp {
-                    a: source,
-                    imm,
-                    ..MicroOp::new(Code::Store, 0)
-                },
-                v,
-            );
+            // Old content goes to whoever in this group still loads it, and only then is overwritten.
+            match overwrites.get(&v).and_then(|input| last_load.get(input)) {
+                Some(&last) if last > i => {
+                    waiting.push((last, v));
+                    continue;
+                }
+                _ => emit.store(v),
+            }
         }
         emit.release(key);
+    }
+    for (_, v) in waiting {
+        emit.store(v);
+        emit.release((v, [0; 3], 0));
     }
     emit.out
 }
@@ -527,24 +511,4 @@ pub(crate) fn scalars(
 /// Bits that a literal's cell holds from the start.
 pub(crate) fn cell_bits(list: &List, v: Value) -> u64 {
     literal_bits(list, v, true)
-}
-
-/// Checks, in debug builds, that steps and groups agree: every operand comes from an earlier step or the same group.
-#[cfg(debug_assertions)]
-pub(crate) fn verify(list: &List, places: &Places, steps: &Steps) {
-    use super::fuse::{READY, Step};
-    for v in list.values() {
-        let step = steps.of[v.index()];
-        if step == READY {
-            continue;
-        }
-        for &operand in list.args(v) {
-            let from = steps.of[places.base(operand).index()];
-            let same = from == step && !matches!(steps.steps[step as usize], Step::Kernel(_));
-            assert!(
-                from < step || same,
-                "{v} in step {step} reads {operand} of step {from}"
-            );
-        }
-    }
 }

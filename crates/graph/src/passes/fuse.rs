@@ -63,7 +63,8 @@ pub(crate) struct Steps {
     pub steps: Vec<Step>,
     /// By value: the step that computes it.
     pub of: Vec<StepId>,
-    /// By update: whether its step may write the memory it updates, because nobody reads the old content afterwards.
+    /// By update: whether its step may write the memory it updates: nobody reads the old content afterwards, and nothing
+    /// that comes later can fail.
     pub direct: Vec<bool>,
 }
 
@@ -185,6 +186,8 @@ pub(crate) struct Fuser<'a> {
     overwrite_in: Vec<StepId>,
     /// ...and the first that may overwrite it in any order.
     overwrite_by: Vec<StepId>,
+    /// The first step after everything that may fail: a run that fails has updated nothing.
+    checked: StepId,
 }
 
 /// Strides by axis of an operand, given how the dims of its user map to axes.
@@ -415,6 +418,7 @@ pub(crate) fn fits_alone(list: &List, places: &Places, v: Value) -> bool {
         of: vec![READY; list.len()],
         overwrite_in: Vec::new(),
         overwrite_by: Vec::new(),
+        checked: READY,
     };
     alone.fits(READY + 1, &Group::open(list, full), v).is_some()
 }
@@ -444,6 +448,7 @@ pub(crate) fn assign(built: &Rebuilt, places: &Places, fuse: bool) -> Steps {
         of: vec![READY; list.len()],
         overwrite_in: vec![READY; list.len()],
         overwrite_by: vec![READY; list.len()],
+        checked: READY,
     };
     for v in list.values() {
         if !needed[v.index()]
@@ -473,11 +478,16 @@ pub(crate) fn assign(built: &Rebuilt, places: &Places, fuse: bool) -> Steps {
         // Memory that receives an update must have been read by everybody who wants the old content.
         for &(input, value) in &built.updates {
             if value == v {
-                earliest = earliest.max(fuser.overwrite_in[input.index()]);
+                earliest = earliest
+                    .max(fuser.overwrite_in[input.index()])
+                    .max(fuser.checked);
             }
         }
         fuser.place(v, earliest);
         let step = fuser.of[v.index()];
+        if list.op(v).may_fail() {
+            fuser.checked = fuser.checked.max(step + 1);
+        }
         for &operand in list.args(v) {
             let base = places.base(operand).index();
             fuser.overwrite_by[base] = fuser.overwrite_by[base].max(step + 1);
@@ -493,12 +503,17 @@ pub(crate) fn assign(built: &Rebuilt, places: &Places, fuse: bool) -> Steps {
     let direct = built.updates.iter().map(|&(input, v)| {
         let step = fuser.of[v.index()];
         let limit = match &fuser.steps[step as usize] {
-            Step::Group(group) if group.members.contains(&v) && !ends_group(list, v, group) => {
+            // A column is stored by one tile of its row, while others may still load it.
+            Step::Group(group)
+                if group.members.contains(&v)
+                    && !ends_group(list, v, group)
+                    && group.vary(list.dims(v)) == Some(group.axes.len()) =>
+            {
                 fuser.overwrite_in[input.index()]
             }
             _ => fuser.overwrite_by[input.index()],
         };
-        step != READY && places.is_base(v) && step >= limit
+        step != READY && places.is_base(v) && step >= limit.max(fuser.checked)
     });
     Steps {
         direct: direct.collect(),

@@ -7,7 +7,7 @@
 //!    [`legalise`] then copies the few operands that no group's three axes can read.
 //! 4. [`fuse`]: assigns instructions to steps; elementwise runs and their reductions become groups.
 //! 5. [`memory`]: liveness of buffers and their offsets in one arena.
-//! 6. [`emit`]: the kernels of each step, with slots for groups.
+//! 6. [`emit`]: the kernels of each step, with slots for groups; `pairs`: two operations in one micro-op.
 
 pub(crate) mod emit;
 pub(crate) mod fold;
@@ -15,5 +15,8 @@ pub(crate) mod fuse;
 pub(crate) mod gates;
 pub(crate) mod legalise;
 pub(crate) mod memory;
+mod pairs;
 pub(crate) mod places;
 pub(crate) mod rebuild;
+#[cfg(debug_assertions)]
+pub(crate) mod verify;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use retrograde_storage::{DType, Id, Packed, Shape};
 
 use super::fold;
+use super::fuse::is_scalar;
 use crate::list::{List, Value};
 use crate::lower::lower;
 use crate::op::{Attr, Op, SliceSpec};
@@ -210,11 +211,37 @@ pub(crate) fn rebuild(job: &Job<'_>, optimise: bool) -> Rebuilt {
         map[row] = Packed::some(settled);
     }
     let at = |v: Value| map[v.index()].get().expect("roots are needed");
-    Rebuilt {
+    let mut built = Rebuilt {
         externals,
         origin,
         outputs: job.outputs.iter().map(|&v| at(v)).collect(),
         updates: job.updates.iter().map(|&(a, b)| (at(a), at(b))).collect(),
         list: new.list,
+    };
+    built.save_old_content();
+    built
+}
+
+impl Rebuilt {
+    /// Outputs and updates that are the old content of memory which is updated become copies of it: an instruction's
+    /// reads are done before the memory is written, a root's would come last. Scalars are in cells of their own anyway.
+    fn save_old_content(&mut self) {
+        let inputs: Vec<Value> = self.updates.iter().map(|u| u.0).collect();
+        if inputs.is_empty() {
+            return;
+        }
+        let (list, origin) = (&mut self.list, &mut self.origin);
+        let roots = self.updates.iter_mut().map(|u| &mut u.1);
+        for v in roots.chain(&mut self.outputs) {
+            let mut base = *v;
+            while list.op(base).is_view() {
+                base = list.arg(base, 0);
+            }
+            if inputs.contains(&base) && !is_scalar(list, *v) {
+                let (shape, dtype, from) = (list.shape(*v), list.dtype(*v), origin[v.index()]);
+                *v = list.push(Op::Copy, &[*v], Attr::NONE, shape, dtype);
+                origin.push(from);
+            }
+        }
     }
 }

@@ -33,6 +33,12 @@ impl Run<'_> {
         self.bindings.arena.wrapping_add(packet * PACKET_BYTES)
     }
 
+    /// Whether the run ends before `phase`, the first that overwrites external memory: something has failed, and what
+    /// is not updated is not lost. Asked when all earlier phases are complete.
+    pub(crate) fn ends_before(&self, phase: usize) -> bool {
+        phase == self.plan.commit && !self.bindings.errors.is_clear()
+    }
+
     /// Runs one block.
     ///
     /// # Safety

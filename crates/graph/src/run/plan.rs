@@ -3,7 +3,7 @@
 use retrograde_ops::Level;
 use retrograde_ops::scalar::ScalarOp;
 use retrograde_ops::thresholds::BLOCK_ELEMENTS;
-use retrograde_ops::tile::{CacheSizes, Geometry, Request};
+use retrograde_ops::tile::{CacheSizes, Code, Geometry, Request};
 use retrograde_storage::{DType, Id, PACKET_BYTES, Packed, Shape};
 
 use super::kernel::{Kernel, kernels};
@@ -16,6 +16,8 @@ use crate::passes::legalise::legalise;
 use crate::passes::memory::{self, Memory, Place, Span};
 use crate::passes::places::Places;
 use crate::passes::rebuild::{Job, rebuild};
+#[cfg(debug_assertions)]
+use crate::passes::verify;
 use crate::{Error, ErrorKind, Result};
 
 /// How to compile and run: the defaults are what users want, the rest is for tests and measurements.
@@ -113,6 +115,8 @@ pub(crate) struct Plan {
     /// By output: the value.
     pub results: Vec<Value>,
     pub phases: Vec<(Phase, usize)>,
+    /// The first phase that overwrites external memory: what may fail comes before, and if it did the run ends here.
+    pub commit: usize,
     pub groups: Vec<PlannedGroup>,
     pub scalars: Vec<Vec<ScalarOp>>,
     pub kernels: Vec<Kernel>,
@@ -229,7 +233,7 @@ impl Plan {
         }
         let steps = fuse::assign(&built, &places, options.fuse);
         #[cfg(debug_assertions)]
-        emit::verify(&built.list, &places, &steps);
+        verify::steps(&built.list, &places, &steps);
         let list = &built.list;
         let stored = memory::stored(&built, &places, &steps);
         // Groups and kernels first: they say how much memory they need beside their values.
@@ -238,11 +242,15 @@ impl Plan {
             ..Build::default()
         };
         let mut ends = Vec::new();
+        let direct: Vec<(Value, Value)> = (built.updates.iter().zip(&steps.direct))
+            .filter(|(_, direct)| **direct)
+            .map(|(&update, _)| update)
+            .collect();
         for (number, step) in steps.steps.iter().enumerate().skip(READY as usize + 1) {
             build.step = number as u32;
             match step {
                 Step::Group(members) => {
-                    build.group(emit::group(list, &places, members, &stored))?
+                    build.group(emit::group(list, &places, members, &stored, &direct))?
                 }
                 Step::Kernel(v) if list.op(*v) == Op::Iota => build.group(emit::iota(list, *v))?,
                 Step::Kernel(v) => {
@@ -343,9 +351,10 @@ impl Plan {
             .into_iter()
             .map(|i| i.expect("every external is an input of the list"))
             .collect();
-        Ok(Self {
+        let mut plan = Self {
             inputs,
             outputs,
+            commit: phases.len(),
             phases,
             groups,
             scalars,
@@ -365,7 +374,32 @@ impl Plan {
             origin: built.origin,
             externals: built.externals,
             list: built.list,
-        })
+        };
+        plan.commit = plan.first_update();
+        #[cfg(debug_assertions)]
+        verify::updates(&plan, &places);
+        Ok(plan)
+    }
+
+    fn first_update(&self) -> usize {
+        let updates = |place: Place| matches!(place, Place::External(_));
+        let overwrites = |v: Value| self.list.op(v) != Op::Input && updates(self.place[v.index()]);
+        let first = self.phases.iter().position(|(phase, _)| match *phase {
+            Phase::Group(g) => {
+                let step = &self.groups[g].step;
+                let mut stores = step.group.ops.iter().filter(|op| op.code == Code::Store);
+                stores.any(|op| overwrites(step.bases[op.imm as usize].0))
+            }
+            Phase::Finish(g) => self.groups[g].step.results.iter().any(|&v| overwrites(v)),
+            Phase::Kernel(k, _) => {
+                let kernel = &self.kernels[k];
+                kernel
+                    .copies_to()
+                    .map_or_else(|| overwrites(kernel.value), updates)
+            }
+            Phase::Scalars(_) | Phase::Poison(..) => false,
+        });
+        first.unwrap_or(self.phases.len())
     }
 }
 

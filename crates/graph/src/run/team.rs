@@ -9,7 +9,7 @@
 
 use std::cell::UnsafeCell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use retrograde_storage::Packet;
@@ -41,6 +41,10 @@ pub(crate) struct Team {
     claim: AtomicU64,
     done: AtomicUsize,
     failed: AtomicBool,
+    /// Runs to do alone because helpers were put aside while the caller waited for them, and how many that was last.
+    /// The caller's alone.
+    rest: AtomicU32,
+    penalty: AtomicU32,
     /// Which scratch a helper takes: bit `i` for helper `i`.
     seats: AtomicU64,
     /// The run, with its lifetime erased. Written by the caller while the gate is closed and nobody is inside.
@@ -69,6 +73,8 @@ impl Team {
             claim: AtomicU64::new(0),
             done: AtomicUsize::new(0),
             failed: AtomicBool::new(false),
+            rest: AtomicU32::new(0),
+            penalty: AtomicU32::new(0),
             seats: AtomicU64::new(0),
             run: UnsafeCell::new(None),
         })
@@ -86,8 +92,10 @@ impl Team {
         threads: usize,
     ) -> bool {
         let busy = BUSY.fetch_add(1, Ordering::Relaxed);
-        let alone =
-            threads <= 1 || run.plan.cost < PARALLEL_NS || busy >= rayon::current_num_threads();
+        let alone = threads <= 1
+            || run.plan.cost < PARALLEL_NS
+            || busy >= rayon::current_num_threads()
+            || self.rests();
         let failed = if alone {
             // SAFETY: one thread runs every block of every phase in order.
             unsafe { Self::run_alone(run, &mut scratch[0]) };
@@ -100,10 +108,33 @@ impl Team {
         failed
     }
 
+    /// Whether this run is done alone, because an earlier one had to wait for a helper that was put aside.
+    fn rests(&self) -> bool {
+        let rest = self.rest.load(Ordering::Relaxed);
+        self.rest.store(rest.saturating_sub(1), Ordering::Relaxed);
+        rest > 0
+    }
+
+    /// After a run together: one that waited for a helper that was put aside lost a time slice, more than sharing a run
+    /// gains, so the next runs are done alone; twice as many each time it happens again. The first run that goes well
+    /// ends that.
+    fn judge(&self, late: bool) {
+        let penalty = match (self.penalty.load(Ordering::Relaxed), late) {
+            (penalty, true) => (2 * penalty + 1).min(MOST_ALONE),
+            (penalty, false) => penalty / 2,
+        };
+        self.penalty.store(penalty, Ordering::Relaxed);
+        self.rest
+            .store(if late { penalty } else { 0 }, Ordering::Relaxed);
+    }
+
     /// # Safety
     /// As [`run`](Self::run).
     unsafe fn run_alone(run: &Run<'_>, scratch: &mut [Packet]) {
         for (phase, &(_, blocks)) in run.plan.phases.iter().enumerate() {
+            if run.ends_before(phase) {
+                return;
+            }
             for block in 0..blocks {
                 // SAFETY: in order, once each.
                 unsafe { run.block(phase, block, scratch) }
@@ -142,30 +173,44 @@ impl Team {
         }
         // Closes the gate and waits for who is inside, also when a block panics: no helper may outlive the run.
         let closing = Closing(self);
+        let mut late = false;
         for (phase, &(_, blocks)) in run.plan.phases.iter().enumerate() {
+            let failed = phase == run.plan.commit && self.failed.load(Ordering::Relaxed);
+            if failed || run.ends_before(phase) {
+                break;
+            }
             if blocks == 1 {
                 // SAFETY: helpers only claim blocks of phases that are announced, and the last announced one is done.
                 unsafe { run.block(phase, 0, mine) }
                 continue;
             }
+            let start = Instant::now();
             self.done.store(0, Ordering::Relaxed);
             // Publishes all writes of earlier phases to whoever claims a block of this one.
             self.claim.store((phase as u64) << 32, Ordering::Release);
             // SAFETY: blocks are claimed once each.
-            unsafe { self.work(run, mine) };
+            let worked = unsafe { self.work(run, mine) };
+            let mut wait = Wait::default();
             while self.done.load(Ordering::Acquire) < blocks {
-                std::hint::spin_loop();
+                wait.a_moment();
             }
+            // Blocks of a phase take about as long as each other.
+            late |= wait.was_longer_than(|yielded| {
+                let each = (yielded - start) / u32::try_from(worked.max(1)).unwrap_or(u32::MAX);
+                worked.checked_sub(1).map(|_| PATIENCE + 4 * each)
+            });
         }
-        drop(closing);
+        late |= closing.close();
+        self.judge(late);
         self.failed.load(Ordering::Relaxed)
     }
 
-    /// Claims and runs blocks of the announced phase until there is none left.
+    /// Claims and runs blocks of the announced phase until there is none left; how many.
     ///
     /// # Safety
     /// The caller of [`run`](Self::run), or inside the gate.
-    unsafe fn work(&self, run: &Run<'_>, scratch: &mut [Packet]) {
+    unsafe fn work(&self, run: &Run<'_>, scratch: &mut [Packet]) -> usize {
+        let mut worked = 0;
         loop {
             let seen = self.claim.load(Ordering::Acquire);
             let blocks = |word: u64| {
@@ -175,7 +220,7 @@ impl Team {
                     .map_or(0, |p| p.1 as u64)
             };
             if seen & 0xffff_ffff >= blocks(seen) {
-                return;
+                return worked;
             }
             // The word carries the phase, so a thread that comes late to a phase claims from the one that is current;
             // it never counts up a word it has not just seen to have blocks left, so the lower half cannot overflow.
@@ -197,6 +242,7 @@ impl Team {
                 )
             };
             self.done.fetch_add(1, Ordering::Release);
+            worked += 1;
         }
     }
 
@@ -263,17 +309,21 @@ impl Team {
         // SAFETY: `run` lives until the gate is closed and we have stepped out; the seat's scratch is ours alone while
         // its bit is set.
         let (run, scratch) = unsafe { (&*job.run, (*job.scratch.add(seat)).as_mut_slice()) };
+        let mut wait = Wait::default();
         while self.gate.load(Ordering::Relaxed) & OPEN != 0 {
             let work = std::panic::AssertUnwindSafe(|| {
                 // SAFETY: inside the gate.
                 unsafe { self.work(run, scratch) }
             });
-            if std::panic::catch_unwind(work).is_err() {
-                // The caller waits for the block that was claimed: count it, and tell.
-                self.failed.store(true, Ordering::Relaxed);
-                self.done.fetch_add(1, Ordering::Release);
+            match std::panic::catch_unwind(work) {
+                Ok(0) => wait.a_moment(),
+                Ok(_) => wait = Wait::default(),
+                Err(_) => {
+                    // The caller waits for the block that was claimed: count it, and tell.
+                    self.failed.store(true, Ordering::Relaxed);
+                    self.done.fetch_add(1, Ordering::Release);
+                }
             }
-            std::hint::spin_loop();
         }
         self.seats.fetch_and(!(1 << seat), Ordering::Release);
     }
@@ -285,11 +335,60 @@ const NO_PHASE: u64 = u32::MAX as u64;
 /// Closes the gate when dropped.
 struct Closing<'a>(&'a Team);
 
+impl Closing<'_> {
+    /// Closes the gate; whether a helper inside was put aside, which had nothing left to do there.
+    fn close(self) -> bool {
+        self.wait().was_longer_than(|_| Some(PATIENCE))
+    }
+
+    fn wait(&self) -> Wait {
+        self.0.gate.fetch_and(!OPEN, Ordering::Release);
+        let mut wait = Wait::default();
+        while self.0.gate.load(Ordering::Acquire) != 0 {
+            wait.a_moment();
+        }
+        wait
+    }
+}
+
 impl Drop for Closing<'_> {
     fn drop(&mut self) {
-        self.0.gate.fetch_and(!OPEN, Ordering::Release);
-        while self.0.gate.load(Ordering::Acquire) != 0 {
+        self.wait();
+    }
+}
+
+/// Turns of spinning before a waiting thread offers its core to others: 10 to 40 us, several times what a block takes.
+const SPINS: u32 = 512;
+/// How long a helper may keep the caller waiting without having been put aside; a time slice is milliseconds.
+const PATIENCE: Duration = Duration::from_micros(200);
+/// Runs done alone at most before helpers are tried again.
+const MOST_ALONE: u32 = 255;
+
+/// Waiting for another thread of the run. Mostly that is for the rest of a block, and spinning is quickest; but on a
+/// loaded machine the other may have been put aside in the middle of a block, and spinning would keep the core that it
+/// waits for (or that anybody else could use) for the rest of a time slice.
+#[derive(Default)]
+struct Wait {
+    turns: u32,
+    /// When the core was first offered.
+    yielded: Option<Instant>,
+}
+
+impl Wait {
+    #[inline]
+    fn a_moment(&mut self) {
+        if self.turns < SPINS {
+            self.turns += 1;
             std::hint::spin_loop();
+        } else {
+            self.yielded.get_or_insert_with(Instant::now);
+            std::thread::yield_now();
         }
+    }
+
+    /// Whether the wait, now over, went on for longer after its first offer than `limit` of when that was.
+    fn was_longer_than(&self, limit: impl FnOnce(Instant) -> Option<Duration>) -> bool {
+        self.yielded
+            .is_some_and(|at| limit(at).is_some_and(|limit| at.elapsed() > limit))
     }
 }

@@ -33,8 +33,8 @@ impl std::fmt::Debug for Memory {
 }
 
 /// Addresses kept between runs only to keep their memory: rewritten by every run before it uses them.
-#[derive(Default)]
-struct Addresses(Vec<*mut u8>);
+#[derive(Debug, Default)]
+pub(crate) struct Addresses(pub Vec<*mut u8>);
 // SAFETY: nothing is dereferenced through a stored address; see the type's doc.
 unsafe impl Send for Addresses {}
 

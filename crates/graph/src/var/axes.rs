@@ -71,13 +71,14 @@ impl Axes {
 
 /// `shape` without the axes of `mask`.
 pub(crate) fn without(shape: Shape, mask: u8) -> Shape {
-    let dims = shape
-        .dims()
-        .iter()
-        .enumerate()
-        .filter(|(axis, _)| mask >> axis & 1 == 0);
-    let dims: Vec<usize> = dims.map(|(_, &d)| d).collect();
-    Shape::new(&dims).expect("no larger than before")
+    let (mut dims, mut rank) = ([1; MAX_RANK], 0);
+    for (axis, &d) in shape.dims().iter().enumerate() {
+        if mask >> axis & 1 == 0 {
+            dims[rank] = d;
+            rank += 1;
+        }
+    }
+    Shape::new(&dims[..rank]).expect("no larger than before")
 }
 
 impl From<RangeFull> for Axes {

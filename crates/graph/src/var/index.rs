@@ -1,7 +1,7 @@
 //! Indexing. Every index is checked while running: one out of range is an error that names it, its place and the bound.
 
 use retrograde_ops::Binary;
-use retrograde_storage::{DType, Element, Shape};
+use retrograde_storage::{DType, Element, MAX_RANK, Shape};
 
 use super::{Float, Operand, Var};
 use crate::error::Fault;
@@ -158,10 +158,10 @@ fn index_fits(shape: Shape, index: Shape, axis: usize) -> Result<(), Fault> {
 }
 
 fn gathered(list: &mut List, x: Value, index: Value, axis: usize) -> Result<Value, Fault> {
-    let mut dims = list.dims(x).to_vec();
-    let bound = dims[axis];
-    dims[axis] = list.dims(index)[axis];
-    let shape = infer::shape(&dims)?;
+    let (mut dims, rank) = ([1; MAX_RANK], list.shape(x).rank());
+    dims[..rank].copy_from_slice(list.dims(x));
+    let bound = std::mem::replace(&mut dims[axis], list.dims(index)[axis]);
+    let shape = infer::shape(&dims[..rank])?;
     let index = list.checked_index(index, bound);
     Ok(list.push(
         Op::Gather,

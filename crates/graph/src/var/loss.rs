@@ -1,12 +1,12 @@
 //! Losses. Each means over all its terms; the `_with` variant takes a [`Reduction`].
 
 use retrograde_ops::{Binary, Reduce, Unary};
-use retrograde_storage::{DType, Shape};
+use retrograde_storage::{DType, MAX_RANK, Shape};
 
 use super::{Float, Var};
 use crate::error::Fault;
 use crate::infer;
-use crate::list::{List, Value};
+use crate::list::{List, Value, kept};
 use crate::op::Op;
 
 /// What becomes of a loss's terms.
@@ -137,10 +137,8 @@ fn classes(list: &List, x: Value, labels: Value) -> Result<usize, Fault> {
 
 /// `x[.., label]` of every row, the class axis kept: by a mask, whose adjoint is one pass over the row and no scatter.
 fn picked(list: &mut List, x: Value, labels: Value, axis: usize) -> Value {
-    let mut dims = list.dims(labels).to_vec();
-    dims.push(1);
     let labels = list.checked_index(labels, list.dims(x)[axis]);
-    let column = list.reshape(labels, Shape::new(&dims).expect("the rows of x"));
+    let column = list.reshape(labels, kept(list.shape(x), 1 << axis));
     let hit = list.one_hot_mask(column, axis, list.dims(x)[axis]);
     let zero = list.like(0.0, x);
     let only = list.select(hit, x, zero);
@@ -172,9 +170,10 @@ impl List {
 
     /// Where `0, 1, ..` (`n` of them along `axis`) equals `index`, which has extent 1 there.
     pub(super) fn one_hot_mask(&mut self, index: Value, axis: usize, n: usize) -> Value {
-        let mut dims = vec![1; self.shape(index).rank()];
+        let mut dims = [1; MAX_RANK];
         dims[axis] = n;
-        let line = Shape::new(&dims).expect("one axis that exists");
+        let rank = self.shape(index).rank();
+        let line = Shape::new(&dims[..rank]).expect("one axis that exists");
         let dtype: DType = self.dtype(index);
         let iota = self.iota(axis, line, dtype);
         self.binary(Binary::Eq, iota, index)

@@ -1,8 +1,9 @@
 //! Products of vectors and matrices.
 
 use retrograde_ops::Reduce;
-use retrograde_storage::Shape;
+use retrograde_storage::{MAX_RANK, Shape};
 
+use super::axes::without;
 use super::{Float, Var};
 use crate::error::Fault;
 use crate::infer;
@@ -91,9 +92,10 @@ fn matmul(list: &mut List, x: Value, y: Value) -> Result<Value, Fault> {
             "the batch axes {batch_x} and {batch_y} do not broadcast; try `unsqueeze`"
         )));
     };
-    let mut dims = both.dims().to_vec();
-    dims.extend([a.dims()[a.rank() - 2], b.dims()[b.rank() - 1]]);
-    let full = infer::shape(&dims)?;
+    let (mut dims, lead) = ([1; MAX_RANK], both.rank());
+    dims[..lead].copy_from_slice(both.dims());
+    dims[lead..lead + 2].copy_from_slice(&[a.dims()[a.rank() - 2], b.dims()[b.rank() - 1]]);
+    let full = infer::shape(&dims[..lead + 2])?;
     // One matrix on the right for a whole batch on the left (a layer over a batch of sequences): the rows of the batch
     // are rows of one tall matrix. One large product instead of many small ones, and the weight's gradient is a product
     // over all rows instead of a batch of products summed.
@@ -106,13 +108,6 @@ fn matmul(list: &mut List, x: Value, y: Value) -> Result<Value, Fault> {
         list.matmul(x, y)
     };
     let rank = full.rank();
-    let mut dims = full.dims().to_vec();
-    if y_is_vector {
-        dims.remove(rank - 1);
-    }
-    if x_is_vector {
-        dims.remove(rank - 2);
-    }
-    let shape = infer::shape(&dims)?;
-    Ok(list.reshape(product, shape))
+    let of_vectors = u8::from(y_is_vector) << (rank - 1) | u8::from(x_is_vector) << (rank - 2);
+    Ok(list.reshape(product, without(full, of_vectors)))
 }

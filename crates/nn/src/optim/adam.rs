@@ -52,7 +52,7 @@ impl<const DECOUPLED: bool> Rule for AdamRule<DECOUPLED> {
     fn identity(&self) -> u64 {
         0x4144_414d_0000 | u64::from(DECOUPLED)
     }
-    fn scalars(&self, rates: Rates) -> Vec<f64> {
+    fn scalars(&self, rates: Rates, to: &mut Vec<f64>) {
         let t = rates.step as f64;
         let rate = rates.learning_rate / (1.0 - self.beta1.powf(t));
         let root = 1.0 / (1.0 - self.beta2.powf(t)).sqrt();
@@ -62,7 +62,7 @@ impl<const DECOUPLED: bool> Rule for AdamRule<DECOUPLED> {
         } else {
             rates.decay
         };
-        vec![
+        to.extend([
             rate,
             root,
             decay,
@@ -73,7 +73,7 @@ impl<const DECOUPLED: bool> Rule for AdamRule<DECOUPLED> {
             self.eps,
             GRADIENT_FLOOR,
             MOMENT_FLOOR,
-        ]
+        ]);
     }
     fn record<'t, T: Float>(&self, of: Update<'_, 't, T>) -> (Var<'t, T>, Vec<Var<'t, T>>) {
         let [rate, root, decay, b1, c1, b2, c2, eps, tiny, small] =

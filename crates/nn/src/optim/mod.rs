@@ -43,7 +43,7 @@ pub trait Rule: Clone {
     /// Tells apart rules that record different instructions.
     fn identity(&self) -> u64;
     /// The numbers of a step, all of them: a literal in [`record`](Self::record) would be frozen into the program.
-    fn scalars(&self, rates: Rates) -> Vec<f64>;
+    fn scalars(&self, rates: Rates, to: &mut Vec<f64>);
     /// Records the next value and state.
     fn record<'t, T: Float>(&self, of: Update<'_, 't, T>) -> (Var<'t, T>, Vec<Var<'t, T>>);
     /// The same on slices of one parameter, in place.
@@ -152,13 +152,11 @@ impl<R: Rule> Optimiser<R> {
             }
         }
         let (values, mut columns) = params.columns_mut();
+        let mut numbers = Vec::new();
         for (group, range, grad) in work {
-            let scalars: Vec<T> = self
-                .rule
-                .scalars(self.rates(group))
-                .into_iter()
-                .map(T::of)
-                .collect();
+            numbers.clear();
+            self.rule.scalars(self.rates(group), &mut numbers);
+            let scalars: Vec<T> = numbers.iter().map(|&x| T::of(x)).collect();
             let mut state: Vec<&mut [T]> =
                 columns.iter_mut().map(|c| &mut c[range.clone()]).collect();
             self.rule.apply(
@@ -180,8 +178,8 @@ impl<T: Float, R: Rule> UpdateRule<T> for Optimiser<R> {
     fn identity(&self) -> u64 {
         self.rule.identity()
     }
-    fn scalars(&self, group: u32) -> Vec<f64> {
-        self.rule.scalars(self.rates(group))
+    fn scalars(&self, group: u32, to: &mut Vec<f64>) {
+        self.rule.scalars(self.rates(group), to);
     }
     fn update<'t>(&self, step: Update<'_, 't, T>) -> (Var<'t, T>, Vec<Var<'t, T>>) {
         self.rule.record(step)

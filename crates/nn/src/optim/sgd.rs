@@ -58,14 +58,14 @@ impl Rule for SgdRule {
     fn identity(&self) -> u64 {
         0x5347_4400 | u64::from(self.has_momentum()) | u64::from(self.nesterov) << 1
     }
-    fn scalars(&self, rates: Rates) -> Vec<f64> {
-        vec![
+    fn scalars(&self, rates: Rates, to: &mut Vec<f64>) {
+        to.extend([
             rates.learning_rate,
             rates.decay,
             self.momentum,
             GRADIENT_FLOOR,
             MOMENT_FLOOR,
-        ]
+        ]);
     }
     fn record<'t, T: Float>(&self, of: Update<'_, 't, T>) -> (Var<'t, T>, Vec<Var<'t, T>>) {
         let [rate, decay, momentum, tiny, small] = [0, 1, 2, 3, 4].map(|i| of.scalars[i]);
