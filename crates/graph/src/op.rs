@@ -76,7 +76,7 @@ pub enum Op {
     Gather,
     /// Adjoint of `Gather`: zeros of the result's shape, `r[o, y[o, k, i], i] += x[o, k, i]`. Attribute: the axis.
     ScatterAdd,
-    /// `x`, an index tensor, after the check that all are below the bound. Attribute: the bound.
+    /// `x`, an index tensor, after the check that all are below the bound; takes no memory. Attribute: the bound.
     CheckIndex,
 }
 

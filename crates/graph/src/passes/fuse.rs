@@ -448,7 +448,7 @@ pub(crate) fn assign(built: &Rebuilt, places: &Places, fuse: bool) -> Steps {
     for v in list.values() {
         if !needed[v.index()]
             || matches!(list.op(v), Op::Input | Op::Const | Op::Uniform)
-            || !places.is_base(v)
+            || !(places.is_base(v) || list.op(v) == Op::CheckIndex)
         {
             continue;
         }

@@ -161,7 +161,7 @@ impl Build {
     fn group(&mut self, step: GroupStep) -> Result<()> {
         step.group
             .check()
-            .map_err(|e| internal(&format!("group of step {}: {e}", self.step)))?;
+            .map_err(|e| Error::internal(&format!("group of step {}: {e}", self.step)))?;
         let geometry = match self.options.tile {
             Some(tile_packets) => step.group.geometry_of(Request {
                 tile_packets,
@@ -194,7 +194,7 @@ impl Build {
 
     fn kernel(&mut self, mut kernel: Kernel) {
         self.cost += kernel.cost_ns();
-        self.scratch = self.scratch.max(kernel.scratch());
+        self.scratch = self.scratch.max(kernel.scratch_packets());
         let shared = kernel.shared_packets();
         kernel.shared = (shared > 0).then(|| self.request(shared));
         let number = self.kernels.len();
@@ -246,7 +246,7 @@ impl Plan {
                 }
                 Step::Kernel(v) if list.op(*v) == Op::Iota => build.group(emit::iota(list, *v))?,
                 Step::Kernel(v) => {
-                    for kernel in kernels(list, &places, *v, options.level) {
+                    for kernel in kernels(list, &places, *v, options.level)? {
                         build.kernel(kernel);
                     }
                 }
@@ -367,14 +367,6 @@ impl Plan {
             list: built.list,
         })
     }
-}
-
-/// A mistake of ours, reported instead of thrown.
-fn internal(what: &str) -> Error {
-    Error::new(
-        ErrorKind::Setting,
-        format!("internal error, please report it: {what}"),
-    )
 }
 
 /// After the last phase of the step in which a buffer dies, its memory becomes NaN.
