@@ -2,7 +2,7 @@
 
 use retrograde_storage::{Id, View};
 
-use super::fuse::is_scalar;
+use super::group::is_scalar;
 use crate::list::{List, Value};
 use crate::op::Op;
 
