@@ -378,9 +378,8 @@ fn insert_poison(
     let mut at: Vec<(usize, usize, usize)> = spans
         .iter()
         .filter_map(|(_, s)| {
-            ends.iter()
-                .find(|e| e.0 == s.dies)
-                .map(|e| (e.1, s.start, s.len))
+            let end = ends.binary_search_by_key(&s.dies, |e| e.0).ok()?;
+            Some((ends[end].1, s.start, s.len))
         })
         .collect();
     at.sort_unstable();
