@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use super::{Class, Code, Group, MicroOp, Over};
+use super::{Class, Code, Group, MicroOp, Over, ViewSpec};
 use crate::thresholds::{
     BLOCK_ELEMENTS, CHUNK, TILE_CACHE_SHARE, TILE_PACKETS_L1, TILE_PACKETS_L2,
 };
@@ -77,26 +77,37 @@ pub(super) struct Step {
     pub b: Place,
     pub c: Place,
     pub imm: u32,
-    /// The view whose part in the next tile is fetched into the cache while this step runs, or [`NO_VIEW`].
-    pub ahead: u32,
+    /// What of the next tile is fetched into the cache while this step runs.
+    pub ahead: Ahead,
 }
 
-/// See [`Step::ahead`].
-pub(super) const NO_VIEW: u32 = u32::MAX;
+/// Cache lines `from..to` of a view's part in the next tile; none in most steps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Ahead {
+    pub view: u32,
+    pub from: u32,
+    pub to: u32,
+}
 
-/// Spreads the views of a tile over its steps: fetched all at once, they would fill the buffers of outstanding misses
-/// and stall the loads of the steps themselves.
-fn fetch_ahead(body: &mut [Step], dense: impl Fn(u32) -> bool) {
+/// Spreads what the next tile needs evenly over the steps of this one. A core has some twenty buffers for outstanding
+/// misses: asked for in one go, a view's lines would fill them and stall everything behind until memory has answered.
+fn fetch_ahead(body: &mut [Step], lines: u32, contiguous: impl Fn(u32) -> bool) {
     let mut views: Vec<u32> = body
         .iter()
         .filter(|s| matches!(s.code, Code::Load | Code::Store))
         .map(|s| s.imm)
-        .filter(|&view| dense(view))
+        .filter(|&view| contiguous(view))
         .collect();
+    views.sort_unstable();
     views.dedup();
     let steps = body.len();
     for (i, &view) in views.iter().enumerate() {
-        body[i * steps / views.len()].ahead = view;
+        let mine = &mut body[i * steps / views.len()..(i + 1) * steps / views.len()];
+        let share = lines.div_ceil(mine.len() as u32);
+        for (from, step) in (0..lines).step_by(share as usize).zip(mine) {
+            let to = (from + share).min(lines);
+            step.ahead = Ahead { view, from, to };
+        }
     }
 }
 
@@ -219,11 +230,12 @@ impl Group {
                     b: place(op.b),
                     c: place(op.c),
                     imm: op.imm,
-                    ahead: NO_VIEW,
+                    ahead: Ahead::default(),
                 })
                 .collect();
             if !prologue {
-                fetch_ahead(&mut steps, |view| self.is_dense(view));
+                let lines = (tile_rows * tile_packets) as u32;
+                fetch_ahead(&mut steps, lines, |view| self.is_contiguous(view));
             }
             steps
         };
@@ -257,11 +269,20 @@ impl Group {
             && self.slots.get(usize::from(op.dst)) == Some(&Class::Scalar)
     }
 
-    /// Whether neighbours along the inner axis are neighbours in memory.
-    fn is_dense(&self, view: u32) -> bool {
-        self.views
-            .get(view as usize)
-            .is_some_and(|v| v.strides[2] == 1)
+    /// Whether a view's elements stand in memory in the order of the space, one after another.
+    fn is_contiguous(&self, view: u32) -> bool {
+        let [outer, middle, inner] = self.space.map(|n| n as isize);
+        let Some(&ViewSpec {
+            strides: [o, m, n],
+            dtype,
+        }) = self.views.get(view as usize)
+        else {
+            return false;
+        };
+        n == 1
+            && dtype.size() == self.width.bytes()
+            && (middle <= 1 || m == inner)
+            && (outer <= 1 || o == middle * inner)
     }
 
     /// Whether a tile must span whole rows.

@@ -60,6 +60,48 @@ fn rows(target: Target<'_>, operands: &[Operand<'_>]) -> (usize, usize) {
     }
 }
 
+/// Packets of one turn of a loop. A tile is short: with a branch a packet, the branches of the loops would push those
+/// that tell one micro-op from the next out of the processor's history, and each micro-op would begin with a wrong guess.
+const TURN: usize = 8;
+
+/// `target = f(a, b)`, packet by packet, all of one length.
+#[inline(always)]
+fn each2(
+    target: &[Cell<Packet>],
+    a: &[Cell<Packet>],
+    b: &[Cell<Packet>],
+    f: impl Fn(Packet, Packet) -> Packet,
+) {
+    let (a, b) = (&a[..target.len()], &b[..target.len()]);
+    let (turns, rest) = target.as_chunks::<TURN>();
+    let (a_turns, a_rest) = a.as_chunks::<TURN>();
+    let (b_turns, b_rest) = b.as_chunks::<TURN>();
+    for ((d, a), b) in turns.iter().zip(a_turns).zip(b_turns) {
+        for i in 0..TURN {
+            d[i].set(f(a[i].get(), b[i].get()));
+        }
+    }
+    for ((d, a), b) in rest.iter().zip(a_rest).zip(b_rest) {
+        d.set(f(a.get(), b.get()));
+    }
+}
+
+/// `target = f(a)`, packet by packet, both of one length.
+#[inline(always)]
+fn each1(target: &[Cell<Packet>], a: &[Cell<Packet>], f: impl Fn(Packet) -> Packet) {
+    let a = &a[..target.len()];
+    let (turns, rest) = target.as_chunks::<TURN>();
+    let (a_turns, a_rest) = a.as_chunks::<TURN>();
+    for (d, a) in turns.iter().zip(a_turns) {
+        for i in 0..TURN {
+            d[i].set(f(a[i].get()));
+        }
+    }
+    for (d, a) in rest.iter().zip(a_rest) {
+        d.set(f(a.get()));
+    }
+}
+
 /// `target = f(a)`, `a` of the same class.
 #[inline(always)]
 pub(super) fn map1<S: Simd>(
@@ -91,9 +133,7 @@ pub(super) fn map2<S: Simd>(
         #[inline(always)]
         || {
             if a.walk == Walk::Each && b.walk == Walk::Each {
-                for ((d, x), y) in target.cells.iter().zip(a.cells).zip(b.cells) {
-                    d.set(f(x.get(), y.get()));
-                }
+                each2(target.cells, a.cells, b.cells, f);
                 return;
             }
             let (count, columns) = rows(target, &[a, b]);
@@ -103,15 +143,21 @@ pub(super) fn map2<S: Simd>(
                 match (a.walk, b.walk) {
                     (Walk::Each, _) => {
                         let y = y[0].get();
-                        for (d, x) in d.iter().zip(x) {
-                            d.set(f(x.get(), y));
-                        }
+                        each1(
+                            d,
+                            x,
+                            #[inline(always)]
+                            |x| f(x, y),
+                        );
                     }
                     _ => {
                         let x = x[0].get();
-                        for (d, y) in d.iter().zip(y) {
-                            d.set(f(x, y.get()));
-                        }
+                        each1(
+                            d,
+                            y,
+                            #[inline(always)]
+                            |y| f(x, y),
+                        );
                     }
                 }
             }

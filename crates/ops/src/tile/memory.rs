@@ -5,11 +5,13 @@
 
 use std::cell::Cell;
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use bytemuck::Pod;
 use fearless_simd::Simd;
 use retrograde_storage::{DType, PACKET_BYTES, Packet};
 
+use super::geometry::Ahead;
 use super::lanes::Wide;
 use super::{Class, Group, ViewSpec};
 
@@ -57,6 +59,19 @@ impl<'g> Outside<'g> {
             space: self.group.space,
             lanes: self.group.width.lanes(),
             group: PhantomData,
+        }
+    }
+
+    /// Asks for lines of the next tile, the elements `next` of the space, to be brought into the second-level cache. A
+    /// hint: no effect but on time.
+    #[inline(always)]
+    pub(super) fn fetch(&self, ahead: Ahead, next: Range<usize>) {
+        let size = self.group.width.bytes();
+        let from = next.start * size + ahead.from as usize * PACKET_BYTES;
+        let to = (next.start * size + ahead.to as usize * PACKET_BYTES).min(next.end * size);
+        let base = self.bases[ahead.view as usize];
+        for at in (from..to).step_by(PACKET_BYTES) {
+            prefetch(base.wrapping_add(at));
         }
     }
 
@@ -121,25 +136,6 @@ impl Strided<'_> {
     /// The bytes between neighbours along the inner axis.
     fn step(&self) -> isize {
         self.spec.strides[2] * self.spec.dtype.size() as isize
-    }
-
-    /// Asks for a tile of a view with neighbouring elements to be brought into the second-level cache. A hint: no
-    /// effect but on time, and none where the compiler offers no such instruction.
-    pub(super) fn fetch(&self, tile: Tile) {
-        for row in self.rows(tile) {
-            let bytes = row.len * self.spec.dtype.size();
-            for at in (0..bytes).step_by(PACKET_BYTES) {
-                let line = row.first.wrapping_add(at).cast_const();
-                #[cfg(target_arch = "x86_64")]
-                // SAFETY: SSE, which every x86-64 has; a prefetch never faults, whatever the address.
-                unsafe {
-                    use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-                    _mm_prefetch::<_MM_HINT_T1>(line.cast());
-                }
-                #[cfg(not(target_arch = "x86_64"))]
-                let _ = line;
-            }
-        }
     }
 
     /// Reads a tile into a slot.
@@ -336,6 +332,19 @@ impl Strided<'_> {
             }
         }
     }
+}
+
+/// Asks for a line to be brought into the second-level cache, where the compiler offers such an instruction.
+#[inline(always)]
+fn prefetch(line: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: SSE, which every x86-64 has; a prefetch never faults, whatever the address.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T1>(line.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = line;
 }
 
 /// The rows of a tile without their elements.

@@ -1,11 +1,12 @@
 //! Running a block tile by tile, and combining what blocks left.
 
 use std::cell::Cell;
+use std::ops::Range;
 
 use fearless_simd::Simd;
 use retrograde_storage::Packet;
 
-use super::geometry::{ACCUMULATORS, NO_VIEW, Place, Step};
+use super::geometry::{ACCUMULATORS, Place, Step};
 use super::lanes::{Eight, Four, Wide};
 use super::map::{self, Operand, Target, Walk};
 use super::memory::{Flat, Outside, Tile};
@@ -104,8 +105,8 @@ impl<'r> Running<'r> {
                 tile.packets = geometry.tile_packets.min(last - tile.packet);
                 let next = self.next(tile, last_row, first, last);
                 for step in &geometry.body {
-                    if step.ahead != NO_VIEW {
-                        self.outside.view(step.ahead).fetch(next);
+                    if step.ahead.to > 0 {
+                        self.outside.fetch(step.ahead, next.clone());
                     }
                     self.step::<S, W>(simd, step, tile);
                 }
@@ -118,18 +119,26 @@ impl<'r> Running<'r> {
         }
     }
 
-    /// The tile after this one; without rows after a block's last.
-    fn next(&self, tile: Tile, last_row: usize, first: usize, last: usize) -> Tile {
+    /// Where the tile after this one begins, in elements of the space, and its elements; none after a block's last. If
+    /// rows are cut, the first of its rows stands for all.
+    fn next(&self, tile: Tile, last_row: usize, first: usize, last: usize) -> Range<usize> {
+        let inner = self.group.space[2];
         let (mut row, mut packet) = (tile.row, tile.packet + tile.packets);
         if packet >= last {
             (row, packet) = (row + tile.rows, first);
         }
-        Tile {
-            row,
-            rows: self.geometry.tile_rows.min(last_row - row),
-            packet,
-            packets: self.geometry.tile_packets.min(last - packet),
+        if row >= last_row {
+            return 0..0;
         }
+        let rows = self.geometry.tile_rows.min(last_row - row);
+        let start = row * inner + packet * self.group.width.lanes();
+        let end = if self.geometry.tile_packets == self.group.row_packets() {
+            (row + rows) * inner
+        } else {
+            let packets = self.geometry.tile_packets.min(last - packet);
+            start + packets * self.group.width.lanes()
+        };
+        start..end.min(last_row * inner)
     }
 
     /// The packets of a slot that a tile uses.
