@@ -349,7 +349,7 @@ fn with_sources<T: Float, R>(
     }
 }
 
-impl<'t, T: Element> Var<'t, T> {
+impl<T: Element> Var<'_, T> {
     /// The value: evaluates what it needs, keeps all of it until the tape is reset.
     pub fn value(self) -> Result<Array<T>> {
         let mut state = self.rec.recorder.state.borrow_mut();
@@ -793,7 +793,7 @@ impl Recording {
                     gradients.ranges[p.index()] = Some((row.offset, row.shape));
                 }
                 LeafKind::Data { .. } | LeafKind::State(..) | LeafKind::Seed => {
-                    self.store.accumulate(v, buffer)
+                    self.store.accumulate(v, buffer);
                 }
             }
         }

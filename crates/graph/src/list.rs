@@ -281,7 +281,7 @@ impl List {
     }
     /// Elementwise, two operands of one type.
     pub fn binary(&mut self, op: Binary, x: Value, y: Value) -> Value {
-        use Binary::*;
+        use Binary::{Eq, Ge, Gt, Le, Lt, Ne};
         debug_assert_eq!(self.dtype(x), self.dtype(y), "{op:?}");
         let dtype = if matches!(op, Lt | Le | Gt | Ge | Eq | Ne) {
             DType::Bool

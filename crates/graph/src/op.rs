@@ -1,7 +1,7 @@
 //! The operations of the instruction list.
 //!
 //! Every instruction has one result, an element type and a shape (columns of [`List`](crate::list::List)). Elementwise
-//! operands broadcast as in NumPy. Attributes are eight bytes, read and written by the functions of [`Attr`].
+//! operands broadcast as in `NumPy`. Attributes are eight bytes, read and written by the functions of [`Attr`].
 
 use retrograde_ops::{Binary, Reduce, Ternary, Unary};
 

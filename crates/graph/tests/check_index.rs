@@ -16,7 +16,7 @@ fn loss(labels: &Array<u32>) -> Program {
 fn message(program: &Program, labels: &Array<u32>) -> String {
     let x = Array::<f32>::zeros([labels.len(), CLASSES]);
     let mut ws = program.workspace().unwrap();
-    let error = program.run(&mut ws, &(&x, labels)).unwrap_err();
+    let error = program.run(&mut ws, (&x, labels)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Index);
     error.to_string()
 }
@@ -43,7 +43,7 @@ fn the_smallest_of_several_bad_labels_is_reported_at_any_length() {
         let x = Array::<f32>::zeros([n, CLASSES]);
         let labels = Array::from(labels);
         let mut ws = program.workspace().unwrap();
-        program.run(&mut ws, &(&x, &labels)).unwrap();
+        program.run(&mut ws, (&x, &labels)).unwrap();
     }
 }
 
@@ -75,11 +75,11 @@ fn labels_behind_strides_are_checked_where_they_are_read() {
         .with_options(options)
         .unwrap();
         let mut ws = program.workspace().unwrap();
-        let out = program.run(&mut ws, &(&x, &labels)).unwrap();
+        let out = program.run(&mut ws, (&x, &labels)).unwrap();
         let loss = out.array::<f32>(0).unwrap().into_vec()[0];
         assert!((loss - 4f32.ln()).abs() < 1e-6, "{loss}");
         let bad = Array::from([0u32, 0, 3, 0, 4, 99]);
-        let error = program.run(&mut ws, &(&x, &bad)).unwrap_err().to_string();
+        let error = program.run(&mut ws, (&x, &bad)).unwrap_err().to_string();
         assert!(error.contains("index 4 at position 2"), "{error}");
     }
 }

@@ -70,7 +70,7 @@ impl Run<'_> {
                         partials,
                         block,
                         slots,
-                    )
+                    );
                 }
             }
             Phase::Finish(g) => {
@@ -85,7 +85,7 @@ impl Run<'_> {
                             r,
                             self.arena(partial),
                             bindings.value(value),
-                        )
+                        );
                     }
                 }
             }

@@ -242,7 +242,7 @@ impl Plan {
             build.step = number as u32;
             match step {
                 Step::Group(members) => {
-                    build.group(emit::group(list, &places, members, &stored))?
+                    build.group(emit::group(list, &places, members, &stored))?;
                 }
                 Step::Kernel(v) if list.op(*v) == Op::Iota => build.group(emit::iota(list, *v))?,
                 Step::Kernel(v) => {
@@ -323,7 +323,7 @@ impl Plan {
                 (Op::Input, cell) => inputs[list.attr(v).as_int() as usize] = Some((port(v), cell)),
                 (Op::Const, Some(c)) => literals.push((c, emit::cell_bits(list, v))),
                 (Op::Uniform, Some(c)) => {
-                    uniforms.push((c, list.attr(v).as_int() as u32, list.dtype(v)))
+                    uniforms.push((c, list.attr(v).as_int() as u32, list.dtype(v)));
                 }
                 _ => {}
             }
