@@ -2,7 +2,6 @@
 
 use crate::process::{cargo, check, root};
 use std::path::Path;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 /// How a step that did not fail ended.
@@ -46,7 +45,7 @@ const STEPS: [Step; 7] = [
     },
     Step {
         name: "miri",
-        about: "storage and graph passes under Miri",
+        about: "what touches raw memory, under Miri",
         run: miri,
     },
     Step {
@@ -208,29 +207,11 @@ fn example_names(folder: &Path) -> Result<Vec<String>, String> {
     Ok(names)
 }
 
-/// Miri is a component of nightly toolchains: without it, this says so.
 fn miri() -> Result<Outcome, String> {
-    let installed = cargo(&["miri", "--version"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|s| s.success());
-    if !installed {
-        return Ok(Outcome::Skipped(
-            "`cargo miri` is not installed (rustup +nightly component add miri, then `cargo +nightly xtask ci miri`)"
-                .into(),
-        ));
+    match crate::miri::run()? {
+        crate::miri::Outcome::Passed => Ok(Outcome::Passed),
+        crate::miri::Outcome::Missing => Ok(Outcome::Skipped(crate::miri::MISSING.into())),
     }
-    check(&mut cargo(&[
-        "miri",
-        "test",
-        "--lib",
-        "--package",
-        "retrograde-storage",
-        "--package",
-        "retrograde-graph",
-    ]))?;
-    Ok(Outcome::Passed)
 }
 
 fn bench() -> Result<Outcome, String> {

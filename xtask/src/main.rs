@@ -1,10 +1,11 @@
-//! Automation for Retrograde: `cargo xtask ci | bench | peers | accuracy`.
+//! Automation for Retrograde: `cargo xtask ci | bench | peers | accuracy | miri`.
 //!
 //! It only starts processes: what a step does lives with the package that does it, so this builds in a second.
 
 mod accuracy;
 mod bench;
 mod ci;
+mod miri;
 mod peers;
 mod process;
 
@@ -19,6 +20,7 @@ usage: cargo xtask <command>
   accuracy [FUNCTION]...
                  measures the errors of the elementary functions, every f32 there is (minutes); without names writes
                  crates/ops/docs/accuracy.md
+  miri           runs the tests that touch raw memory under Miri, where a nightly toolchain has it
   peers          makes the virtual environment of the Python peers in target/peers and builds the Rust peers
 ";
 
@@ -30,6 +32,11 @@ fn main() -> ExitCode {
         Some("ci") => ci::run(&rest),
         Some("bench") => bench::run(&rest),
         Some("accuracy") => accuracy::run(&rest),
+        Some("miri") => miri::run().map(|outcome| {
+            if let miri::Outcome::Missing = outcome {
+                println!("skipped: {}", miri::MISSING);
+            }
+        }),
         Some("peers") => peers::run(&rest),
         Some("help" | "--help" | "-h") => {
             print!("{USAGE}");

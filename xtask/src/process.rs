@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 /// The repository's root, whatever directory the command was started in.
 pub(crate) fn root() -> PathBuf {
@@ -28,6 +29,31 @@ pub(crate) fn check(command: &mut Command) -> Result<(), String> {
     }
 }
 
+/// As [`check`], but a process that is not done in time is stopped, which is a failure.
+pub(crate) fn check_within(command: &mut Command, limit: Duration) -> Result<(), String> {
+    let shown = shown(command);
+    let start = Instant::now();
+    let mut child = command
+        .spawn()
+        .map_err(|error| format!("`{shown}` did not start: {error}"))?;
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) if status.success() => return Ok(()),
+            Ok(Some(status)) => return Err(format!("`{shown}` failed ({status})")),
+            Ok(None) if start.elapsed() < limit => std::thread::sleep(Duration::from_millis(100)),
+            Ok(None) => {
+                let stopped = child.kill().and_then(|()| child.wait());
+                let how = stopped.map_or_else(|e| format!("could not be: {e}"), |s| s.to_string());
+                return Err(format!(
+                    "`{shown}` was stopped after {} seconds ({how})",
+                    limit.as_secs()
+                ));
+            }
+            Err(error) => return Err(format!("`{shown}` cannot be waited for: {error}")),
+        }
+    }
+}
+
 fn shown(command: &Command) -> String {
     let program = Path::new(command.get_program());
     let mut line = program
@@ -40,4 +66,20 @@ fn shown(command: &Command) -> String {
         line.push_str(&arg.to_string_lossy());
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_takes_too_long_is_stopped() {
+        let start = Instant::now();
+        let limit = Duration::from_millis(200);
+        let error = check_within(Command::new("sleep").arg("30"), limit).unwrap_err();
+        assert!(error.contains("was stopped"), "{error}");
+        assert!(start.elapsed() < Duration::from_secs(20));
+        assert!(check_within(&mut Command::new("true"), Duration::from_secs(20)).is_ok());
+        assert!(check_within(&mut Command::new("false"), Duration::from_secs(20)).is_err());
+    }
 }

@@ -44,11 +44,11 @@ impl Replay {
         let feed: [&Array<f32>; 5];
         // Replays take a fixed number of inputs without collecting them.
         match self.inputs.as_slice() {
-            [a] => self.program.run(&mut self.workspace, &[a]),
-            [a, b, c, d] => self.program.run(&mut self.workspace, &[a, b, c, d]),
+            [a] => self.program.run(&mut self.workspace, [a]),
+            [a, b, c, d] => self.program.run(&mut self.workspace, [a, b, c, d]),
             [a, b, c, d, e] => {
                 feed = [a, b, c, d, e];
-                self.program.run(&mut self.workspace, &feed)
+                self.program.run(&mut self.workspace, feed)
             }
             other => return Err(format!("no workload has {} inputs", other.len())),
         }

@@ -58,6 +58,14 @@ impl Error {
         }))
     }
 
+    /// A mistake of ours, reported instead of thrown.
+    pub(crate) fn internal(what: &str) -> Self {
+        Self::new(
+            ErrorKind::Setting,
+            format!("internal error, please report it: {what}"),
+        )
+    }
+
     /// The same error, pointing at the user's line.
     pub fn at(&self, location: Option<&'static Location<'static>>) -> Self {
         Self(Arc::new(Inner {

@@ -1,5 +1,6 @@
 //! The flat instruction list: struct of arrays, operands pointing only backwards.
 
+use std::collections::HashMap;
 use std::panic::Location;
 
 use retrograde_ops::{Binary, Reduce, Unary};
@@ -35,6 +36,9 @@ impl Inst {
 /// Marks an instruction whose operands are a range of the pool: `args[0]` is the start, `args[1]` the length.
 const IN_POOL: u8 = u8::MAX;
 
+/// Shapes compared one by one before the table is searched.
+const RECENT: usize = 8;
+
 /// The instruction list. Invariants: every operand's row is smaller than its user's row; all columns are equally long.
 #[derive(Clone, Debug, Default)]
 pub struct List {
@@ -44,6 +48,8 @@ pub struct List {
     dtype: Vec<DType>,
     location: Vec<Option<&'static Location<'static>>>,
     shapes: Vec<Shape>,
+    /// Where each shape stands in the table.
+    shape_ids: HashMap<Shape, ShapeId>,
     pool: Vec<Value>,
     slices: Vec<SliceSpec>,
     /// Given to instructions pushed from now on.
@@ -93,6 +99,10 @@ impl List {
     pub fn dims(&self, v: Value) -> &[usize] {
         self.shapes[self.shape[v.index()].index()].dims()
     }
+    /// Number of `v`'s shape: equal shapes have equal numbers.
+    pub(crate) fn shape_id(&self, v: Value) -> ShapeId {
+        self.shape[v.index()]
+    }
     /// Element type of `v`.
     pub fn dtype(&self, v: Value) -> DType {
         self.dtype[v.index()]
@@ -117,13 +127,15 @@ impl List {
             + size_of::<ShapeId>()
             + size_of::<DType>()
             + size_of::<usize>();
-        self.inst.capacity() * each + self.shapes.capacity() * size_of::<Shape>()
+        self.inst.capacity() * each
+            + self.shapes.capacity() * (2 * size_of::<Shape>() + size_of::<ShapeId>())
     }
 
     /// Forgets all instructions, keeping the capacity.
     pub fn clear(&mut self) {
         self.truncate(0);
         self.shapes.clear();
+        self.shape_ids.clear();
         self.pool.clear();
         self.slices.clear();
     }
@@ -182,12 +194,17 @@ impl List {
                 return id;
             }
         }
-        // Programs have few shapes; the newest are the likeliest.
-        if let Some(at) = self.shapes.iter().rposition(|s| *s == shape) {
-            return ShapeId::from_index(at);
+        // The newest are the likeliest; of programs with many shapes, the others are looked up.
+        let recent = self.shapes.len().saturating_sub(RECENT);
+        if let Some(at) = self.shapes[recent..].iter().rposition(|s| *s == shape) {
+            return ShapeId::from_index(recent + at);
         }
-        self.shapes.push(shape);
-        ShapeId::from_index(self.shapes.len() - 1)
+        let next = ShapeId::from_index(self.shapes.len());
+        let id = *self.shape_ids.entry(shape).or_insert(next);
+        if id == next {
+            self.shapes.push(shape);
+        }
+        id
     }
 
     /// Appends an instruction. The caller has checked shapes and types; operands must exist already.
@@ -264,7 +281,7 @@ impl List {
     }
     /// Elementwise, two operands of one type.
     pub fn binary(&mut self, op: Binary, x: Value, y: Value) -> Value {
-        use Binary::*;
+        use Binary::{Eq, Ge, Gt, Le, Lt, Ne};
         debug_assert_eq!(self.dtype(x), self.dtype(y), "{op:?}");
         let dtype = if matches!(op, Lt | Le | Gt | Ge | Eq | Ne) {
             DType::Bool

@@ -1,7 +1,7 @@
 //! The operations of the instruction list.
 //!
 //! Every instruction has one result, an element type and a shape (columns of [`List`](crate::list::List)). Elementwise
-//! operands broadcast as in NumPy. Attributes are eight bytes, read and written by the functions of [`Attr`].
+//! operands broadcast as in `NumPy`. Attributes are eight bytes, read and written by the functions of [`Attr`].
 
 use retrograde_ops::{Binary, Reduce, Ternary, Unary};
 
@@ -76,7 +76,7 @@ pub enum Op {
     Gather,
     /// Adjoint of `Gather`: zeros of the result's shape, `r[o, y[o, k, i], i] += x[o, k, i]`. Attribute: the axis.
     ScatterAdd,
-    /// `x`, an index tensor, after the check that all are below the bound. Attribute: the bound.
+    /// `x`, an index tensor, after the check that all are below the bound; takes no memory. Attribute: the bound.
     CheckIndex,
 }
 

@@ -501,10 +501,10 @@ fn ternary(op: Ternary, x: f64, y: f64, z: f64) -> f64 {
     match op {
         Ternary::Fma => x.mul_add(y, z),
         Ternary::Select => {
-            if x != 0.0 {
-                y
-            } else {
+            if x == 0.0 {
                 z
+            } else {
+                y
             }
         }
         Ternary::Clamp => binary(Binary::Min, binary(Binary::Max, x, y), z),
@@ -514,7 +514,7 @@ fn ternary(op: Ternary, x: f64, y: f64, z: f64) -> f64 {
 /// Integers wrap, and their quotients truncate.
 fn wrap(dtype: DType, x: f64) -> f64 {
     match dtype {
-        DType::U32 => x as i64 as u32 as f64,
+        DType::U32 => f64::from(x as i64 as u32),
         DType::I64 => x as i64 as f64,
         DType::F32 | DType::F64 | DType::Bool => x,
     }
@@ -523,7 +523,7 @@ fn wrap(dtype: DType, x: f64) -> f64 {
 fn cast(x: f64, dtype: DType) -> f64 {
     match dtype {
         DType::F32 | DType::F64 => x,
-        DType::U32 => x as u32 as f64,
+        DType::U32 => f64::from(x as u32),
         DType::I64 => x as i64 as f64,
         DType::Bool => f64::from(u8::from(x != 0.0)),
     }

@@ -58,7 +58,7 @@ fn a_logarithm_deep_inside() -> Result<()> {
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFinite);
         assert_eq!(
-            error.location().map(|l| l.line()),
+            error.location().map(std::panic::Location::line),
             Some(line.get()),
             "{error}"
         );
@@ -78,7 +78,11 @@ fn on_a_tape() -> Result<()> {
     let (loss, line) = network(x, w);
     for error in [loss.backward().unwrap_err(), loss.item().unwrap_err()] {
         assert_eq!(error.kind(), ErrorKind::NotFinite);
-        assert_eq!(error.location().map(|l| l.line()), Some(line), "{error}");
+        assert_eq!(
+            error.location().map(std::panic::Location::line),
+            Some(line),
+            "{error}"
+        );
     }
     assert!(x.matmul(w).item().is_err(), "other errors are other errors");
     assert!(x.matmul(w).value().is_ok(), "other values are not touched");
@@ -102,7 +106,7 @@ fn born_in_the_backward_part() -> Result<()> {
         text.contains("in the derivative of what this line records"),
         "{text}"
     );
-    let at = error.location().map(|l| l.line());
+    let at = error.location().map(std::panic::Location::line);
     // Infinity is born at the root, NaN where it meets the factor of the line before.
     assert_eq!(at, Some(line - 1), "{text}");
     assert!(v.grad().is_err(), "no gradient was added");
@@ -113,7 +117,11 @@ fn born_in_the_backward_part() -> Result<()> {
     let flat = v * 0.0;
     let (root, line) = (flat.sqrt(), line!());
     let error = root.sum().backward().unwrap_err();
-    assert_eq!(error.location().map(|l| l.line()), Some(line), "{error}");
+    assert_eq!(
+        error.location().map(std::panic::Location::line),
+        Some(line),
+        "{error}"
+    );
     Ok(())
 }
 
@@ -137,7 +145,11 @@ fn what_is_masked_off_is_no_error_and_not_blamed() -> Result<()> {
     let first = v.ln();
     let (second, line) = ((v - 5.0).sqrt(), line!());
     let error = v.gt(0.0).select(first, second).sum().item().unwrap_err();
-    assert_eq!(error.location().map(|l| l.line()), Some(line), "{error}");
+    assert_eq!(
+        error.location().map(std::panic::Location::line),
+        Some(line),
+        "{error}"
+    );
 
     // Beside it, later, stands the one that does reach the result.
     let tape = Tape::with_options(nan());
@@ -146,7 +158,7 @@ fn what_is_masked_off_is_no_error_and_not_blamed() -> Result<()> {
     let (guilty, line) = ((masked - 1.0).sqrt(), line!());
     let error = (guilty.flip(0) + masked).sum().item().unwrap_err();
     assert!(error.to_string().starts_with("sqrt of [3] f64"), "{error}");
-    assert_eq!(error.location().map(|l| l.line()), Some(line));
+    assert_eq!(error.location().map(std::panic::Location::line), Some(line));
     Ok(())
 }
 
@@ -235,7 +247,11 @@ fn exact_elements_through_views() -> Result<()> {
     let y = x.ln();
     let (bad, line) = ((y.slice(0, rows) - 0.1).t().sqrt(), line!());
     let error = bad.slice_step(0, .., -1).sum().item().unwrap_err();
-    assert_eq!(error.location().map(|l| l.line()), Some(line), "{error}");
+    assert_eq!(
+        error.location().map(std::panic::Location::line),
+        Some(line),
+        "{error}"
+    );
     assert!(
         error
             .to_string()

@@ -78,7 +78,10 @@ fn what_is_saved_and_where_it_was_recorded() -> Result<()> {
         (tanh.bytes, tanh.shape.dims()),
         (64 * 16 * 8, &[64, 16][..])
     );
-    assert_eq!(tanh.location.map(|l| l.line()), Some(line.get()));
+    assert_eq!(
+        tanh.location.map(std::panic::Location::line),
+        Some(line.get())
+    );
     assert!(cost.saved.is_sorted_by_key(|s| std::cmp::Reverse(s.bytes)));
     let text = cost.to_string();
     assert!(

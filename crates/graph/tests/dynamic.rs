@@ -10,7 +10,7 @@ use retrograde_graph::{
 use retrograde_storage::{Array, Create};
 
 /// A loop whose trips depend on data, nested branches, a count that indexes: gives the value.
-fn branchy<'t>(x: Var<'t, f64>) -> Result<Var<'t, f64>> {
+fn branchy(x: Var<'_, f64>) -> Result<Var<'_, f64>> {
     let mut b = x * 2.0;
     while b.square().sum().lt(1000.0).item()? {
         b = b * 1.7 + 0.1;
@@ -27,7 +27,7 @@ fn branchy<'t>(x: Var<'t, f64>) -> Result<Var<'t, f64>> {
     };
     // An integer: how many elements are positive.
     let positive = x.gt(0.0).cast::<f64>().sum().cast::<u32>().item()?;
-    Ok(y.sum() * (positive as f64 + 0.5))
+    Ok(y.sum() * (f64::from(positive) + 0.5))
 }
 
 fn record(example: &Array<f64>) -> Result<Dynamic> {

@@ -106,6 +106,8 @@ impl<'a, X: Element, Y: Element> Loader<'a, X, Y> {
     }
 }
 
+// What it yields is an epoch of pairs, and the method for that is called `epoch`.
+#[allow(clippy::into_iter_without_iter)]
 impl<'l, X: Element, Y: Element> IntoIterator for &'l mut Loader<'_, X, Y> {
     type Item = (Array<X>, Array<Y>);
     type IntoIter = Epoch<'l, X, Y>;

@@ -1,4 +1,4 @@
-//! Optimisers against plain loops over the published formulas (as PyTorch defines them), and the two forms of a step
+//! Optimisers against plain loops over the published formulas (as `PyTorch` defines them), and the two forms of a step
 //! against each other.
 
 use retrograde_nn::optim::Rule;

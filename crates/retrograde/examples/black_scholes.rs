@@ -20,7 +20,7 @@ const NAMES: [&str; 7] = [
 ];
 
 /// `S N(d1) - K e^(-rT) N(d2)`.
-fn call<'t, T: Float>([s, k, r, v, t]: [Var<'t, T>; INPUTS]) -> Var<'t, T> {
+fn call<T: Float>([s, k, r, v, t]: [Var<'_, T>; INPUTS]) -> Var<'_, T> {
     let spread = v * t.sqrt();
     let d1 = ((s / k).ln() + (r + T::of(0.5) * (v * v)) * t) / spread;
     let d2 = d1 - spread;

@@ -3,6 +3,8 @@
 //!
 //! This crate knows nothing of operations: it says where elements live and how they are addressed.
 
+#![forbid(unsafe_code)]
+
 mod arena;
 mod array;
 mod column;

@@ -107,6 +107,7 @@ fn slices_are_disjoint() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri ends a test whose memory cannot be had")]
 fn absurd_sizes_are_errors() {
     // Beyond what multiplies, beyond what a layout may be, and beyond what any machine maps.
     for n in [
@@ -132,6 +133,7 @@ fn absurd_sizes_are_errors() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri ends a test whose memory cannot be had")]
 fn an_arena_survives_a_refused_request() {
     let mut arena = Arena::new();
     arena.alloc_packets(3).unwrap();

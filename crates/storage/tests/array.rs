@@ -78,6 +78,7 @@ fn whatever_names_a_shape() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri ends a test whose memory cannot be had")]
 fn what_does_not_fit_memory_is_an_error() {
     for shape in [
         &[usize::MAX][..],

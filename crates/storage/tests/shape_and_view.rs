@@ -186,6 +186,8 @@ fn factors(mut len: usize, mut seed: u64) -> Vec<usize> {
 fn cases() -> u32 {
     if std::env::var_os("RETROGRADE_LONG").is_some() {
         20_000
+    } else if cfg!(miri) {
+        10
     } else {
         500
     }

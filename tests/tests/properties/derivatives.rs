@@ -91,7 +91,7 @@ fn gradients_of_gradients_are_hessian_products() {
         for (g, d) in gradient.iter().zip(&along) {
             slope += (*g * tape.constant(d.clone())).sum();
         }
-        let twice = slope.grad_of(x).map(|g| g.value());
+        let twice = slope.grad_of(x).map(retrograde::Var::value);
         let twice: Vec<_> = twice.into_iter().collect::<Result<_>>()?;
         let feed: Vec<_> = inputs.iter().chain(&along).collect();
         let hvp = run(&loss::<f64>(recipe)?.hvp()?, &feed)?;

@@ -31,7 +31,7 @@ fn a_masked_branch_leaves_no_trace() {
         let (taken, not) = (recipe.build(good)?.0, recipe.build(bad)?.0);
         let on = tape.constant(Array::scalar(true));
         taken.backward()?;
-        let alone = good.map(|x| x.grad());
+        let alone = good.map(retrograde::Var::grad);
         for (masked, second) in [
             (on.select(taken, not), false),
             (taken + not.masked_fill(on, 0.0), false),

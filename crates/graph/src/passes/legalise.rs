@@ -3,7 +3,7 @@
 
 use retrograde_storage::Id;
 
-use super::fuse::{fits_alone, is_scalar};
+use super::group::{fits_alone, is_scalar};
 use super::places::Places;
 use super::rebuild::Rebuilt;
 use crate::op::{Attr, Op};

@@ -1,6 +1,8 @@
 //! Liveness and buffer planning: every value that needs memory gets a place, and places that are not live at the same
 //! time share one arena.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use retrograde_storage::{Id, Packed, packets_for};
 
 use super::fuse::{READY, Step, StepId, Steps, ends_group, is_scalar};
@@ -58,30 +60,24 @@ pub(crate) struct Memory {
 /// Extra memory that steps ask for: `(step, packets)`.
 pub(crate) type Requests<'a> = &'a [(StepId, usize)];
 
-/// First-fit allocation over the free stretches of one arena, in order of birth.
+/// Best-fit allocation over the free stretches of one arena, in order of birth.
 struct Arena {
-    /// `(start, len)`, sorted by start, never adjacent.
-    free: Vec<(usize, usize)>,
+    /// Lengths by start; never adjacent.
+    free: BTreeMap<usize, usize>,
+    /// The same as `(length, start)`.
+    by_length: BTreeSet<(usize, usize)>,
     end: usize,
     share: bool,
 }
 
 impl Arena {
     fn take(&mut self, len: usize) -> usize {
-        // Best fit: the smallest hole that is large enough, the lowest of equals.
-        let hole = self
-            .free
-            .iter()
-            .enumerate()
-            .filter(|(_, h)| h.1 >= len)
-            .min_by_key(|(_, h)| (h.1, h.0))
-            .map(|(i, _)| i);
-        if let (Some(i), true) = (hole, self.share) {
-            let (start, size) = self.free[i];
-            if size == len {
-                self.free.remove(i);
-            } else {
-                self.free[i] = (start + len, size - len);
+        // The smallest hole that is large enough, the lowest of equals.
+        let hole = self.by_length.range((len, 0)..).next().copied();
+        if let (Some((size, start)), true) = (hole, self.share) {
+            self.remove(start, size);
+            if size > len {
+                self.insert(start + len, size - len);
             }
             return start;
         }
@@ -89,18 +85,33 @@ impl Arena {
         self.end - len
     }
 
-    fn give(&mut self, start: usize, len: usize) {
+    fn give(&mut self, mut start: usize, mut len: usize) {
         if len == 0 {
             return;
         }
-        let i = self.free.partition_point(|h| h.0 < start);
-        self.free.insert(i, (start, len));
-        if i + 1 < self.free.len() && self.free[i].0 + self.free[i].1 == self.free[i + 1].0 {
-            self.free[i].1 += self.free.remove(i + 1).1;
+        if let Some((&next, &size)) = self.free.range(start..).next()
+            && next == start + len
+        {
+            self.remove(next, size);
+            len += size;
         }
-        if i > 0 && self.free[i - 1].0 + self.free[i - 1].1 == self.free[i].0 {
-            self.free[i - 1].1 += self.free.remove(i).1;
+        if let Some((&before, &size)) = self.free.range(..start).next_back()
+            && before + size == start
+        {
+            self.remove(before, size);
+            (start, len) = (before, size + len);
         }
+        self.insert(start, len);
+    }
+
+    fn insert(&mut self, start: usize, len: usize) {
+        self.free.insert(start, len);
+        self.by_length.insert((len, start));
+    }
+
+    fn remove(&mut self, start: usize, len: usize) {
+        self.free.remove(&start);
+        self.by_length.remove(&(len, start));
     }
 }
 
@@ -221,7 +232,8 @@ pub(crate) fn plan(
     }
 
     let mut arena = Arena {
-        free: Vec::new(),
+        free: BTreeMap::new(),
+        by_length: BTreeSet::new(),
         end: 0,
         share,
     };

@@ -6,6 +6,7 @@
 //! 3. [`places`]: resolves views, so that reshapes, slices and transposes cost nothing where strides can say them.
 //!    [`legalise`] then copies the few operands that no group's three axes can read.
 //! 4. [`fuse`]: assigns instructions to steps; elementwise runs and their reductions become groups.
+//!    [`group`] says what one can take.
 //! 5. [`memory`]: liveness of buffers and their offsets in one arena.
 //! 6. [`emit`]: the kernels of each step, with slots for groups; `pairs`: two operations in one micro-op.
 
@@ -13,6 +14,7 @@ pub(crate) mod emit;
 pub(crate) mod fold;
 pub(crate) mod fuse;
 pub(crate) mod gates;
+pub(crate) mod group;
 pub(crate) mod legalise;
 pub(crate) mod memory;
 mod pairs;

@@ -2,7 +2,7 @@
 
 use retrograde_storage::{Id, View};
 
-use super::fuse::is_scalar;
+use super::group::is_scalar;
 use crate::list::{List, Value};
 use crate::op::Op;
 
@@ -20,7 +20,7 @@ impl Places {
             view: Vec::with_capacity(list.len()),
         };
         for v in list.values() {
-            let through = if list.op(v).is_view() {
+            let through = if list.op(v).is_view() || list.op(v) == Op::CheckIndex {
                 places.through(list, v)
             } else {
                 None
@@ -39,7 +39,8 @@ impl Places {
         let (base, from) = (self.base(x), self.view(x));
         let shape = list.shape(v);
         let view = match list.op(v) {
-            Op::Detach => *from,
+            // The check has a step of its own; what comes out of it is what went in.
+            Op::Detach | Op::CheckIndex => *from,
             Op::Reshape => from.reshape(shape)?,
             Op::Permute => from.permute(&list.attr(v).as_order(shape.rank())),
             Op::Expand => from.expand(shape),

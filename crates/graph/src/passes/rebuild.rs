@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use retrograde_storage::{DType, Id, Packed, Shape};
+use retrograde_storage::{DType, Id, Packed};
 
 use super::fold;
 use super::fuse::is_scalar;
-use crate::list::{List, Value};
+use crate::list::{List, ShapeId, Value};
 use crate::lower::lower;
 use crate::op::{Attr, Op, SliceSpec};
 
@@ -75,7 +75,7 @@ impl Rebuilt {
 }
 
 /// What makes two instructions the same.
-type Key = (Op, [u32; 3], Attr, Shape, DType);
+type Key = (Op, [u32; 3], Attr, ShapeId, DType);
 
 struct Rebuild {
     list: List,
@@ -95,7 +95,8 @@ impl Rebuild {
         for (to, a) in ids.iter_mut().zip(args) {
             *to = a.index() as u32;
         }
-        Some((list.op(v), ids, list.attr(v), list.shape(v), list.dtype(v)))
+        let shape = list.shape_id(v);
+        Some((list.op(v), ids, list.attr(v), shape, list.dtype(v)))
     }
 
     /// Folds and shares what was emitted from row `from` on; returns where `v` ended up.
@@ -111,7 +112,8 @@ impl Rebuild {
         let rows = from..self.list.len();
         for row in rows {
             let at = Value::from_index(row);
-            for (i, arg) in self.list.args(at).to_vec().into_iter().enumerate() {
+            for i in 0..self.list.args(at).len() {
+                let arg = self.list.arg(at, i);
                 if arg.index() >= from
                     && let Some(to) = moved[arg.index() - from].get()
                 {

@@ -196,9 +196,7 @@ fn passes(list: &List, op: Op, i: usize, x: Value) -> bool {
         ),
         Op::Binary(Binary::Copysign) => i == 0,
         Op::Binary(_) => true,
-        Op::Ternary(Ternary::Select) | Op::Ternary(Ternary::Fma) | Op::Ternary(Ternary::Clamp) => {
-            true
-        }
+        Op::Ternary(Ternary::Select | Ternary::Fma | Ternary::Clamp) => true,
         Op::PowI
         | Op::Cast
         | Op::Reduce(_)

@@ -76,7 +76,7 @@ impl Run<'_> {
                         partials,
                         block,
                         slots,
-                    )
+                    );
                 }
             }
             Phase::Finish(g) => {
@@ -91,7 +91,7 @@ impl Run<'_> {
                             r,
                             self.arena(partial),
                             bindings.value(value),
-                        )
+                        );
                     }
                 }
             }

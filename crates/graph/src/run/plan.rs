@@ -165,7 +165,7 @@ impl Build {
     fn group(&mut self, step: GroupStep) -> Result<()> {
         step.group
             .check()
-            .map_err(|e| internal(&format!("group of step {}: {e}", self.step)))?;
+            .map_err(|e| Error::internal(&format!("group of step {}: {e}", self.step)))?;
         let geometry = match self.options.tile {
             Some(tile_packets) => step.group.geometry_of(Request {
                 tile_packets,
@@ -198,7 +198,7 @@ impl Build {
 
     fn kernel(&mut self, mut kernel: Kernel) {
         self.cost += kernel.cost_ns();
-        self.scratch = self.scratch.max(kernel.scratch());
+        self.scratch = self.scratch.max(kernel.scratch_packets());
         let shared = kernel.shared_packets();
         kernel.shared = (shared > 0).then(|| self.request(shared));
         let number = self.kernels.len();
@@ -250,11 +250,11 @@ impl Plan {
             build.step = number as u32;
             match step {
                 Step::Group(members) => {
-                    build.group(emit::group(list, &places, members, &stored, &direct))?
+                    build.group(emit::group(list, &places, members, &stored, &direct))?;
                 }
                 Step::Kernel(v) if list.op(*v) == Op::Iota => build.group(emit::iota(list, *v))?,
                 Step::Kernel(v) => {
-                    for kernel in kernels(list, &places, *v, options.level) {
+                    for kernel in kernels(list, &places, *v, options.level)? {
                         build.kernel(kernel);
                     }
                 }
@@ -331,7 +331,7 @@ impl Plan {
                 (Op::Input, cell) => inputs[list.attr(v).as_int() as usize] = Some((port(v), cell)),
                 (Op::Const, Some(c)) => literals.push((c, emit::cell_bits(list, v))),
                 (Op::Uniform, Some(c)) => {
-                    uniforms.push((c, list.attr(v).as_int() as u32, list.dtype(v)))
+                    uniforms.push((c, list.attr(v).as_int() as u32, list.dtype(v)));
                 }
                 _ => {}
             }
@@ -403,14 +403,6 @@ impl Plan {
     }
 }
 
-/// A mistake of ours, reported instead of thrown.
-fn internal(what: &str) -> Error {
-    Error::new(
-        ErrorKind::Setting,
-        format!("internal error, please report it: {what}"),
-    )
-}
-
 /// After the last phase of the step in which a buffer dies, its memory becomes NaN.
 fn insert_poison(
     phases: &mut Vec<(Phase, usize)>,
@@ -420,9 +412,8 @@ fn insert_poison(
     let mut at: Vec<(usize, usize, usize)> = spans
         .iter()
         .filter_map(|(_, s)| {
-            ends.iter()
-                .find(|e| e.0 == s.dies)
-                .map(|e| (e.1, s.start, s.len))
+            let end = ends.binary_search_by_key(&s.dies, |e| e.0).ok()?;
+            Some((ends[end].1, s.start, s.len))
         })
         .collect();
     at.sort_unstable();

@@ -239,7 +239,7 @@ impl Team {
                     (claimed >> 32) as usize,
                     (claimed & 0xffff_ffff) as usize,
                     scratch,
-                )
+                );
             };
             self.done.fetch_add(1, Ordering::Release);
             worked += 1;

@@ -8,7 +8,7 @@ use retrograde_storage::Element;
 use super::{Float, Operand, Var};
 use crate::infer;
 
-/// Comparisons give masks and broadcast as in NumPy; every one but `ne` is false where an operand is NaN.
+/// Comparisons give masks and broadcast as in `NumPy`; every one but `ne` is false where an operand is NaN.
 impl<'t, T: Element> Var<'t, T> {
     /// `x < y`.
     #[track_caller]

@@ -10,7 +10,7 @@ use crate::infer;
 use crate::list::{List, Value};
 
 impl<T: Float> Var<'_, T> {
-    /// The matrix product, by NumPy's rules: `[.., m, k]` and `[.., k, n]` give `[.., m, n]`, batch axes broadcast. A
+    /// The matrix product, by `NumPy`'s rules: `[.., m, k]` and `[.., k, n]` give `[.., m, n]`, batch axes broadcast. A
     /// vector on the left is a row, one on the right a column, and the axis added for it vanishes again.
     #[track_caller]
     pub fn matmul(self, other: Self) -> Self {

@@ -14,7 +14,7 @@ use crate::op::{Attr, Op, SliceSpec};
 /// The extent that [`Var::reshape`] works out from the others: `x.reshape([2, INFER])`.
 pub const INFER: usize = usize::MAX;
 
-impl<'t, T: Element> Var<'t, T> {
+impl<T: Element> Var<'_, T> {
     /// The same elements in row-major order under another shape of as many. One extent may be [`INFER`].
     #[track_caller]
     pub fn reshape(self, dims: impl AsRef<[usize]>) -> Self {

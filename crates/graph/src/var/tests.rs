@@ -87,7 +87,7 @@ fn arithmetic() {
 
 #[test]
 fn generic_code() {
-    fn half<'t, T: super::Float>(x: Var<'t, T>) -> Var<'t, T> {
+    fn half<T: super::Float>(x: Var<'_, T>) -> Var<'_, T> {
         T::of(0.5) * x + x * T::of(2.0) - x.sin().powf(T::of(3.0))
     }
     let recorder = Recorder::default();

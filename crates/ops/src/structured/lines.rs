@@ -137,7 +137,7 @@ impl Lines {
             unsafe {
                 match self.walk {
                     Walk::CumArgMax | Walk::ArgMax | Walk::ArgMin => {
-                        self.positions(&x, &mut self.dst.dest::<u32>(), &starts)
+                        self.positions(&x, &mut self.dst.dest::<u32>(), &starts);
                     }
                     _ => self.values(&x, y.as_ref(), &mut self.dst.dest::<T>(), &starts),
                 }

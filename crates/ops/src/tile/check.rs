@@ -240,7 +240,7 @@ pub(crate) fn unary_takes(what: Unary, elem: Elem) -> bool {
 
 /// Whether an operation exists for operands of this kind.
 pub(crate) fn binary_takes(what: Binary, elem: Elem) -> bool {
-    use Binary::*;
+    use Binary::{Add, And, Eq, Ge, Gt, Le, Lt, Max, Min, Mul, Ne, Or, Sub, Xor};
     match elem {
         Elem::Float => !matches!(what, And | Or | Xor),
         Elem::Int => matches!(
@@ -253,7 +253,7 @@ pub(crate) fn binary_takes(what: Binary, elem: Elem) -> bool {
 
 /// The kind of element that an operation on `elem` gives.
 pub(crate) fn binary_result(what: Binary, elem: Elem) -> Elem {
-    use Binary::*;
+    use Binary::{Eq, Ge, Gt, Le, Lt, Ne};
     match what {
         Lt | Le | Gt | Ge | Eq | Ne => Elem::Mask,
         _ => elem,

@@ -194,7 +194,7 @@ pub(crate) fn number(dtype: DType, bits: u64) -> f64 {
         DType::F64 => f64::from_bits(bits),
         DType::U32 => f64::from(bits as u32),
         DType::I64 => bits as i64 as f64,
-        DType::Bool => bits as u8 as f64,
+        DType::Bool => f64::from(bits as u8),
     }
 }
 

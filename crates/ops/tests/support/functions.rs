@@ -1,6 +1,9 @@
 //! The table of functions: kernel, reference, published bounds.
 
-use super::kernels::*;
+use super::kernels::{
+    Cos, Erf, Erfc, Exp, Expm1, Ln, Log1p, NormalCdf, Pow, Rsqrt, Sigmoid, Sin, Softplus, Sqrt,
+    Tan, Tanh, run, run_narrow,
+};
 use super::reference;
 use retrograde_ops::Level;
 

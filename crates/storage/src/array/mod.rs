@@ -246,6 +246,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri ends a test whose memory cannot be had")]
     fn too_large_a_shape_is_held_and_reported() {
         let a = Array::zeros([usize::MAX]);
         assert!(matches!(a.check(), Err(ArrayError::Shape { .. })));

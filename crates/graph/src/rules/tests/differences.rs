@@ -356,7 +356,7 @@ fn losses() {
 
 #[test]
 fn indexing() {
-    fn table<'t>(rec: Rec<'t>) -> Var<'t, u32> {
+    fn table(rec: Rec<'_>) -> Var<'_, u32> {
         indices(rec, &[2, 0, 2, 1, 1, 0]).reshape([3, 2])
     }
     check_all(cases! {

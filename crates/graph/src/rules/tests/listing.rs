@@ -133,8 +133,9 @@ fn tangents_of_several_outputs_and_of_independent_ones() {
     );
     let all = crate::testing::values(&recorder, &[vec![0.7], vec![2.0]]);
     let at = |i: usize| all[found[i].index()][0];
-    assert_eq!(at(0), 2.0 * 0.7f64.cos());
-    assert!((at(1) - 4.0 * 0.7f64.sin() * 0.7f64.cos()).abs() < 1e-15);
+    // The standard library promises no bits of a cosine.
+    assert!((at(0) - 2.0 * 0.7f64.cos()).abs() < 1e-14);
+    assert!((at(1) - 4.0 * 0.7f64.sin() * 0.7f64.cos()).abs() < 1e-14);
     assert_eq!(at(2), 0.0);
     assert_eq!(at(3), 2.0);
 }

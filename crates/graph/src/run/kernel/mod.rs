@@ -1,0 +1,209 @@
+//! Kernels of instructions that are not fused.
+//!
+//! [`choose`] says which kernels an instruction runs, with what operands; [`structured`] and [`product`] are the two
+//! kinds there are, each a [`Work`].
+
+mod choose;
+mod product;
+mod structured;
+
+use retrograde_ops::structured::{Mismatch, RawView};
+use retrograde_storage::{DType, Id, Packet, View};
+
+use super::bind::Bindings;
+use crate::list::{List, Value};
+use crate::passes::memory::Place;
+use crate::passes::places::Places;
+use product::Product;
+use structured::Structured;
+
+pub(crate) use choose::kernels;
+
+/// Whose memory an operand stands in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Memory {
+    /// Of a value.
+    Value(Value),
+    /// A place that is no value's: an output or update that is copied at the end.
+    Place(Place),
+}
+
+/// Strided elements somewhere.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Operand {
+    pub at: Memory,
+    pub dtype: DType,
+    pub view: View,
+}
+
+impl Operand {
+    /// The elements of `v`, through its view.
+    fn of(list: &List, places: &Places, v: Value) -> Self {
+        Self {
+            at: Memory::Value(places.base(v)),
+            dtype: list.dtype(v),
+            view: *places.view(v),
+        }
+    }
+
+    /// The memory that `v`'s elements are computed into.
+    fn result(list: &List, v: Value) -> Self {
+        Self {
+            at: Memory::Value(v),
+            dtype: list.dtype(v),
+            view: View::dense(list.shape(v)),
+        }
+    }
+
+    fn with(self, view: View) -> Self {
+        Self { view, ..self }
+    }
+
+    fn raw(&self, bindings: &Bindings<'_>) -> RawView {
+        RawView::new(bindings.address(self.at), self.dtype, &self.view)
+    }
+
+    fn bytes(&self) -> f64 {
+        (self.view.shape.len() * self.dtype.size()) as f64
+    }
+}
+
+/// What the planner asks of a kernel, and the running of its blocks.
+trait Work {
+    /// Whether the operands are such as the kernel runs on.
+    fn check(&self) -> Result<(), Mismatch>;
+    /// Blocks of each phase.
+    fn phases(&self) -> Vec<usize>;
+    /// Estimated nanoseconds on one core.
+    fn cost_ns(&self) -> f64;
+    /// Packets that all blocks share.
+    fn shared_packets(&self) -> usize {
+        0
+    }
+    /// Packets that each running thread needs.
+    fn scratch_packets(&self) -> usize {
+        0
+    }
+    /// Runs one block of one phase.
+    ///
+    /// # Safety
+    /// The contract of [`Kernel::run`].
+    unsafe fn run(&self, at: Block<'_>, scratch: &mut [Packet]);
+}
+
+/// One block of a kernel in one run.
+#[derive(Clone, Copy)]
+struct Block<'a> {
+    bindings: &'a Bindings<'a>,
+    /// The instruction's number, for reports.
+    site: u32,
+    phase: usize,
+    block: usize,
+    /// The memory that all blocks share.
+    shared: *mut Packet,
+}
+
+/// A kernel with its operands. `value` is the instruction it serves.
+#[derive(Debug)]
+pub(crate) struct Kernel {
+    pub value: Value,
+    kind: Kind,
+    /// First packet in the arena of the memory that all blocks share, if it needs any.
+    pub shared: Option<usize>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Structured(Structured),
+    Product32(Product<f32>),
+    Product64(Product<f64>),
+}
+
+impl Kernel {
+    fn new(value: Value, kind: Kind) -> Self {
+        Self {
+            value,
+            kind,
+            shared: None,
+        }
+    }
+
+    /// Copies a value to where it is wanted besides its own place.
+    pub(crate) fn copy_out(list: &List, places: &Places, v: Value, to: Place) -> Self {
+        let src = Operand::of(list, places, v);
+        let dst = Operand {
+            at: Memory::Place(to),
+            ..Operand::result(list, v)
+        };
+        Self::new(v, Kind::Structured(Structured::Copy { src, dst }))
+    }
+
+    /// Where a kernel of [`copy_out`](Self::copy_out) copies to; `None` for one that computes its value.
+    pub(crate) fn copies_to(&self) -> Option<Place> {
+        match &self.kind {
+            Kind::Structured(Structured::Copy { dst, .. }) => match dst.at {
+                Memory::Place(to) => Some(to),
+                Memory::Value(_) => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn work(&self) -> &dyn Work {
+        match &self.kind {
+            Kind::Structured(work) => work,
+            Kind::Product32(work) => work,
+            Kind::Product64(work) => work,
+        }
+    }
+
+    /// Whether the operands are such as the kernel runs on; else the planner is at fault.
+    pub(crate) fn check(&self) -> Result<(), Mismatch> {
+        self.work().check()
+    }
+
+    /// Packets that all blocks share.
+    pub(crate) fn shared_packets(&self) -> usize {
+        self.work().shared_packets()
+    }
+
+    /// Packets that each running thread needs.
+    pub(crate) fn scratch_packets(&self) -> usize {
+        self.work().scratch_packets()
+    }
+
+    /// Estimated nanoseconds on one core.
+    pub(crate) fn cost_ns(&self) -> f64 {
+        self.work().cost_ns()
+    }
+
+    /// Blocks of each phase.
+    pub(crate) fn phases(&self) -> Vec<usize> {
+        self.work().phases()
+    }
+
+    /// Runs one block of one phase.
+    ///
+    /// # Safety
+    /// The [block contract](retrograde_ops::structured): [`check`](Self::check) passed, the bindings' memory is live,
+    /// sources are written by nobody and destinations touched by nobody else while blocks of this phase run. `shared`
+    /// is this kernel's shared memory, and phases before this one are complete.
+    pub(crate) unsafe fn run(
+        &self,
+        bindings: &Bindings<'_>,
+        phase: usize,
+        block: usize,
+        shared: *mut Packet,
+        scratch: &mut [Packet],
+    ) {
+        let at = Block {
+            bindings,
+            site: self.value.index() as u32,
+            phase,
+            block,
+            shared,
+        };
+        // SAFETY: the caller's contract is the same.
+        unsafe { self.work().run(at, scratch) }
+    }
+}

@@ -1,0 +1,156 @@
+//! Matrix products: one for each index of the batch axes.
+
+use retrograde_ops::Level;
+use retrograde_ops::product::{Float, Operands, Plan, Spec, Strides};
+use retrograde_ops::structured::Mismatch;
+use retrograde_storage::{MAX_RANK, Packet, Shape, View};
+
+use super::{Block, Operand, Work};
+use crate::run::bind::Bindings;
+
+/// `C[.., m, n] = A[.., m, k] B[.., k, n]`, batch axes of A and B broadcast to C's.
+#[derive(Debug)]
+pub(super) struct Product<T: Float> {
+    plan: Plan<T>,
+    /// A, B and C.
+    operands: [Operand; 3],
+    /// The batch axes of each: C's extents, and strides.
+    batch: [View; 3],
+    spec: Spec,
+}
+
+/// Blocks wanted of a product at most: a few for each of many cores. Bits do not depend on it.
+const PRODUCT_BLOCKS: usize = 8;
+/// Nanoseconds a multiply-add of 4-byte elements takes: 80 GFLOP/s. One of 8-byte elements takes twice that.
+const PRODUCT_NS: f64 = 0.025;
+
+impl<T: Float> Product<T> {
+    /// Operands of rank 2 or more whose extents fit, as recording checked.
+    pub(super) fn new(level: Level, a: Operand, b: Operand, c: Operand) -> Self {
+        let operands = [a, b, c];
+        let [(m, k, sa), (_, n, sb), (_, _, sc)] = operands.each_ref().map(matrix);
+        let count = lead(&c).shape.len();
+        // With a batch, each product is one block: enough to share out, and nothing to pack for others.
+        let max_blocks = if count > 1 { 1 } else { PRODUCT_BLOCKS };
+        let spec = Spec {
+            m,
+            n,
+            k,
+            a: sa,
+            b: sb,
+            c: sc,
+            max_blocks,
+        };
+        let batch = lead(&c).shape;
+        Self {
+            plan: Plan::new(level, &spec),
+            batch: operands.each_ref().map(|x| lead(x).expand(batch)),
+            operands,
+            spec,
+        }
+    }
+
+    /// Number of products.
+    fn count(&self) -> usize {
+        self.batch[2].shape.len()
+    }
+
+    /// Where the matrices of batch index `i` start.
+    fn addresses(&self, bindings: &Bindings<'_>, i: usize) -> Operands<T> {
+        let start = |x: usize| {
+            let base = bindings.address(self.operands[x].at).cast::<T>();
+            base.wrapping_offset(position(&self.batch[x], i))
+        };
+        Operands {
+            a: start(0),
+            b: start(1),
+            c: start(2),
+        }
+    }
+}
+
+impl<T: Float> Work for Product<T> {
+    /// [`Product::new`] took the strides from the operands' own views: nothing is left to check.
+    fn check(&self) -> Result<(), Mismatch> {
+        Ok(())
+    }
+
+    fn phases(&self) -> Vec<usize> {
+        let blocks = self.plan.blocks() * self.count();
+        match self.plan.pack_parts() {
+            0 => vec![blocks],
+            parts => vec![parts, blocks],
+        }
+    }
+
+    fn cost_ns(&self) -> f64 {
+        let Spec { m, n, k, .. } = self.spec;
+        let each = PRODUCT_NS * (size_of::<T>() / size_of::<f32>()) as f64;
+        m as f64 * n as f64 * k as f64 * self.count() as f64 * each
+    }
+
+    fn shared_packets(&self) -> usize {
+        self.plan.packed_packets().unwrap_or(usize::MAX)
+    }
+
+    fn scratch_packets(&self) -> usize {
+        self.plan.scratch_packets()
+    }
+
+    unsafe fn run(&self, at: Block<'_>, scratch: &mut [Packet]) {
+        let packs = self.plan.pack_parts() > 0;
+        if packs && at.phase == 0 {
+            let operands = self.addresses(at.bindings, 0);
+            // SAFETY: the caller's contract; only a product without batch packs, so index 0 is the whole of it, and
+            // `shared` has the packets that `shared_packets` asked for.
+            unsafe { self.plan.pack(at.block, &operands, at.shared) }
+        } else {
+            let each = self.plan.blocks();
+            let operands = self.addresses(at.bindings, at.block / each);
+            // SAFETY: the caller's contract. Packing, if any, was the phase before; different batch indices write
+            // different matrices of C, which is dense.
+            unsafe {
+                self.plan.run_block(
+                    at.block % each,
+                    &operands,
+                    at.shared,
+                    scratch,
+                    false,
+                    |_, _| {},
+                );
+            }
+        }
+    }
+}
+
+/// Extents and strides of the last two axes.
+fn matrix(x: &Operand) -> (usize, usize, Strides) {
+    let (dims, first) = (x.view.shape.dims(), x.view.shape.rank() - 2);
+    let strides = Strides {
+        row: x.view.strides[first],
+        column: x.view.strides[first + 1],
+    };
+    (dims[first], dims[first + 1], strides)
+}
+
+/// The axes before the last two.
+fn lead(x: &Operand) -> View {
+    let rank = x.view.shape.rank() - 2;
+    let mut strides = [0; MAX_RANK];
+    strides[..rank].copy_from_slice(&x.view.strides[..rank]);
+    View {
+        shape: Shape::new(&x.view.shape.dims()[..rank]).expect("fewer axes than a shape has"),
+        offset: x.view.offset,
+        strides,
+    }
+}
+
+/// Position of the element of row-major number `i`.
+fn position(view: &View, i: usize) -> isize {
+    let (mut rest, mut at) = (i, view.offset);
+    for (axis, &d) in view.shape.dims().iter().enumerate().rev() {
+        at += (rest % d) as isize * view.strides[axis];
+        rest /= d;
+    }
+    at
+}
