@@ -113,7 +113,7 @@ impl Recording {
     }
 }
 
-impl<'t, T: Element> Var<'t, T> {
+impl<T: Element> Var<'_, T> {
     /// The value: evaluates what it needs, keeps all of it until the tape is reset.
     pub fn value(self) -> Result<Array<T>> {
         let mut state = self.rec.recorder.state.borrow_mut();

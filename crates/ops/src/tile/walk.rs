@@ -224,7 +224,7 @@ pub(super) fn each3(
                     count,
                     #[inline(always)]
                     |i| f(x.read(i), y.read(i), z.read(i)),
-                )
+                );
             };
         },
     );
