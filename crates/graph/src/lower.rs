@@ -45,6 +45,11 @@ pub(crate) fn lower(
             let ln = list.select(empty, zero, ln);
             Some(list.sub(row.difference, ln))
         }
+        // Its derivative needs the same exponential, written in the same way.
+        Op::Unary(Unary::NormalCdf) => {
+            let bell = list.exp_of_square(args[0], -0.5);
+            Some(list.binary(Binary::NormalCdfOf, args[0], bell))
+        }
         Op::PowI => powi(list, args[0], attr.as_int(), shape, dtype),
         Op::Cast if dtype == DType::Bool => {
             let from = list.dtype(args[0]);

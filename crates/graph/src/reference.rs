@@ -485,6 +485,8 @@ fn binary(op: Binary, x: f64, y: f64) -> f64 {
                 x / y
             }
         }
+        // `y` is given only for the sake of speed.
+        Binary::NormalCdfOf => unary(Unary::NormalCdf, x),
         Binary::Lt => truth(x < y),
         Binary::Le => truth(x <= y),
         Binary::Gt => truth(x > y),

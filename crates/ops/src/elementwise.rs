@@ -66,6 +66,8 @@ pub enum Binary {
     MulStrong,
     /// `a / b`, but `a` itself wherever that is 0.
     DivStrong,
+    /// The standard normal distribution function of `x`, given `e^(-x^2 / 2)`.
+    NormalCdfOf,
     Lt,
     Le,
     Gt,

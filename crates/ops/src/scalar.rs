@@ -193,7 +193,8 @@ fn integer(what: Binary, a: i64, b: i64) -> i64 {
         | Binary::Pow
         | Binary::Copysign
         | Binary::MulStrong
-        | Binary::DivStrong => 0,
+        | Binary::DivStrong
+        | Binary::NormalCdfOf => 0,
     }
 }
 

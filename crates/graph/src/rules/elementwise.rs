@@ -1,12 +1,15 @@
 //! Rules of elementwise operations.
 
-use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
+use std::f64::consts::FRAC_2_SQRT_PI;
 
 use retrograde_ops::{Binary, Ternary, Unary};
 
 use super::Sweep;
 use crate::list::{List, Value};
 use crate::op::{Attr, Op};
+
+/// `1 / sqrt(2 pi)`, the normal density at 0.
+const NORMAL_PEAK: f64 = 0.398_942_280_401_432_7;
 
 impl Sweep<'_> {
     /// `v = op x`.
@@ -94,7 +97,7 @@ impl Sweep<'_> {
             }
             // The normal density, 1 / sqrt(2 pi) exp(-x^2 / 2).
             Unary::NormalCdf => {
-                let d = l.bell(x, 0.5, 0.5 * FRAC_2_SQRT_PI * FRAC_1_SQRT_2);
+                let d = l.bell(x, 0.5, NORMAL_PEAK);
                 l.chain(g, d)
             }
             // 0 at 0. Asks the output, so that the input's memory is free: v > 0 where x > 0.
@@ -241,6 +244,14 @@ impl Sweep<'_> {
                     self.give(y, gy);
                 }
             }
+            // The second operand is a function of the first: the whole derivative goes through that.
+            Binary::NormalCdfOf => {
+                if for_x {
+                    let d = self.list.scale(y, NORMAL_PEAK);
+                    let gx = self.list.chain(g, d);
+                    self.give(x, gx);
+                }
+            }
             Binary::Lt | Binary::Le | Binary::Gt | Binary::Ge | Binary::Eq | Binary::Ne => {}
             Binary::And | Binary::Or | Binary::Xor => {}
         }
@@ -342,9 +353,14 @@ impl List {
 
     /// `height exp(-rate x^2)`.
     fn bell(&mut self, x: Value, rate: f64, height: f64) -> Value {
-        let square = self.unary(Unary::Square, x);
-        let exponent = self.scale(square, -rate);
-        let bell = self.unary(Unary::Exp, exponent);
+        let bell = self.exp_of_square(x, -rate);
         self.scale(bell, height)
+    }
+
+    /// `e^(factor x^2)`.
+    pub(crate) fn exp_of_square(&mut self, x: Value, factor: f64) -> Value {
+        let square = self.unary(Unary::Square, x);
+        let exponent = self.scale(square, factor);
+        self.unary(Unary::Exp, exponent)
     }
 }

@@ -25,7 +25,7 @@ mod trig;
 #[doc = include_str!("../../docs/accuracy.md")]
 pub mod accuracy {}
 
-pub use erf::{erf, erfc, normal_cdf};
+pub use erf::{erf, erfc, normal_cdf, normal_cdf_of};
 pub use exp::{exp, expm1};
 pub use hyperbolic::{sigmoid, tanh};
 pub use lanes::{Lanes, Real};

@@ -135,6 +135,7 @@ pub(super) fn binary<S: Simd, W: Wide>(
             | Binary::Copysign
             | Binary::MulStrong
             | Binary::DivStrong
+            | Binary::NormalCdfOf
             | Binary::And
             | Binary::Or
             | Binary::Xor => {}
@@ -155,6 +156,7 @@ pub(super) fn binary<S: Simd, W: Wide>(
             | Binary::Copysign
             | Binary::MulStrong
             | Binary::DivStrong
+            | Binary::NormalCdfOf
             | Binary::Lt
             | Binary::Le
             | Binary::Gt

@@ -80,6 +80,7 @@ macro_rules! binary_table {
             B::Copysign => $float!(|x, y| x.copysign(y)),
             B::MulStrong => $float!(|x, y| strong(simd, x, x * y)),
             B::DivStrong => $float!(|x, y| strong(simd, x, x / y)),
+            B::NormalCdfOf => $long!(|x, y| math::normal_cdf_of(simd, x, y)),
             B::Lt => $mask!(|x, y| x.simd_lt(y)),
             B::Le => $mask!(|x, y| x.simd_le(y)),
             B::Gt => $mask!(|x, y| x.simd_gt(y)),

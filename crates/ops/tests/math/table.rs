@@ -67,6 +67,8 @@ fn binary(what: Binary, x: f64, y: f64) -> Option<f64> {
         Binary::Pow => core_math::pow(x, y),
         Binary::Copysign => x.copysign(y),
         Binary::Lt | Binary::Le | Binary::Gt | Binary::Ge | Binary::Eq | Binary::Ne => return None,
+        // Half of `Unary::NormalCdf`, which is tested: of an operand at random it is no function.
+        Binary::NormalCdfOf => return None,
         Binary::And | Binary::Or | Binary::Xor => return None,
     })
 }
@@ -101,7 +103,7 @@ const UNARY: [Unary; 27] = [
     Unary::IsFinite,
 ];
 
-const BINARY: [Binary; 20] = [
+const BINARY: [Binary; 21] = [
     Binary::Add,
     Binary::Sub,
     Binary::Mul,
@@ -113,6 +115,7 @@ const BINARY: [Binary; 20] = [
     Binary::Copysign,
     Binary::MulStrong,
     Binary::DivStrong,
+    Binary::NormalCdfOf,
     Binary::Lt,
     Binary::Le,
     Binary::Gt,
