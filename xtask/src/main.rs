@@ -32,7 +32,7 @@ fn main() -> ExitCode {
         Some("ci") => ci::run(&rest),
         Some("bench") => bench::run(&rest),
         Some("accuracy") => accuracy::run(&rest),
-        Some("miri") => miri::run().map(|outcome| {
+        Some("miri") => miri::run(false).map(|outcome| {
             if let miri::Outcome::Missing = outcome {
                 println!("skipped: {}", miri::MISSING);
             }

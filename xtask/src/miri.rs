@@ -18,8 +18,11 @@ pub(crate) const MISSING: &str =
 /// Each part gets this long: Miri is some hundred times slower than the machine, and a hang must not stop the rest.
 const LIMIT: Duration = Duration::from_secs(15 * 60);
 
-/// Arguments of `cargo miri test`: the package, which of its targets, and after `--` which tests.
-const PARTS: [&[&str]; 4] = [
+/// How many of [`PARTS`] are quick enough for `cargo xtask ci`.
+const QUICK: usize = 3;
+
+/// Arguments of `cargo miri test`: the package, which of its targets, and after `--` which tests. The quick ones first.
+const PARTS: [&[&str]; 5] = [
     // Safe code over `bumpalo`, `bytemuck` and `wide`: what is checked is how they are used.
     &["--package", "retrograde-storage", "--tests"],
     // Lists, lowering, rules and passes: plans are made, and verified as in every debug build.
@@ -34,22 +37,25 @@ const PARTS: [&[&str]; 4] = [
         "run::",
         "rules::tests::listing",
     ],
+    // The loops of the tile engine over raw memory.
+    &["--package", "retrograde-ops", "--test", "tile_direct"],
     // Whole programs: plan, workspace, helper threads, structured kernels.
     &["--package", "retrograde-graph", "--test", "check_index"],
     // The tile engine.
     &["--package", "retrograde-ops", "--test", "tile"],
 ];
 
-/// Runs all parts; a part that fails does not hide what the others would say.
-pub(crate) fn run() -> Result<Outcome, String> {
+/// Runs all parts, or the quick ones; a part that fails does not hide what the others would say.
+pub(crate) fn run(quick: bool) -> Result<Outcome, String> {
     if !is_installed() {
         return Ok(Outcome::Missing);
     }
     let mut failed = Vec::new();
-    for part in PARTS {
+    let count = if quick { QUICK } else { PARTS.len() };
+    for part in &PARTS[..count] {
         let mut command = nightly(&["miri", "test"]);
         command
-            .args(part)
+            .args(*part)
             // Rayon's queues go through integers and back, which only tree borrows follow. The helper threads of a pool
             // never end. Tests read the environment.
             .env(
