@@ -176,3 +176,62 @@ fn mistakes_name_shapes_and_lines() {
     );
     assert_eq!(x.sum().item().expect("unrelated values go on"), 12.0);
 }
+
+/// Arguments that no answer could be right for: of draws, of cuts into no pieces.
+#[test]
+fn arguments_out_of_their_domain() -> Result<()> {
+    let tape = Tape::new();
+    let (x, rng) = (tape.variable(Array::ones([3, 4])), tape.rec().rng(1));
+    let (nan, inf) = (f32::NAN, f32::INFINITY);
+    for (value, part) in [
+        (
+            rng.uniform([3], 2.0, 1.0),
+            "uniform: the bounds must be finite and in order, but 2 and 1",
+        ),
+        (rng.uniform([3], nan, 1.0), "but NaN and 1 were given"),
+        (rng.uniform([3], 0.0, inf), "but 0 and inf were given"),
+        (
+            rng.normal([3], 0.0, -1.0),
+            "normal: the mean must be finite",
+        ),
+        (rng.normal([3], 0.0, nan), "but 0 and NaN were given"),
+        (rng.normal([3], inf, 1.0), "but inf and 1 were given"),
+        (
+            x.chunk(0, 0)[0],
+            "chunk of [3, 4] f32: axis 0 of extent 3 cannot be cut into 0 pieces",
+        ),
+        (x.chunk(4, 0)[0], "cannot be cut into 4 pieces"),
+        (
+            x.split(&[], 1)[0],
+            "split of [3, 4] f32: the pieces [] add up to 0, but axis 1 has extent 4",
+        ),
+    ] {
+        let error = value.value().unwrap_err().to_string();
+        assert!(error.contains(part) && error.contains(file!()), "{error}");
+    }
+    assert_eq!(
+        rng.uniform([2], 3.0_f32, 3.0).value()?,
+        Array::from([3.0_f32, 3.0])
+    );
+    assert_eq!(
+        rng.normal([2], 3.0_f32, 0.0).value()?,
+        Array::from([3.0_f32, 3.0])
+    );
+    assert!(tape.variable(Array::zeros([0])).split(&[], 0).is_empty());
+    Ok(())
+}
+
+/// As many threads as there are numbers: no more take part than a run has seats for.
+#[test]
+fn any_number_of_threads_may_be_asked_for() -> Result<()> {
+    let x = Array::<f64>::ones([100_000]);
+    let p = Program::record(&[x.clone()], |_, [x]| x.exp().sum())?;
+    let many = p.with_options(retrograde::Options {
+        threads: usize::MAX,
+        ..p.options()
+    })?;
+    let (mut one, mut two) = (p.workspace()?, many.workspace()?);
+    let (a, b) = (p.run(&mut one, [&x])?, many.run(&mut two, [&x])?);
+    assert_eq!(a.item::<f64>(0)?, b.item::<f64>(0)?);
+    Ok(())
+}

@@ -34,7 +34,7 @@ pub enum ErrorKind {
     Memory,
     /// A file cannot be read, written or understood.
     File,
-    /// A setting that this machine or build does not have.
+    /// A setting out of its domain, or one that this machine or build does not have.
     Setting,
 }
 

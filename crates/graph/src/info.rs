@@ -20,7 +20,7 @@ pub struct BuildInfo {
     pub opt_level: &'static str,
     /// Whether internal checks are compiled in.
     pub debug_assertions: bool,
-    /// Optional features compiled in. There are none yet.
+    /// Optional features compiled in: `ndarray`, or none.
     pub features: &'static [&'static str],
     /// Threads that may work on one run.
     pub threads: usize,
@@ -44,7 +44,7 @@ pub fn build_info() -> BuildInfo {
         asked: std::env::var("RETROGRADE_LEVEL").ok(),
         opt_level: OPT_LEVEL,
         debug_assertions: cfg!(debug_assertions),
-        features: &[],
+        features: retrograde_storage::FEATURES,
         threads: rayon::current_num_threads(),
     }
 }

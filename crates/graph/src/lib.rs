@@ -45,5 +45,5 @@ pub use recorder::Recorder;
 pub use retrograde_ops::Level;
 pub use run::plan::{Options, level};
 pub use tape::Tape;
-pub use trace::CacheStats;
+pub use trace::{CacheStats, ProgramSummary};
 pub use var::{Axes, Float, INFER, Index, Operand, Rec, Reduction, Rng, Var, keep};

@@ -257,3 +257,74 @@ fn a_label_that_is_no_class_updates_nothing() -> Result<()> {
 fn a_label_that_is_no_class_updates_nothing_on_two_threads() -> Result<()> {
     a_wrong_label_updates_nothing(3000, 256, 2)
 }
+
+/// Every optimiser setting that no step can be taken with: both forms refuse it, change nothing, and go on when it is
+/// corrected.
+#[test]
+fn settings_of_optimisers() -> Result<()> {
+    fn refused<T: Float, R: retrograde_nn::optim::Rule>(
+        mut optimiser: Optimiser<R>,
+        parts: &[&str],
+    ) -> Result<()> {
+        let mut params = Params::<T>::empty();
+        let w = params.insert("w", Array::from([T::of(1.0), T::of(2.0)]));
+        let start = params.clone();
+        let mut tape = Tape::new();
+        let grads = tape.step(&params).param::<T>(w).sum().backward()?;
+        let fused = optimiser.minimise(tape.train(&mut params).param::<T>(w).sum());
+        let called = optimiser.update(&mut params, &grads);
+        for result in [fused.map(|_| ()), called] {
+            says(result, ErrorKind::Setting, parts);
+        }
+        assert_eq!(params.values(), start.values());
+        assert_eq!((params.state_columns(), optimiser.steps()), (0, 0));
+        Ok(())
+    }
+    let place = "mistakes.rs";
+    for bad in [-1e-3, f64::NAN, f64::INFINITY] {
+        let named = bad.to_string();
+        refused::<f32, _>(Sgd::new(bad), &["a learning rate must be", &named, place])?;
+        refused::<f64, _>(Adam::new(bad), &["a learning rate must be", &named, place])?;
+        refused::<f32, _>(
+            Sgd::new(0.1).weight_decay(bad),
+            &["a weight decay must be", &named],
+        )?;
+        refused::<f64, _>(Sgd::new(0.1).momentum(bad), &["momentum must be", &named])?;
+        refused::<f32, _>(Sgd::new(0.1).nesterov(bad), &["momentum must be", &named])?;
+        let grouped = AdamW::new(0.1).group(3, bad, 0.0);
+        refused::<f32, _>(grouped, &["a learning rate of group 3 must be", &named])?;
+        let grouped = AdamW::new(0.1).group(3, 0.1, bad);
+        refused::<f32, _>(grouped, &["a weight decay of group 3 must be", &named])?;
+        let scheduled = Adam::new(0.1).schedule(Schedule::cosine(0, bad));
+        refused::<f32, _>(scheduled, &["a learning rate, scheduled, must be"])?;
+    }
+    for bad in [-0.1, 1.0, 1.5, f64::NAN] {
+        refused::<f32, _>(
+            Adam::new(0.1).betas(bad, 0.999),
+            &["beta1 must be", &bad.to_string()],
+        )?;
+        refused::<f64, _>(
+            AdamW::new(0.1).betas(0.9, bad),
+            &["beta2 must be", &bad.to_string()],
+        )?;
+    }
+    for bad in [0.0, -1e-8, f64::NAN, f64::INFINITY] {
+        refused::<f64, _>(Adam::new(0.1).eps(bad), &["eps must be", place])?;
+    }
+    // What is positive in f64 may be 0 in f32, and what is finite infinite.
+    refused::<f32, _>(Adam::new(0.1).eps(1e-50), &["positive as f32", "1e-50"])?;
+    refused::<f32, _>(Sgd::new(1e300), &["finite"])?;
+
+    let mut params = Params::new();
+    let w = params.insert("w", Array::from([1.0_f32, 2.0]));
+    let mut sgd = Sgd::new(f64::NAN);
+    let mut tape = Tape::new();
+    assert!(
+        sgd.minimise(tape.train(&mut params).param::<f32>(w).sum())
+            .is_err()
+    );
+    sgd.set_learning_rate(0.5);
+    sgd.minimise(tape.train(&mut params).param::<f32>(w).sum())?;
+    assert_eq!(params.slice(w)?, [0.5, 1.5]);
+    Ok(())
+}

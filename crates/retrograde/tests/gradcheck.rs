@@ -156,3 +156,56 @@ fn the_build_knows_itself() {
     fast.opt_level = "3";
     assert!(!fast.to_string().contains("WARNING"));
 }
+
+#[test]
+fn settings_by_which_nothing_is_compared_are_errors() -> Result<()> {
+    let x = Array::<f64>::linspace(0.1, 1.0, 4);
+    let p = Program::record(&[x.clone()], |_, [x]| x.exp().sum())?;
+    let usual = GradCheck::default();
+    for (check, part) in [
+        (
+            GradCheck {
+                directions: 0,
+                ..usual
+            },
+            "without directions nothing is compared",
+        ),
+        (
+            GradCheck { step: 0.0, ..usual },
+            "the step must be finite and positive, but it is 0",
+        ),
+        (
+            GradCheck {
+                step: f64::NAN,
+                ..usual
+            },
+            "the step",
+        ),
+        (
+            GradCheck {
+                absolute: f64::INFINITY,
+                ..usual
+            },
+            "the absolute tolerance",
+        ),
+        (
+            GradCheck {
+                relative: -1.0,
+                ..usual
+            },
+            "the relative tolerance",
+        ),
+    ] {
+        for result in [check.check(&p, [&x]), check.check2(&p, [&x])] {
+            let error = result.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Setting);
+            assert!(error.to_string().contains(part), "{error}");
+        }
+    }
+    GradCheck {
+        directions: 0,
+        full: true,
+        ..usual
+    }
+    .check(&p, [&x])
+}

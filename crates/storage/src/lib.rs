@@ -22,3 +22,10 @@ pub use id::*;
 pub use packet::*;
 pub use shape::*;
 pub use view::*;
+
+/// Optional features of this crate that are compiled in.
+pub const FEATURES: &[&str] = if cfg!(feature = "ndarray") {
+    &["ndarray"]
+} else {
+    &[]
+};

@@ -7,6 +7,7 @@ use retrograde_ops::tile::{CacheSizes, Code, Geometry, Request};
 use retrograde_storage::{DType, Id, PACKET_BYTES, Packed, Shape};
 
 use super::kernel::{Kernel, kernels};
+use super::team::MOST_THREADS;
 use crate::check::{Audit, Check};
 use crate::list::{List, Value};
 use crate::op::Op;
@@ -26,6 +27,7 @@ pub struct Options {
     /// SIMD level; the machine's widest unless `RETROGRADE_LEVEL` or the builder lowers it.
     pub level: Level,
     /// Threads that may work on one run, the caller included; 0: as many as the rayon pool has.
+    /// More than 65 are 65.
     pub threads: usize,
     /// Folding and common subexpressions.
     pub optimise: bool,
@@ -425,10 +427,10 @@ fn insert_poison(
 impl Plan {
     /// Threads that may work on a run.
     pub(crate) fn threads(&self) -> usize {
-        if self.options.threads == 0 {
-            rayon::current_num_threads()
-        } else {
-            self.options.threads
-        }
+        let asked = match self.options.threads {
+            0 => rayon::current_num_threads(),
+            n => n,
+        };
+        asked.min(MOST_THREADS)
     }
 }

@@ -24,6 +24,9 @@ pub(crate) const SPIN: Duration = Duration::from_micros(200);
 /// a spinning one some 0.5 us a phase.
 pub(crate) const PARALLEL_NS: f64 = 20_000.0;
 
+/// Threads of one run at most: the caller, and a helper for every bit that tells whose scratch is taken.
+pub(crate) const MOST_THREADS: usize = 1 + usize::BITS as usize;
+
 /// Threads that are running or spinning for any team of this process: a hint that keeps many independent runs on many
 /// threads from asking for helpers that would only take cores from each other.
 static BUSY: AtomicUsize = AtomicUsize::new(0);
@@ -153,7 +156,7 @@ impl Team {
         let (mine, theirs) = scratch
             .split_first_mut()
             .expect("a workspace has scratch for its caller");
-        let seats = theirs.len().min(usize::BITS as usize).min(threads - 1);
+        let seats = theirs.len().min(MOST_THREADS - 1).min(threads - 1);
         self.failed.store(false, Ordering::Relaxed);
         self.claim.store(NO_PHASE << 32, Ordering::Relaxed);
         // SAFETY: the gate is closed and nobody is inside: the last run waited for that, and this call has the

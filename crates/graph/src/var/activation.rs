@@ -6,13 +6,27 @@ use super::{Float, Operand, Var};
 
 unary_methods! {
     /// `max(x, 0)`, NaN stays NaN. The derivative is 0 at 0.
-    relu => Relu;
+    relu => Relu, 2.0 => 2.0, 1.0;
     /// `1 / (1 + exp(-x))`.
-    sigmoid => Sigmoid;
+    sigmoid => Sigmoid, 0.0 => 0.5, 0.25;
     /// `ln(1 + exp x)`, for any magnitude.
-    softplus => Softplus;
+    softplus => Softplus, 0.0 => LN_2, 0.5;
 }
 
+/// Element by element, of any shape.
+///
+/// ```
+/// # use retrograde_graph::{Reduction, Tape, keep};
+/// # use retrograde_storage::{Array, Create};
+/// # let tape = Tape::new();
+/// let x = tape.variable(Array::from([-2.0_f64, 0.0, 2.0]));
+/// assert_eq!(x.leaky_relu(0.25).value()?, Array::from([-0.5, 0.0, 2.0]));
+/// for y in [x.gelu(), x.gelu_tanh(), x.silu()] {
+///     let y = y.value()?;
+///     assert!(-0.3 < y[0] && y[0] < 0.0 && y[1] == 0.0 && 1.7 < y[2] && y[2] < 2.0);
+/// }
+/// # Ok::<(), retrograde_graph::Error>(())
+/// ```
 impl<'t, T: Float> Var<'t, T> {
     /// `x` above 0, `slope x` elsewhere. The derivative at 0 is the slope.
     #[track_caller]

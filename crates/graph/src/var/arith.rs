@@ -75,23 +75,44 @@ impl<'t, T: Float> Neg for Var<'t, T> {
 
 unary_methods! {
     /// `|x|`. The derivative is 0 at 0.
-    abs => Abs;
+    abs => Abs, -3.0 => 3.0, -1.0;
     /// -1, 0 or 1; keeps the sign of zero and NaN. The derivative is 0 everywhere.
-    sign => Sign;
+    sign => Sign, -3.0 => -1.0, 0.0;
     /// `1 / x`.
-    reciprocal => Recip;
+    reciprocal => Recip, 2.0 => 0.5, -0.25;
     /// `x x`.
-    square => Square;
+    square => Square, 3.0 => 9.0, 6.0;
     /// The largest integer not above `x`. The derivative is 0 everywhere.
-    floor => Floor;
+    floor => Floor, 2.5 => 2.0, 0.0;
     /// The smallest integer not below `x`. The derivative is 0 everywhere.
-    ceil => Ceil;
+    ceil => Ceil, 2.5 => 3.0, 0.0;
     /// The nearest integer, ties to even. The derivative is 0 everywhere.
-    round => Round;
+    round => Round, 2.5 => 2.0, 0.0;
     /// `x` without its fraction. The derivative is 0 everywhere.
-    trunc => Trunc;
+    trunc => Trunc, -2.5 => -2.0, 0.0;
 }
 
+/// Other operands are values of the type or plain numbers, broadcast; shapes that do not broadcast are an error.
+///
+/// ```
+/// # use retrograde_graph::{Reduction, Tape, keep};
+/// # use retrograde_storage::{Array, Create};
+/// # let tape = Tape::new();
+/// let x = tape.variable(Array::from([2.0_f64, -1.5]));
+/// assert_eq!((x % 2.0).value()?, Array::from([0.0, -1.5]));
+/// assert_eq!(x.fract().value()?, Array::from([0.0, -0.5]));
+/// assert_eq!(x.powi(2).value()?, Array::from([4.0, 2.25]));
+/// assert!(x.pow(2.0).value()?.allclose(&x.powf(2.0).value()?, 0.0, 0.0));
+/// assert_eq!(x.maximum(0.0).value()?, Array::from([2.0, 0.0]));
+/// assert_eq!(x.minimum(0.0).value()?, Array::from([0.0, -1.5]));
+/// assert_eq!(x.clamp(-1.0, 1.0).value()?, Array::from([1.0, -1.0]));
+/// assert_eq!(x.fma(2.0, 1.0).value()?, Array::from([5.0, -2.0]));
+/// assert_eq!(x.lerp(0.0, 0.5).value()?, Array::from([1.0, -0.75]));
+/// assert_eq!(x.copysign(-1.0).value()?, Array::from([-2.0, -1.5]));
+/// let error = x.pow(tape.constant(Array::<f64>::ones([3]))).value().unwrap_err();
+/// assert!(error.to_string().starts_with("pow of [2] f64 and [3] f64"));
+/// # Ok::<(), retrograde_graph::Error>(())
+/// ```
 impl<'t, T: Float> Var<'t, T> {
     /// The fraction `x - trunc(x)`, with the sign of `x`. The derivative is 1 everywhere.
     #[track_caller]

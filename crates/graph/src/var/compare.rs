@@ -83,6 +83,24 @@ impl<'t, T: Float> Var<'t, T> {
     }
 }
 
+/// Choice and logic, broadcast; shapes that do not broadcast are an error.
+///
+/// ```
+/// # use retrograde_graph::{Reduction, Tape, keep};
+/// # use retrograde_storage::{Array, Create};
+/// # let tape = Tape::new();
+/// let x = tape.variable(Array::from([-1.0_f64, 0.0, 4.0]));
+/// let root = x.gt(0.0).select(x.sqrt(), 0.0);
+/// root.sum().backward()?;
+/// assert_eq!(root.value()?, Array::from([0.0, 0.0, 2.0]));
+/// assert_eq!(x.grad()?, Array::from([0.0, 0.0, 0.25]));
+/// let inside = x.ge(0.0) & x.lt(4.0) | x.eq(-1.0).not();
+/// assert_eq!(inside.to_vec()?, [false, true, true]);
+/// assert_eq!(x.ne(0.0).xor(x.le(0.0)).to_vec()?, [false, true, true]);
+/// assert_eq!(x.sqrt().is_nan().or(x.is_finite().not()).to_vec()?, [true, false, false]);
+/// assert_eq!(x.masked_fill(x.lt(0.0).and(true), 9.0).value()?, Array::from([9.0, 0.0, 4.0]));
+/// # Ok::<(), retrograde_graph::Error>(())
+/// ```
 impl<'t> Var<'t, bool> {
     /// `a` where the mask holds, `b` elsewhere, all broadcast. The side not taken gets a gradient of exactly zero, even
     /// where its values or derivatives are infinite or NaN: `x.gt(0.0).select(x.ln(), 0.0)` is safe at `x = 0`.

@@ -8,6 +8,20 @@ use crate::error::Fault;
 use crate::infer;
 use crate::recorder::Recording;
 
+/// Creation; a shape whose elements cannot be counted is an error.
+///
+/// ```
+/// # use retrograde_graph::{INFER, Tape, keep};
+/// # use retrograde_storage::{Array, Create};
+/// # let tape = Tape::new();
+/// let rec = tape.rec();
+/// assert_eq!(rec.zeros::<f64>([2]).value()?, Array::from([0.0, 0.0]));
+/// assert_eq!(rec.full([2], 7_i64).value()?, Array::from([7_i64, 7]));
+/// assert_eq!(rec.arange::<f64>(3).value()? * 2.0, rec.linspace(0.0, 4.0, 3).value()?);
+/// assert_eq!(rec.eye::<f64>(2).value()?, Array::from([[1.0, 0.0], [0.0, 1.0]]));
+/// assert!(rec.ones::<f64>([usize::MAX]).value().is_err());
+/// # Ok::<(), retrograde_graph::Error>(())
+/// ```
 impl<'t> Rec<'t> {
     /// Zeros (or `false`).
     #[track_caller]

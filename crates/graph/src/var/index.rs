@@ -14,6 +14,26 @@ pub trait Index: Element {}
 impl Index for u32 {}
 impl Index for i64 {}
 
+/// Picking.
+///
+/// ```
+/// # use retrograde_graph::{Reduction, Tape, keep};
+/// # use retrograde_storage::{Array, Create};
+/// # let tape = Tape::new();
+/// let x = tape.variable(Array::<f64>::arange(6).reshape([2, 3])?);
+/// let index = tape.constant(Array::from([[2_u32], [0]]));
+/// assert_eq!(x.gather(1, index).value()?, Array::from([[2.0], [3.0]]));
+/// let rows = tape.constant(Array::from([1_i64, -1, 0]));
+/// assert_eq!(x.index_select(0, rows).shape()?, [3, 3]);
+/// let words = tape.constant(Array::from([[1_u32, 1]]));
+/// assert_eq!(x.embedding(words).value()?, Array::from([[[3.0, 4.0, 5.0], [3.0, 4.0, 5.0]]]));
+/// let added = x.scatter_add(1, index, 10.0);
+/// assert_eq!(added.value()?, Array::from([[0.0, 1.0, 12.0], [13.0, 4.0, 5.0]]));
+/// assert_eq!(rows.one_hot::<f64>(2).value()?, Array::from([[0.0, 1.0], [0.0, 1.0], [1.0, 0.0]]));
+/// let error = x.gather(0, index).value().unwrap_err();
+/// assert!(error.to_string().contains("index 2 at position 0 is out of range for an axis of 2 elements"));
+/// # Ok::<(), retrograde_graph::Error>(())
+/// ```
 impl<'t, T: Element> Var<'t, T> {
     /// `r[i, j, k] = x[i, index[i, j, k], k]` (for axis 1 of three). The index has the rank of `x`, and on the other axes
     /// the extents of `x` or 1. The gradient adds up where an index repeats.

@@ -21,6 +21,24 @@ pub enum Reduction {
     None,
 }
 
+/// Losses of predictions.
+///
+/// ```
+/// # use retrograde_graph::{Reduction, Tape, keep};
+/// # use retrograde_storage::{Array, Create};
+/// # let tape = Tape::new();
+/// let x = tape.variable(Array::from([[1.0_f64, 3.0]]));
+/// let y = tape.constant(Array::from([[0.0_f64, 1.0]]));
+/// assert_eq!(x.mse(y).item()?, 2.5);
+/// assert_eq!(x.l1_with(y, Reduction::Sum).item()?, 3.0);
+/// assert_eq!(x.bce_with_logits_with(y, Reduction::None).shape()?, [1, 2]);
+/// let labels = tape.constant(Array::from([1_u32]));
+/// let loss = x.cross_entropy(labels);
+/// assert!((loss.item()? - (1.0 + (-2.0_f64).exp()).ln()).abs() < 1e-15);
+/// assert!((loss.item()? - x.log_softmax(-1).nll(labels).item()?).abs() < 1e-15);
+/// assert!(x.mse(labels.cast()).item().is_err(), "shapes that differ are an error");
+/// # Ok::<(), retrograde_graph::Error>(())
+/// ```
 impl<'t, T: Float> Var<'t, T> {
     /// The mean of `(x - target)^2`. Both have one shape: broadcasting here is nearly always a mistake.
     #[track_caller]

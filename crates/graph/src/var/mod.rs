@@ -2,11 +2,25 @@
 //!
 //! One file a family of operations, named as in the kernels and the rules.
 
-/// Methods of one operand, by table: documentation, name, operation.
+/// Methods of one operand, by table: documentation, name, operation, and for the example a point with the value and the
+/// derivative there.
 macro_rules! unary_methods {
-    ($($(#[$doc:meta])* $name:ident => $op:ident;)*) => {
+    ($($(#[$doc:meta])* $name:ident => $op:ident, $at:expr => $value:expr, $slope:expr;)*) => {
         impl<'t, T: $crate::var::Float> $crate::var::Var<'t, T> {
             $($(#[$doc])*
+            ///
+            /// Element by element, of any shape; there is no error but that of `x`.
+            ///
+            #[doc = concat!(
+                "```\n# use retrograde_graph::Tape;\n# use retrograde_storage::Array;\n# use std::f64::consts::*;\n",
+                "# let tape = Tape::new();\n",
+                "let x = tape.variable(Array::<f64>::scalar(", stringify!($at), "));\n",
+                "let y = x.", stringify!($name), "();\n",
+                "let [slope] = y.grad_of([x]);\n",
+                "assert!((y.item()? - (", stringify!($value), ")).abs() < 1e-15);\n",
+                "assert!((slope.item()? - (", stringify!($slope), ")).abs() < 1e-15);\n",
+                "# Ok::<(), retrograde_graph::Error>(())\n```",
+            )]
             #[track_caller]
             pub fn $name(self) -> Self {
                 self.unary(stringify!($name), retrograde_ops::Unary::$op)

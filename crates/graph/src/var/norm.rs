@@ -7,6 +7,20 @@ use crate::error::Fault;
 use crate::infer;
 use crate::list::{List, Value};
 
+/// Norms; an axis out of range or given twice is an error.
+///
+/// ```
+/// # use retrograde_graph::{INFER, Tape, keep};
+/// # use retrograde_storage::{Array, Create};
+/// # let tape = Tape::new();
+/// let x = tape.variable(Array::from([[3.0_f64, -4.0], [0.0, 0.0]]));
+/// assert_eq!(x.norm().item()?, 5.0);
+/// assert_eq!(x.norm_p(1.0).item()?, 7.0);
+/// assert_eq!(x.norm_over(keep(1)).value()?, Array::from([[5.0], [0.0]]));
+/// assert_eq!(x.norm_p_over(0, f64::INFINITY).value()?, Array::from([3.0, 4.0]));
+/// assert!(x.norm_p(0.0).item().is_err());
+/// # Ok::<(), retrograde_graph::Error>(())
+/// ```
 impl<T: Float> Var<'_, T> {
     /// The Euclidean norm of all elements, `sqrt(sum(x^2))`. The gradient at 0 is 0.
     #[track_caller]

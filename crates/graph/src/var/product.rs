@@ -9,6 +9,22 @@ use crate::error::Fault;
 use crate::infer;
 use crate::list::{List, Value};
 
+/// Products; extents that do not fit are an error.
+///
+/// ```
+/// # use retrograde_graph::{INFER, Tape, keep};
+/// # use retrograde_storage::{Array, Create};
+/// # let tape = Tape::new();
+/// let a = tape.variable(Array::from([[1.0_f64, 2.0], [3.0, 4.0]]));
+/// let x = tape.variable(Array::from([1.0_f64, -1.0]));
+/// assert_eq!(a.matmul(x).value()?, Array::from([-1.0, -1.0]));
+/// assert_eq!(a.matmul(a.t()).value()?, Array::from([[5.0, 11.0], [11.0, 25.0]]));
+/// assert_eq!(a.unsqueeze(0).broadcast_to([5, 2, 2]).matmul(a).shape()?, [5, 2, 2]);
+/// assert_eq!(x.dot(x).item()?, 2.0);
+/// assert_eq!(x.outer(x).value()?, Array::from([[1.0, -1.0], [-1.0, 1.0]]));
+/// assert!(a.matmul(tape.rec().ones([3, 2])).value().is_err());
+/// # Ok::<(), retrograde_graph::Error>(())
+/// ```
 impl<T: Float> Var<'_, T> {
     /// The matrix product, by `NumPy`'s rules: `[.., m, k]` and `[.., k, n]` give `[.., m, n]`, batch axes broadcast. A
     /// vector on the left is a row, one on the right a column, and the axis added for it vanishes again.

@@ -29,11 +29,38 @@ impl<'t> Rec<'t> {
     }
 }
 
+/// Draws; a range, probability or deviation out of its domain is an error.
+///
+/// ```
+/// # use retrograde_graph::{INFER, Tape, keep};
+/// # use retrograde_storage::{Array, Create};
+/// # let tape = Tape::new();
+/// let rng = tape.rec().rng(7);
+/// let x = rng.uniform([100], -1.0_f64, 1.0);
+/// assert!(x.ge(-1.0).and(x.lt(1.0)).all().item()?);
+/// assert!(rng.normal([10_000], 5.0_f64, 2.0).mean().item()? - 5.0 < 0.2);
+/// assert!(rng.bernoulli([8], 1.0).all().item()?);
+/// assert!(rng.randint::<u32>([100], 3, 6).ge(3).all().item()?);
+/// let mut order = rng.permutation(5).to_vec()?;
+/// order.sort();
+/// assert_eq!(order, [0, 1, 2, 3, 4]);
+/// assert!(rng.uniform([2], 1.0_f64, f64::NAN).value().is_err());
+/// # Ok::<(), retrograde_graph::Error>(())
+/// ```
 impl<'t> Rng<'t> {
-    /// Uniform in `[low, high)`.
+    /// Uniform in `[low, high)`; all `low` where the two are equal. An error unless both are finite and `low <= high`.
     #[track_caller]
     pub fn uniform<T: Float>(self, shape: impl IntoShape, low: T, high: T) -> Var<'t, T> {
         self.rec.create("uniform", shape, |s, shape| {
+            let bounds = [low.to_f64(), high.to_f64()];
+            if !bounds.iter().all(|x| x.is_finite()) || bounds[0] > bounds[1] {
+                let reason = format!(
+                    "the bounds must be finite and in order, but {} and {} were given",
+                    low.to_f64(),
+                    high.to_f64()
+                );
+                return Err(infer::argument(reason));
+            }
             let unit = self.draw(s, Draw::Uniform, shape, T::DTYPE);
             if low.to_f64() == 0.0 && high.to_f64() == 1.0 {
                 return Ok(unit);
@@ -45,10 +72,19 @@ impl<'t> Rng<'t> {
         })
     }
 
-    /// Normal of a mean and a standard deviation.
+    /// Normal of a mean and a standard deviation. An error unless both are finite and the deviation is not negative.
     #[track_caller]
     pub fn normal<T: Float>(self, shape: impl IntoShape, mean: T, std: T) -> Var<'t, T> {
         self.rec.create("normal", shape, |s, shape| {
+            let finite = mean.to_f64().is_finite() && std.to_f64().is_finite();
+            if !finite || std.to_f64() < 0.0 {
+                let reason = format!(
+                    "the mean must be finite and the standard deviation finite and not negative, but {} and {} were given",
+                    mean.to_f64(),
+                    std.to_f64()
+                );
+                return Err(infer::argument(reason));
+            }
             let standard = self.draw(s, Draw::Normal, shape, T::DTYPE);
             if mean.to_f64() == 0.0 && std.to_f64() == 1.0 {
                 return Ok(standard);

@@ -65,6 +65,26 @@ impl List {
     }
 }
 
+/// Reductions of numbers: over all axes to a scalar, or over some to what [`Axes`] says. An axis out of range or given
+/// twice is an error, and so is the largest or smallest of no elements.
+///
+/// ```
+/// # use retrograde_graph::{INFER, Tape, keep};
+/// # use retrograde_storage::{Array, Create};
+/// # let tape = Tape::new();
+/// let x = tape.variable(Array::from([[1.0_f64, 2.0, 6.0], [0.0, 5.0, 1.0]]));
+/// assert_eq!(x.sum().item()?, 15.0);
+/// assert_eq!(x.sum_over(0).value()?, Array::from([1.0, 7.0, 7.0]));
+/// assert_eq!(x.mean_over(keep(1)).value()?, Array::from([[3.0], [2.0]]));
+/// assert_eq!(x.prod_over(-1).value()?, Array::from([12.0, 0.0]));
+/// assert_eq!((x.max().item()?, x.min_over([0, 1]).item()?), (6.0, 0.0));
+/// assert_eq!((x.argmax().item()?, x.argmin_over(1).to_vec()?), (2, vec![0, 0]));
+/// assert_eq!((x.var_over(1, 1).to_vec()?, x.std_over(1, 1).at(0, 0).item()?), (vec![7.0, 7.0], 7f64.sqrt()));
+/// assert_eq!(x.logsumexp_over(0).shape()?, [3]);
+/// let error = x.sum_over(2).value().unwrap_err().to_string();
+/// assert!(error.starts_with("sum of [2, 3] f64: axis 2 is out of range: rank 2 has axes 0 to 1 (or -2 to -1)"));
+/// # Ok::<(), retrograde_graph::Error>(())
+/// ```
 impl<'t, T: Float> Var<'t, T> {
     /// Records a reduction: `build` leaves the reduced axes with extent 1.
     #[track_caller]
@@ -253,6 +273,18 @@ fn variance(list: &mut List, x: Value, over: &Over, correction: usize) -> Value 
     )
 }
 
+/// Reductions of masks, over all axes or some.
+///
+/// ```
+/// # use retrograde_graph::{INFER, Tape, keep};
+/// # use retrograde_storage::{Array, Create};
+/// # let tape = Tape::new();
+/// let mask = tape.constant(Array::from([[true, false], [true, true]]));
+/// assert_eq!((mask.count().item()?, mask.count_over(0).to_vec()?), (3, vec![2, 1]));
+/// assert_eq!((mask.any().item()?, mask.any_over(1).to_vec()?), (true, vec![true, true]));
+/// assert_eq!((mask.all().item()?, mask.all_over(1).to_vec()?), (false, vec![false, true]));
+/// # Ok::<(), retrograde_graph::Error>(())
+/// ```
 impl<'t> Var<'t, bool> {
     /// How many hold.
     #[track_caller]

@@ -8,6 +8,21 @@ use crate::infer;
 use crate::list::{List, Value};
 use crate::op::{Attr, Op};
 
+/// Rows of any shape keep it; an axis out of range is an error, and so is a weight that has not the shape of a row.
+///
+/// ```
+/// # use retrograde_graph::{INFER, Tape, keep};
+/// # use retrograde_storage::{Array, Create};
+/// # let tape = Tape::new();
+/// let x = tape.variable(Array::from([[0.0_f64, 0.0], [3.0, 5.0]]));
+/// assert!(x.softmax(-1).sum_over(1).value()?.allclose(&Array::ones([2]).cast(), 1e-15, 0.0));
+/// assert_eq!(x.log_softmax(1).at(0, 0).value()?, Array::from([-2f64.ln(), -2f64.ln()]));
+/// let (weight, bias) = (tape.rec().ones([2]), tape.rec().zeros([2]));
+/// assert_eq!(x.layer_norm(weight, bias, 0.0).at(0, 1).value()?, Array::from([-1.0, 1.0]));
+/// assert_eq!(x.rms_norm(weight, 0.5).shape()?, [2, 2]);
+/// assert!(x.rms_norm(tape.rec().ones([3]), 0.5).value().is_err());
+/// # Ok::<(), retrograde_graph::Error>(())
+/// ```
 impl<'t, T: Float> Var<'t, T> {
     /// `exp x / sum(exp x)` along an axis, safe for any magnitude. A row of negative infinities gives zeros; infinite
     /// elements share all the mass.

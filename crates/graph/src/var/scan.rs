@@ -4,6 +4,19 @@ use super::{Float, Var};
 use crate::infer;
 use crate::op::Op;
 
+/// Scans keep the shape; an axis out of range is an error.
+///
+/// ```
+/// # use retrograde_graph::{INFER, Tape, keep};
+/// # use retrograde_storage::{Array, Create};
+/// # let tape = Tape::new();
+/// let x = tape.variable(Array::from([1.0_f64, 3.0, 2.0]));
+/// assert_eq!(x.cumsum(0).value()?, Array::from([1.0, 4.0, 6.0]));
+/// assert_eq!(x.cumprod(0).value()?, Array::from([1.0, 3.0, 6.0]));
+/// assert_eq!(x.cummax(-1).value()?, Array::from([1.0, 3.0, 3.0]));
+/// assert_eq!(x.logcumsumexp(0).at(0, 0).item()?, 1.0);
+/// # Ok::<(), retrograde_graph::Error>(())
+/// ```
 impl<T: Float> Var<'_, T> {
     /// The running sum along an axis.
     #[track_caller]

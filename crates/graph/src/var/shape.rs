@@ -14,6 +14,30 @@ use crate::op::{Attr, Op, SliceSpec};
 /// The extent that [`Var::reshape`] works out from the others: `x.reshape([2, INFER])`.
 pub const INFER: usize = usize::MAX;
 
+/// Views and copies; axes, ranges and shapes that do not fit are errors.
+///
+/// ```
+/// # use retrograde_graph::{INFER, Tape, keep};
+/// # use retrograde_storage::{Array, Create};
+/// # let tape = Tape::new();
+/// let x = tape.variable(Array::<f64>::arange(6).reshape([2, 3])?);
+/// assert_eq!(x.reshape([3, INFER]).shape()?, [3, 2]);
+/// assert_eq!((x.flatten().len()?, x.t().shape()?, x.transpose(0, -1).shape()?), (6, vec![3, 2], vec![3, 2]));
+/// assert_eq!(x.permute([1, 0]).at(0, 2).value()?, Array::from([2.0, 5.0]));
+/// assert_eq!((x.unsqueeze(0).shape()?, x.unsqueeze(-1).squeeze(2).shape()?), (vec![1, 2, 3], vec![2, 3]));
+/// assert_eq!((x.broadcast_to([4, 2, 3]).shape()?, x.expand([1, 2, 3]).shape()?), (vec![4, 2, 3], vec![1, 2, 3]));
+/// assert_eq!(x.slice(1, -2..).value()?, Array::from([[1.0, 2.0], [4.0, 5.0]]));
+/// assert_eq!(x.slice_step(1, .., -2).at(0, 0).value()?, Array::from([2.0, 0.0]));
+/// assert_eq!(x.narrow(1, 1, 1).value()?, x.split(&[1, 1, 1], 1)[1].value()?);
+/// assert_eq!(x.flip(1).value()?, Array::from([[2.0, 1.0, 0.0], [5.0, 4.0, 3.0]]));
+/// assert_eq!(x.roll(1, 1).at(0, 0).value()?, Array::from([2.0, 0.0, 1.0]));
+/// assert_eq!(x.chunk(2, 1)[0].shape()?, [2, 2]);
+/// assert_eq!((x.repeat([2, 1]).shape()?, x.tile([2]).shape()?), (vec![4, 3], vec![2, 6]));
+/// assert_eq!(x.at(0, 0).repeat_interleave(2, 0).value()?, Array::from([0.0, 0.0, 1.0, 1.0, 2.0, 2.0]));
+/// let error = x.reshape([5]).value().unwrap_err().to_string();
+/// assert!(error.starts_with("reshape of [2, 3] f64: [5] has 5 elements, but the operand has 6"));
+/// # Ok::<(), retrograde_graph::Error>(())
+/// ```
 impl<T: Element> Var<'_, T> {
     /// The same elements in row-major order under another shape of as many. One extent may be [`INFER`].
     #[track_caller]
@@ -226,13 +250,22 @@ impl<T: Element> Var<'_, T> {
         })
     }
 
-    /// Consecutive pieces of these extents along an axis; they must add up to its extent.
+    /// Consecutive pieces of these extents along an axis; they must add up to its extent. If they do not, every
+    /// piece is the error, and where there is none, the one that is returned.
     #[track_caller]
     pub fn split(self, extents: &[usize], axis: isize) -> Vec<Self> {
         let mut start = 0usize;
         let mut pieces = Vec::with_capacity(extents.len());
         let total = extents.iter().fold(0usize, |sum, &n| sum.saturating_add(n));
-        for &n in extents {
+        // No extents are pieces of nothing: right for an empty axis, but as an error they need a piece to be told by.
+        let none: &[usize] = match self
+            .shape_checked()
+            .map(|s| infer::axis(s, axis).map(|a| s.dims()[a]))
+        {
+            Ok(Ok(0)) => &[],
+            _ => &[0],
+        };
+        for &n in if extents.is_empty() { none } else { extents } {
             pieces.push(self.map("split", |s, x| {
                 let shape = s.list.shape(x);
                 let axis = infer::axis(shape, axis)?;
@@ -248,21 +281,22 @@ impl<T: Element> Var<'_, T> {
         pieces
     }
 
-    /// `n` consecutive pieces along an axis, as equal as possible, the longer ones first. More pieces than elements are
-    /// an error, which is the one piece then.
+    /// `n` consecutive pieces along an axis, as equal as possible, the longer ones first. No pieces, or more than there
+    /// are elements, are an error, which is the one piece then.
     #[track_caller]
     pub fn chunk(self, n: usize, axis: isize) -> Vec<Self> {
         let most = self
             .shape_checked()
             .map_or(1, |s| s.dims().iter().copied().max().unwrap_or(1));
         let mut pieces = Vec::new();
-        for i in 0..n.min(most.max(1)) {
+        for i in 0..n.clamp(1, most.max(1)) {
             pieces.push(self.map("chunk", |s, x| {
                 let shape = s.list.shape(x);
                 let axis = infer::axis(shape, axis)?;
-                if n > shape.dims()[axis].max(1) {
+                if n == 0 || n > shape.dims()[axis].max(1) {
                     let extent = shape.dims()[axis];
-                    let reason = format!("axis {axis} has extent {extent}, too few for {n} pieces");
+                    let reason =
+                        format!("axis {axis} of extent {extent} cannot be cut into {n} pieces");
                     return Err(Fault::shape(reason));
                 }
                 let (each, longer) = (shape.dims()[axis] / n, shape.dims()[axis] % n);
@@ -330,6 +364,17 @@ impl<T: Element> Var<'_, T> {
     }
 }
 
+/// Joining; parts whose other extents differ are an error, and so is no part.
+///
+/// ```
+/// # use retrograde_graph::{INFER, Tape, keep};
+/// # use retrograde_storage::{Array, Create};
+/// # let tape = Tape::new();
+/// let (x, y) = (tape.variable(Array::from([1.0_f64, 2.0])), tape.variable(Array::from([3.0_f64, 4.0])));
+/// assert_eq!(tape.rec().concat(&[x, y], 0).value()?, Array::from([1.0, 2.0, 3.0, 4.0]));
+/// assert_eq!(tape.rec().stack(&[x, y], 1).value()?, Array::from([[1.0, 3.0], [2.0, 4.0]]));
+/// # Ok::<(), retrograde_graph::Error>(())
+/// ```
 impl<'t> Rec<'t> {
     /// Values joined along an axis; all other extents must be equal.
     #[track_caller]

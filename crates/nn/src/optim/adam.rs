@@ -1,8 +1,8 @@
 //! Adam and `AdamW`.
 
-use retrograde::{Float, Update, Var};
+use retrograde::{Float, Result, Update, Var};
 
-use super::{GRADIENT_FLOOR, MOMENT_FLOOR, Optimiser, Rates, Rule, flush, flushed};
+use super::{GRADIENT_FLOOR, MOMENT_FLOOR, Optimiser, Rates, Rule, flush, flushed, setting};
 
 /// Adam (Kingma and Ba, 2015): `m <- b1 m + (1 - b1) g`, `v <- b2 v + (1 - b2) g^2`,
 /// `value <- value - rate mhat / (sqrt(vhat) + eps)` with `mhat = m / (1 - b1^t)`, `vhat = v / (1 - b2^t)`.
@@ -31,13 +31,13 @@ impl<const DECOUPLED: bool> Optimiser<AdamRule<DECOUPLED>> {
         };
         Self::with_rule(rule, learning_rate, if DECOUPLED { 0.01 } else { 0.0 })
     }
-    /// Decay rates of the first and second moment.
+    /// Decay rates of the first and second moment, both in `[0, 1)`.
     #[must_use]
     pub fn betas(mut self, beta1: f64, beta2: f64) -> Self {
         (self.rule.beta1, self.rule.beta2) = (beta1, beta2);
         self
     }
-    /// What is added to the root of the second moment.
+    /// What is added to the root of the second moment; positive, in `f32` too where parameters are.
     #[must_use]
     pub fn eps(mut self, eps: f64) -> Self {
         self.rule.eps = eps;
@@ -46,6 +46,24 @@ impl<const DECOUPLED: bool> Optimiser<AdamRule<DECOUPLED>> {
 }
 
 impl<const DECOUPLED: bool> Rule for AdamRule<DECOUPLED> {
+    fn check<T: Float>(&self) -> Result<()> {
+        for (name, beta) in [("beta1", self.beta1), ("beta2", self.beta2)] {
+            if !(0.0..1.0).contains(&beta) {
+                let message = format!("{name} must be 0 or more and less than 1, but it is {beta}");
+                return Err(setting(message));
+            }
+        }
+        let eps = T::of(self.eps).to_f64();
+        if eps > 0.0 && eps.is_finite() {
+            return Ok(());
+        }
+        // Without it, a gradient that was always 0 makes the step 0 / 0.
+        Err(setting(format!(
+            "eps must be finite and positive as {}, but it is {:e}",
+            T::DTYPE,
+            self.eps
+        )))
+    }
     fn columns(&self) -> usize {
         2
     }

@@ -4,6 +4,27 @@
 //! forward, reverse and update into one program. [`update`](Optimiser::update) is a loop over the table's columns, for
 //! gradients that something happened to in between: clipping, accumulation, a sum across machines.
 //!
+//! # Settings
+//!
+//! Learning rates (times the schedule's factor) and weight decays must be finite and not negative, and each rule says
+//! what its own numbers must be. Others are an error of the next step, of kind [`ErrorKind::Setting`], which changes
+//! nothing: the optimiser can be corrected and go on.
+//!
+//! ```
+//! use retrograde_nn::prelude::*;
+//! let mut params = Params::new();
+//! let w = params.insert("w", Array::ones([2]));
+//! let mut adam = Adam::new(-0.1);
+//! let mut tape = Tape::new();
+//! let loss = tape.train(&mut params).param::<f32>(w).sum();
+//! let error = adam.minimise(loss).unwrap_err();
+//! assert!(error.to_string().contains("a learning rate must be finite and not negative, but it is -0.1"));
+//! adam.set_learning_rate(0.1);
+//! let loss = tape.train(&mut params).param::<f32>(w).sum();
+//! adam.minimise(loss)?;
+//! # Ok::<(), Error>(())
+//! ```
+//!
 //! # Exceptions near zero
 //!
 //! Gradients with `|g| < 1e-17` and moments with `|m| < 1e-36` count as zero, in both forms and both element types.
@@ -15,6 +36,9 @@ mod sgd;
 
 pub use adam::{Adam, AdamRule, AdamW};
 pub use sgd::{Sgd, SgdRule};
+
+use std::fmt;
+use std::panic::Location;
 
 use retrograde::{Error, ErrorKind, Float, Gradients, Params, Result, Update, UpdateRule, Var};
 
@@ -38,6 +62,10 @@ pub struct Rates {
 
 /// How one parameter follows its gradient: as recorded instructions, and as a loop.
 pub trait Rule: Clone {
+    /// Checks the rule's own numbers, as elements of type `T` will hold them, before every step.
+    fn check<T: Float>(&self) -> Result<()> {
+        Ok(())
+    }
     /// State columns.
     fn columns(&self) -> usize;
     /// Tells apart rules that record different instructions.
@@ -116,6 +144,25 @@ impl<R: Rule> Optimiser<R> {
         self.steps
     }
 
+    /// Checks everything a step is taken with.
+    fn check<T: Float>(&self) -> Result<()> {
+        self.rule.check::<T>()?;
+        let factor = self.schedule.factor(self.steps);
+        let rates = |rate: f64, decay: f64, of: fmt::Arguments<'_>| {
+            not_negative::<T>(format_args!("a learning rate{of}"), rate)?;
+            not_negative::<T>(
+                format_args!("a learning rate{of}, scheduled,"),
+                rate * factor,
+            )?;
+            not_negative::<T>(format_args!("a weight decay{of}"), decay)
+        };
+        rates(self.learning_rate, self.decay, format_args!(""))?;
+        self.groups.iter().try_for_each(|g| {
+            let of = format_args!(" of group {}", g.number);
+            rates(g.learning_rate, g.decay, of)
+        })
+    }
+
     fn rates(&self, group: u32) -> Rates {
         let own = self.groups.iter().find(|g| g.number == group);
         let (rate, decay) = own.map_or((self.learning_rate, self.decay), |g| {
@@ -132,13 +179,18 @@ impl<R: Rule> Optimiser<R> {
     /// Frozen parameters, and those without influence on the loss, stay as they are.
     #[track_caller]
     pub fn minimise<T: Float>(&mut self, loss: Var<'_, T>) -> Result<T> {
+        let at = Location::caller();
+        self.check::<T>().map_err(|e| e.at(Some(at)))?;
         let loss = loss.minimise_with(&*self)?;
         self.steps += 1;
         Ok(loss)
     }
 
     /// One step with gradients at hand. Frozen parameters, and those the gradients do not reach, stay as they are.
+    #[track_caller]
     pub fn update<T: Float>(&mut self, params: &mut Params<T>, grads: &Gradients<T>) -> Result<()> {
+        let at = Location::caller();
+        self.check::<T>().map_err(|e| e.at(Some(at)))?;
         params.check()?;
         if grads.column().len() != params.values().len() {
             let message = "these gradients are of another parameter table, or parameters were added after `backward`";
@@ -195,4 +247,19 @@ fn flush<'t, T: Float>(x: Var<'t, T>, floor: Var<'t, T>) -> Var<'t, T> {
 #[inline]
 fn flushed<T: Float>(x: T, floor: T) -> T {
     if x.abs() < floor { T::of(0.0) } else { x }
+}
+
+/// An error unless `x`, as an element, is finite and not negative.
+fn not_negative<T: Float>(what: fmt::Arguments<'_>, x: f64) -> Result<()> {
+    if x >= 0.0 && T::of(x).to_f64().is_finite() {
+        return Ok(());
+    }
+    Err(setting(format!(
+        "{what} must be finite and not negative, but it is {x}"
+    )))
+}
+
+/// The error of a number that no step can be taken with.
+fn setting(message: String) -> Error {
+    Error::new(ErrorKind::Setting, message)
 }

@@ -1,8 +1,8 @@
 //! Stochastic gradient descent.
 
-use retrograde::{Float, Update, Var};
+use retrograde::{Float, Result, Update, Var};
 
-use super::{GRADIENT_FLOOR, MOMENT_FLOOR, Optimiser, Rates, Rule, flush, flushed};
+use super::{GRADIENT_FLOOR, MOMENT_FLOOR, Optimiser, Rates, Rule, flush, flushed, not_negative};
 
 /// Stochastic gradient descent: with `g` the gradient plus `decay` times the value,
 /// `m <- momentum m + g`, `value <- value - rate m`, or with Nesterov's look-ahead `value - rate (g + momentum m)`.
@@ -28,13 +28,13 @@ impl Sgd {
             0.0,
         )
     }
-    /// With momentum.
+    /// With momentum, finite and not negative.
     #[must_use]
     pub fn momentum(mut self, momentum: f64) -> Self {
         self.rule.momentum = momentum;
         self
     }
-    /// With Nesterov's momentum.
+    /// With Nesterov's momentum, finite and not negative.
     #[must_use]
     pub fn nesterov(mut self, momentum: f64) -> Self {
         self.rule = SgdRule {
@@ -52,6 +52,9 @@ impl SgdRule {
 }
 
 impl Rule for SgdRule {
+    fn check<T: Float>(&self) -> Result<()> {
+        not_negative::<T>(format_args!("momentum"), self.momentum)
+    }
     fn columns(&self) -> usize {
         usize::from(self.has_momentum())
     }

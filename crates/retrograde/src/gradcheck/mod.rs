@@ -126,6 +126,31 @@ impl GradCheck {
         self.check_outputs(&gradient, &inputs, 1, "gradcheck of the gradient")
     }
 
+    /// Settings by which nothing would be compared, or nothing could agree, are errors.
+    fn check_settings(&self) -> Result<()> {
+        let fault = |message: String| Err(Error::new(ErrorKind::Setting, message));
+        if !(self.step.is_finite() && self.step > 0.0) {
+            return fault(format!(
+                "gradcheck: the step must be finite and positive, but it is {}",
+                self.step
+            ));
+        }
+        for (what, x) in [("absolute", self.absolute), ("relative", self.relative)] {
+            if !(x.is_finite() && x >= 0.0) {
+                return fault(format!(
+                    "gradcheck: the {what} tolerance must be finite and not negative, but it is {x}"
+                ));
+            }
+        }
+        if self.directions == 0 && !self.full {
+            return fault(
+                "gradcheck: without directions nothing is compared; try one, or `full: true`"
+                    .into(),
+            );
+        }
+        Ok(())
+    }
+
     fn check_outputs(
         &self,
         program: &Program,
@@ -133,6 +158,7 @@ impl GradCheck {
         first: usize,
         what: &str,
     ) -> Result<()> {
+        self.check_settings()?;
         let is = |dtype: DType| inputs.iter().any(|x| x.dtype() == dtype);
         if !is(DType::F64) {
             let message = format!(
