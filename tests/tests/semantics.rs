@@ -68,6 +68,32 @@ fn a_seed_of_zeros_gives_zeros() -> Result<()> {
     Ok(())
 }
 
+/// The derivative of a step function is zero, which is not the same as no derivative.
+#[test]
+fn steps_have_a_gradient_of_zeros() -> Result<()> {
+    let steps: [for<'t> fn(Var<'t, f64>) -> Var<'t, f64>; 5] = [
+        |x| x.floor(),
+        |x| x.ceil(),
+        |x| x.round(),
+        |x| x.trunc(),
+        |x| x.sign(),
+    ];
+    for step in steps {
+        let tape = Tape::new();
+        let x = tape.variable(wiggle(3));
+        step(x).sum().backward()?;
+        assert_eq!(x.grad()?, Array::<f64>::zeros([3]));
+    }
+    // Beneath a detach, a comparison or an index there is none.
+    let tape = Tape::new();
+    let [x, y] = [(); 2].map(|()| tape.variable(wiggle(3)));
+    (x.detach() * y + x.lt(y).cast::<f64>() * y)
+        .sum()
+        .backward()?;
+    assert!(x.grad().is_err() && y.grad().is_ok());
+    Ok(())
+}
+
 #[test]
 fn detach_is_a_constant() -> Result<()> {
     let tape = Tape::new();

@@ -259,10 +259,16 @@ impl Recording {
         };
         let grads = rules::reverse(&mut list, q.target, seed, &wrt);
         gates::downgrade(&mut list);
+        let used = self.list.differentiably_used(q.target);
         let reached: Vec<(Value, Value)> = wrt
             .into_iter()
             .zip(grads)
-            .filter_map(|(w, g)| g.map(|g| (w, g)))
+            .filter_map(|(w, g)| match g {
+                Some(g) => Some((w, g)),
+                // Through functions that are constant almost everywhere, such as `floor`: reached, and zero.
+                None if used[w.index()] => Some((w, list.zeros_like(w))),
+                None => None,
+            })
             .collect();
         let asked: Vec<Value> = [q.target]
             .into_iter()

@@ -311,6 +311,19 @@ impl Sweep<'_> {
 
 /// Emission that several rules share.
 impl List {
+    /// By value up to `target`: whether it is a float that `target` is computed from, by floats and without a detach.
+    pub(crate) fn differentiably_used(&self, target: Value) -> Vec<bool> {
+        let mut used = vec![false; self.len()];
+        used[target.index()] = true;
+        for row in (0..=target.index()).rev() {
+            let v = Value::from_index(row);
+            if used[row] && self.dtype(v).is_float() && self.op(v) != Op::Detach {
+                self.args(v).iter().for_each(|a| used[a.index()] = true);
+            }
+        }
+        used
+    }
+
     /// Zeros of `v`'s shape and type.
     pub(crate) fn zeros_like(&mut self, v: Value) -> Value {
         let (shape, dtype) = (self.shape(v), self.dtype(v));
