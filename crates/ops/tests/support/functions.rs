@@ -80,7 +80,7 @@ pub fn functions() -> Vec<Function> {
         "softplus" Softplus |x, _| reference::softplus(x), false, (-4.0, 4.0), (2.0, 2.0), (2.0, 3.0);
         "erf" Erf |x, _| core_math::erf(x), false, (-4.0, 4.0), (1.5, 2.0), (1.5, 2.0);
         "erfc" Erfc |x, _| core_math::erfc(x), false, (-4.0, 4.0), (3.5, 4.0), (3.5, 6.0);
-        "normal_cdf" NormalCdf |x, _| reference::normal_cdf(x), false, (-4.0, 4.0), (3.5, 4.0), (3.75, 6.0);
+        "normal_cdf" NormalCdf |x, _| reference::normal_cdf(x), false, (-4.0, 4.0), (3.5, 5.0), (4.5, 6.0);
         "pow" Pow core_math::pow, true, (0.1, 10.0), (1.0, 2.0), (1.0, 2.0);
     }
 }
