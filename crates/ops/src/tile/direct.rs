@@ -31,7 +31,7 @@ struct Definition {
     read: Vec<usize>,
 }
 
-/// The definitions of all full slots, in order.
+/// The definitions of all slots, in order.
 fn definitions(steps: &[Step]) -> Vec<Definition> {
     let mut all: Vec<Definition> = Vec::new();
     let mut latest: HashMap<(u32, Class), usize> = HashMap::new();

@@ -1,4 +1,4 @@
-//! Where tiles meet memory: with `walk.rs` the only file of the tile engine with `unsafe` in it.
+//! Where tiles meet memory: with `walk.rs` the only file of the tile engine that dereferences pointers.
 //!
 //! [`Outside`] is built once a block from the caller's pointers; all else here is safe to call, because whoever built
 //! it promised that the pointers are good for the whole space and every access is checked to stay inside it.

@@ -1,7 +1,7 @@
 //! Where elementwise micro-ops meet their packets: operands, results, and the loops over them.
 //!
-//! With `memory.rs` the only file of the tile engine with `unsafe` in it. An [`Operand`] or a [`Target`] is made with a
-//! promise about what it points to; everything done with them afterwards stays inside that.
+//! With `memory.rs` the file of the tile engine that dereferences pointers; `run.rs` makes the promises that both rest on.
+//! An [`Operand`] or a [`Target`] is made with a promise about what it points to; everything done with them afterwards stays inside that.
 
 use std::marker::PhantomData;
 
