@@ -11,9 +11,17 @@ pub const ROW_CHUNKS: usize = 64;
 /// number of rows alone: it defines bits.
 pub const ROWS_A_CHUNK: std::ops::RangeInclusive<usize> = 16..=1024;
 
-/// Elements of a fused group's space that a thread claims at a time: some tens of microseconds of work, against 0.1 us
-/// for claiming it, and few enough that the last thread to finish is not far behind.
+/// Elements of a fused group's space that a thread claims at a time at most: few enough that the last thread to finish is
+/// not far behind.
 pub const BLOCK_ELEMENTS: std::num::NonZeroUsize = std::num::NonZeroUsize::new(32 << 10).unwrap();
+
+/// Blocks that a thread should have of a phase, if they are no shorter than [`BLOCK_NS`]: so many that threads which do
+/// not run equally fast finish together.
+pub const BLOCKS_A_THREAD: usize = 4;
+
+/// Nanoseconds of work that a block should have at least: claiming one and beginning its first tile take 0.2 us. Adam's
+/// update of 32,768 weights took 59 us as one block, 28 on two threads as eight.
+pub const BLOCK_NS: f64 = 4000.0;
 
 /// The share of a cache, as a fraction, that a tile's slots may take: the rest is for memory streaming through.
 pub const TILE_CACHE_SHARE: (usize, usize) = (3, 4);

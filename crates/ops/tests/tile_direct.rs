@@ -39,7 +39,7 @@ fn group(n: usize, views: usize, slots: usize, ops: Vec<MicroOp>) -> Group {
 /// Runs all blocks with tiles of `tile` packets.
 fn run(group: &Group, tile: usize, bases: &[*mut f32]) {
     group.check().expect("well-formed");
-    let geometry = group.geometry_of(Request {
+    let geometry = group.geometry(Request {
         tile_packets: NonZeroUsize::new(tile).expect("not 0"),
         block_elements: NonZeroUsize::new(4096).expect("not 0"),
     });

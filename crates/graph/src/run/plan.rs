@@ -1,8 +1,10 @@
 //! A plan: everything that is decided before a program runs.
 
+use std::num::NonZeroUsize;
+
 use retrograde_ops::Level;
 use retrograde_ops::scalar::ScalarOp;
-use retrograde_ops::thresholds::BLOCK_ELEMENTS;
+use retrograde_ops::thresholds::{BLOCK_ELEMENTS, BLOCK_NS, BLOCKS_A_THREAD};
 use retrograde_ops::tile::{CacheSizes, Code, Geometry, Request};
 use retrograde_storage::{DType, Id, PACKET_BYTES, Packed, Shape};
 
@@ -38,7 +40,7 @@ pub struct Options {
     /// Memory is filled with NaN when its last reader is done.
     pub poison: bool,
     /// Packets a slot takes in a tile, or what fits the caches.
-    pub tile: Option<std::num::NonZeroUsize>,
+    pub tile: Option<NonZeroUsize>,
     /// Whether a run whose results hold NaN (or infinities) is an error that names the operation they come from.
     pub check: Check,
 }
@@ -55,6 +57,17 @@ impl Default for Options {
             tile: None,
             check: Check::Off,
         }
+    }
+}
+
+impl Options {
+    /// Threads that may work on a run.
+    fn threads(&self) -> usize {
+        let asked = match self.threads {
+            0 => rayon::current_num_threads(),
+            n => n,
+        };
+        asked.min(MOST_THREADS)
     }
 }
 
@@ -168,15 +181,14 @@ impl Build {
         step.group
             .check()
             .map_err(|e| Error::internal(&format!("group of step {}: {e}", self.step)))?;
-        let geometry = match self.options.tile {
-            Some(tile_packets) => step.group.geometry_of(Request {
-                tile_packets,
-                block_elements: BLOCK_ELEMENTS,
-            }),
-            None => step.group.geometry(caches()),
-        };
         let space: f64 = step.group.space.iter().map(|&d| d as f64).product();
-        self.cost += space * step.group.ops.len() as f64 * ELEMENT_NS;
+        let element_ns = step.group.ops.len() as f64 * ELEMENT_NS;
+        self.cost += space * element_ns;
+        let tile_packets = self.options.tile;
+        let geometry = step.group.geometry(Request {
+            tile_packets: tile_packets.unwrap_or_else(|| step.group.tile_packets(caches())),
+            block_elements: block_elements(space, element_ns, self.options.threads()),
+        });
         self.scratch = self.scratch.max(step.group.scratch_packets(&geometry));
         let partials: Vec<usize> = (0..step.group.reductions.len())
             .map(|r| self.request(step.group.partial_bytes(r) / PACKET_BYTES))
@@ -223,6 +235,14 @@ fn caches() -> &'static CacheSizes {
 
 /// Nanoseconds that an element takes in one micro-op: L1 traffic of two loads and a store, measured 0.05 to 0.3.
 const ELEMENT_NS: f64 = 0.1;
+
+/// Elements of a group's space that make a block.
+fn block_elements(space: f64, element_ns: f64, threads: usize) -> NonZeroUsize {
+    let fair = space / (threads * BLOCKS_A_THREAD) as f64;
+    let least = BLOCK_NS / element_ns.max(ELEMENT_NS);
+    let elements = fair.max(least).min(BLOCK_ELEMENTS.get() as f64);
+    NonZeroUsize::new(elements as usize).unwrap_or(NonZeroUsize::MIN)
+}
 
 impl Plan {
     /// Compiles what a job asks for.
@@ -427,10 +447,6 @@ fn insert_poison(
 impl Plan {
     /// Threads that may work on a run.
     pub(crate) fn threads(&self) -> usize {
-        let asked = match self.options.threads {
-            0 => rayon::current_num_threads(),
-            n => n,
-        };
-        asked.min(MOST_THREADS)
+        self.options.threads()
     }
 }

@@ -3,11 +3,16 @@
 //!
 //! A sleeping rayon worker starts 30 to 150 microseconds late, a spinning one 0.2; a fork and join an operation would
 //! cost more than most operations. So a run opens a *gate*; helpers (jobs of the caller's rayon pool) that find it open
-//! step in, claim blocks of the current phase from an atomic counter, and step out when the caller closes it. The caller
-//! waits only for helpers inside. Because a helper that comes late or never is not missed, a run inside a user's busy
-//! pool cannot deadlock.
+//! step in, claim blocks of the current phase, and step out when the caller closes it. The caller waits only for helpers
+//! inside. Because a helper that comes late or never is not missed, a run inside a user's busy pool cannot deadlock.
+//!
+//! A phase's blocks are dealt out in as many ranges as there are seats. A thread takes from its own range first and from
+//! others' when that is empty: rows that it wrote in one phase, or one run, it most likely has in its cache for the next.
+//! (One counter for all handed them out at random: where cores are far apart, packing a weight that the other core had
+//! updated took 180 us instead of 30.)
 
 use std::cell::UnsafeCell;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -40,9 +45,9 @@ pub(crate) struct Team {
     gate: AtomicUsize,
     /// Helper jobs that exist: queued, working or spinning.
     helpers: AtomicUsize,
-    /// Current phase in the upper half, next block in the lower; see [`Team::work`].
-    claim: AtomicU64,
-    done: AtomicUsize,
+    /// By seat, the caller's first: the phase in the upper half, the next block of the seat's range in the lower.
+    claims: Box<[Apart<AtomicU64>]>,
+    done: Apart<AtomicUsize>,
     failed: AtomicBool,
     /// Runs to do alone because helpers were put aside while the caller waited for them, and how many that was last.
     /// The caller's alone.
@@ -53,6 +58,10 @@ pub(crate) struct Team {
     /// The run, with its lifetime erased. Written by the caller while the gate is closed and nobody is inside.
     run: UnsafeCell<Option<Job>>,
 }
+
+/// Something in cache lines of its own, a pair of them because processors fetch in pairs.
+#[repr(align(128))]
+struct Apart<T>(T);
 
 /// A run and the scratch of every seat.
 #[derive(Clone, Copy)]
@@ -69,12 +78,14 @@ unsafe impl Sync for Team {}
 unsafe impl Send for Team {}
 
 impl Team {
-    pub(crate) fn new() -> Arc<Self> {
+    /// A team of at most that many threads, the caller among them.
+    pub(crate) fn new(threads: usize) -> Arc<Self> {
+        let threads = threads.clamp(1, MOST_THREADS);
         Arc::new(Self {
             gate: AtomicUsize::new(0),
             helpers: AtomicUsize::new(0),
-            claim: AtomicU64::new(0),
-            done: AtomicUsize::new(0),
+            claims: (0..threads).map(|_| Apart(AtomicU64::new(0))).collect(),
+            done: Apart(AtomicUsize::new(0)),
             failed: AtomicBool::new(false),
             rest: AtomicU32::new(0),
             penalty: AtomicU32::new(0),
@@ -156,9 +167,11 @@ impl Team {
         let (mine, theirs) = scratch
             .split_first_mut()
             .expect("a workspace has scratch for its caller");
-        let seats = theirs.len().min(MOST_THREADS - 1).min(threads - 1);
+        let seats = theirs.len().min(self.claims.len() - 1).min(threads - 1);
         self.failed.store(false, Ordering::Relaxed);
-        self.claim.store(NO_PHASE << 32, Ordering::Relaxed);
+        for claim in &self.claims {
+            claim.0.store(NO_PHASE << 32, Ordering::Relaxed);
+        }
         // SAFETY: the gate is closed and nobody is inside: the last run waited for that, and this call has the
         // workspace to itself. The lifetime is erased until the gate closes again, below.
         unsafe {
@@ -188,13 +201,18 @@ impl Team {
                 continue;
             }
             let start = Instant::now();
-            self.done.store(0, Ordering::Relaxed);
-            // Publishes all writes of earlier phases to whoever claims a block of this one.
-            self.claim.store((phase as u64) << 32, Ordering::Release);
+            self.done.0.store(0, Ordering::Relaxed);
+            for (seat, claim) in self.claims.iter().enumerate() {
+                let first = self.range(seat, blocks).start as u64;
+                // Publishes all writes of earlier phases to whoever claims a block of this one.
+                claim
+                    .0
+                    .store((phase as u64) << 32 | first, Ordering::Release);
+            }
             // SAFETY: blocks are claimed once each.
-            let worked = unsafe { self.work(run, mine) };
+            let worked = unsafe { self.work(run, mine, 0) };
             let mut wait = Wait::default();
-            while self.done.load(Ordering::Acquire) < blocks {
+            while self.done.0.load(Ordering::Acquire) < blocks {
                 wait.a_moment();
             }
             // Blocks of a phase take about as long as each other.
@@ -208,45 +226,56 @@ impl Team {
         self.failed.load(Ordering::Relaxed)
     }
 
-    /// Claims and runs blocks of the announced phase until there is none left; how many.
+    /// The blocks of a seat, of a phase that has `blocks` of them.
+    fn range(&self, seat: usize, blocks: usize) -> Range<usize> {
+        let seats = self.claims.len();
+        blocks * seat / seats..blocks * (seat + 1) / seats
+    }
+
+    /// Claims a block of a seat's range: `(phase, block)`.
+    fn claim(&self, run: &Run<'_>, seat: usize) -> Option<(usize, usize)> {
+        let claim = &self.claims[seat].0;
+        let mut seen = claim.load(Ordering::Acquire);
+        loop {
+            // The word carries the phase, so a thread that comes late to a phase claims from the one that is current;
+            // it never counts up a word it has not just seen to have blocks left, so the lower half cannot overflow.
+            let (phase, block) = ((seen >> 32) as usize, (seen & 0xffff_ffff) as usize);
+            let blocks = run.plan.phases.get(phase).map_or(0, |p| p.1);
+            if block >= self.range(seat, blocks).end {
+                return None;
+            }
+            match claim.compare_exchange_weak(seen, seen + 1, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return Some((phase, block)),
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// Claims and runs blocks, those of `seat`'s range first, until there are none left; how many.
     ///
     /// # Safety
     /// The caller of [`run`](Self::run), or inside the gate.
-    unsafe fn work(&self, run: &Run<'_>, scratch: &mut [Packet]) -> usize {
-        let mut worked = 0;
-        loop {
-            let seen = self.claim.load(Ordering::Acquire);
-            let blocks = |word: u64| {
-                run.plan
-                    .phases
-                    .get((word >> 32) as usize)
-                    .map_or(0, |p| p.1 as u64)
-            };
-            if seen & 0xffff_ffff >= blocks(seen) {
-                return worked;
-            }
-            // The word carries the phase, so a thread that comes late to a phase claims from the one that is current;
-            // it never counts up a word it has not just seen to have blocks left, so the lower half cannot overflow.
-            let Ok(claimed) = self.claim.compare_exchange_weak(
-                seen,
-                seen + 1,
-                Ordering::AcqRel,
-                Ordering::Relaxed,
-            ) else {
+    unsafe fn work(&self, run: &Run<'_>, scratch: &mut [Packet], seat: usize) -> usize {
+        let (mut worked, mut from, mut empty) = (0, seat, 0);
+        let mut current = None;
+        while empty < self.claims.len() {
+            let Some((phase, block)) = self.claim(run, from) else {
+                from = (from + 1) % self.claims.len();
+                empty += 1;
                 continue;
             };
             // SAFETY: the block was claimed by us alone, and earlier phases are complete: the caller announces a phase
             // only then.
-            unsafe {
-                run.block(
-                    (claimed >> 32) as usize,
-                    (claimed & 0xffff_ffff) as usize,
-                    scratch,
-                );
-            };
-            self.done.fetch_add(1, Ordering::Release);
+            unsafe { run.block(phase, block, scratch) };
+            self.done.0.fetch_add(1, Ordering::Release);
             worked += 1;
+            empty = 0;
+            if current.replace(phase) != Some(phase) {
+                // Another phase was announced while we looked for work in others' ranges: back to our own.
+                from = seat;
+            }
         }
+        worked
     }
 
     /// A helper's life: step into open runs, spin for a while between them, leave.
@@ -316,7 +345,7 @@ impl Team {
         while self.gate.load(Ordering::Relaxed) & OPEN != 0 {
             let work = std::panic::AssertUnwindSafe(|| {
                 // SAFETY: inside the gate.
-                unsafe { self.work(run, scratch) }
+                unsafe { self.work(run, scratch, seat + 1) }
             });
             match std::panic::catch_unwind(work) {
                 Ok(0) => wait.a_moment(),
@@ -324,7 +353,7 @@ impl Team {
                 Err(_) => {
                     // The caller waits for the block that was claimed: count it, and tell.
                     self.failed.store(true, Ordering::Relaxed);
-                    self.done.fetch_add(1, Ordering::Release);
+                    self.done.0.fetch_add(1, Ordering::Release);
                 }
             }
         }
@@ -332,7 +361,7 @@ impl Team {
     }
 }
 
-/// In the claim word: no phase is announced.
+/// In a claim: no phase is announced.
 const NO_PHASE: u64 = u32::MAX as u64;
 
 /// Closes the gate when dropped.

@@ -81,7 +81,7 @@ impl Memory {
             externals: Addresses(vec![std::ptr::null_mut(); plan.inputs.len()]),
             outputs: Addresses(vec![std::ptr::null_mut(); plan.outputs.len()]),
             errors: ErrorCell::new(),
-            team: Team::new(),
+            team: Team::new(threads),
             audit: match &plan.audit {
                 Some(audit) => Some(Box::new(AuditMemory::new(audit)?)),
                 None => None,

@@ -6,7 +6,7 @@ use super::direct::Direct;
 use super::walk::Walk;
 use super::{Class, Code, Group, MicroOp, Over, ViewSpec};
 use crate::thresholds::{
-    BLOCK_ELEMENTS, CHUNK, TILE_CACHE_SHARE, TILE_PACKETS_L1, TILE_PACKETS_L2,
+    CHUNK, TILE_CACHE_SHARE, TILE_PACKETS_L1, TILE_PACKETS_L2,
 };
 
 /// Bytes of the caches that one core has for itself.
@@ -209,8 +209,8 @@ pub struct Request {
 }
 
 impl Group {
-    /// The cut for a machine with these caches.
-    pub fn geometry(&self, caches: &CacheSizes) -> Geometry {
+    /// The packets that each full slot takes in a tile that fits these caches.
+    pub fn tile_packets(&self, caches: &CacheSizes) -> NonZeroUsize {
         let full = self.slots.iter().filter(|&&c| c == Class::Full).count();
         let packet = retrograde_storage::PACKET_BYTES * full.max(1);
         let share = |bytes: usize| bytes / TILE_CACHE_SHARE.1 * TILE_CACHE_SHARE.0 / packet;
@@ -220,14 +220,11 @@ impl Group {
         } else {
             share(caches.l2).min(TILE_PACKETS_L2)
         };
-        self.geometry_of(Request {
-            tile_packets: NonZeroUsize::new(tile).unwrap_or(NonZeroUsize::MIN),
-            block_elements: BLOCK_ELEMENTS,
-        })
+        NonZeroUsize::new(tile).unwrap_or(NonZeroUsize::MIN)
     }
 
     /// The cut nearest to the sizes asked for.
-    pub fn geometry_of(&self, request: Request) -> Geometry {
+    pub fn geometry(&self, request: Request) -> Geometry {
         let (rows, row_packets) = (self.rows(), self.row_packets());
         let chunk_packets = CHUNK / self.width.lanes();
         let unit_rows = self.unit_rows();

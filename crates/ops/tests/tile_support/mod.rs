@@ -176,7 +176,7 @@ pub(crate) fn run(group: &Group, buffers: &mut [Buffer], way: Way) -> Vec<Vec<u6
     group.check().expect("a valid group");
     let geometry = match way.sizes {
         None => group.geometry(&CacheSizes::detect()),
-        Some((tile, block)) => group.geometry_of(Request {
+        Some((tile, block)) => group.geometry(Request {
             tile_packets: NonZeroUsize::new(tile).unwrap(),
             block_elements: NonZeroUsize::new(block).unwrap(),
         }),
