@@ -179,9 +179,14 @@ impl Listing<'_> {
                 let step = &plan.groups[*g].step;
                 let _ = writeln!(
                     self.text,
-                    "group over {:?}, {} slots:",
+                    "group over {:?}, {} slots{}:",
                     step.group.space,
-                    step.group.slots.len()
+                    step.group.slots.len(),
+                    if blocks == 0 {
+                        ", with the blocks above"
+                    } else {
+                        ""
+                    }
                 );
                 let mut last = None;
                 for &v in &step.values {

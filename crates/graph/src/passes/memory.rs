@@ -57,8 +57,14 @@ pub(crate) struct Memory {
     pub extra: Vec<(StepId, usize)>,
 }
 
-/// Extra memory that steps ask for: `(step, packets)`.
-pub(crate) type Requests<'a> = &'a [(StepId, usize)];
+/// What steps ask for.
+#[derive(Clone, Copy)]
+pub(crate) struct Requests<'a> {
+    /// Memory beside their values: `(step, packets)`.
+    pub extra: &'a [(StepId, usize)],
+    /// Steps whose blocks run together with the next step's: what they read must outlive that one too. In order.
+    pub chained: &'a [StepId],
+}
 
 /// Best-fit allocation over the free stretches of one arena, in order of birth.
 struct Arena {
@@ -214,6 +220,7 @@ pub(crate) fn plan(
         dies[places.base(v).index()] = end;
     }
 
+    let outlives = |step: StepId| step + u32::from(requests.chained.binary_search(&step).is_ok());
     let mut births: Vec<Vec<(Packed<Value>, usize, StepId)>> = vec![Vec::new(); end as usize];
     for v in list.values() {
         let step = steps.of[v.index()];
@@ -224,11 +231,12 @@ pub(crate) fn plan(
         {
             let len =
                 packets_for(list.shape(v).len(), list.dtype(v).size()).expect("shapes fit memory");
-            births[step as usize].push((Packed::some(v), len, dies[v.index()].max(step)));
+            let dies = outlives(dies[v.index()].max(step));
+            births[step as usize].push((Packed::some(v), len, dies));
         }
     }
-    for &(step, len) in requests {
-        births[step as usize].push((Packed::NONE, len, step));
+    for &(step, len) in requests.extra {
+        births[step as usize].push((Packed::NONE, len, outlives(step)));
     }
 
     let mut arena = Arena {

@@ -1,6 +1,7 @@
 //! Replay: a plan's steps run phase by phase, by the caller and by helpers that arrive when they can.
 
 pub(crate) mod bind;
+pub(crate) mod chain;
 pub(crate) mod kernel;
 pub(crate) mod phase;
 pub(crate) mod plan;

@@ -3,10 +3,11 @@
 use std::cell::Cell;
 
 use retrograde_ops::scalar;
+use retrograde_ops::tile::Part;
 use retrograde_storage::{DType, PACKET_BYTES, Packet};
 
 use super::bind::Bindings;
-use super::plan::{Phase, Plan};
+use super::plan::{Phase, Plan, PlannedGroup};
 
 /// One run as every thread sees it.
 #[derive(Clone, Copy)]
@@ -50,34 +51,9 @@ impl Run<'_> {
         match plan.phases[phase].0 {
             Phase::Group(g) => {
                 let group = &plan.groups[g];
-                let bases = &self.table[group.table..group.table + group.step.bases.len()];
-                let slots = Cell::from_mut(scratch).as_slice_of_cells();
-                // Reductions are few: their addresses fit the stack but for groups with hundreds of results.
-                let mut few = [std::ptr::null_mut(); 16];
-                let many: Vec<*mut u8>;
-                let partials = if group.partials.len() <= few.len() {
-                    few.iter_mut()
-                        .zip(&group.partials)
-                        .for_each(|(to, &p)| *to = self.arena(p));
-                    &few[..group.partials.len()]
-                } else {
-                    many = group.partials.iter().map(|&p| self.arena(p)).collect();
-                    &many[..]
-                };
-                // SAFETY: `Plan::compile` checked the group and cut it; the table holds addresses of memory with the
-                // views' extents (emission took strides from the values' own views); partial results are this step's
-                // own stretch of the arena; the memory plan keeps what is stored apart from what is read, except
-                // element by element in place, which the tile engine allows.
-                unsafe {
-                    group.step.group.run_block(
-                        bindings.level,
-                        &group.geometry,
-                        bases,
-                        partials,
-                        block,
-                        slots,
-                    );
-                }
+                let part = group.step.group.block(&group.geometry, block);
+                // SAFETY: the same contract; blocks are disjoint.
+                unsafe { self.part(group, &part, scratch) }
             }
             Phase::Finish(g) => {
                 let group = &plan.groups[g];
@@ -108,6 +84,14 @@ impl Run<'_> {
                 // SAFETY: operands are views of values the memory plan keeps live and apart; `shared` is this
                 // kernel's own stretch of the arena.
                 unsafe { kernel.run(bindings, sub, block, shared, scratch) }
+                if let Some(then) = &kernel.then
+                    && let Some(part) = then.parts.get(block)
+                    && matches!(plan.phases.get(phase + 1), Some((Phase::Group(g), _)) if *g == then.group)
+                {
+                    // SAFETY: `chain` made sure that the part reads of this kernel's result what the block has just
+                    // written, and overwrites nothing that other blocks read; parts are disjoint as blocks are.
+                    unsafe { self.part(&plan.groups[then.group], part, scratch) }
+                }
             }
             Phase::Poison(start, len) => {
                 let floats = len * PACKET_BYTES / size_of::<f32>();
@@ -117,6 +101,41 @@ impl Run<'_> {
                 };
                 dead.fill(f32::NAN);
             }
+        }
+    }
+
+    /// Runs a part of a group.
+    ///
+    /// # Safety
+    /// As [`block`](Self::block); parts that run at the same time are disjoint.
+    unsafe fn part(&self, group: &PlannedGroup, part: &Part, scratch: &mut [Packet]) {
+        let bases = &self.table[group.table..group.table + group.step.bases.len()];
+        let slots = Cell::from_mut(scratch).as_slice_of_cells();
+        // Reductions are few: their addresses fit the stack but for groups with hundreds of results.
+        let mut few = [std::ptr::null_mut(); 16];
+        let many: Vec<*mut u8>;
+        let partials = if group.partials.len() <= few.len() {
+            few.iter_mut()
+                .zip(&group.partials)
+                .for_each(|(to, &p)| *to = self.arena(p));
+            &few[..group.partials.len()]
+        } else {
+            many = group.partials.iter().map(|&p| self.arena(p)).collect();
+            &many[..]
+        };
+        // SAFETY: `Plan::compile` checked the group and cut it; the table holds addresses of memory with the views'
+        // extents (emission took strides from the values' own views); partial results are this step's own stretch of
+        // the arena; the memory plan keeps what is stored apart from what is read, except element by element in place,
+        // which the tile engine allows.
+        unsafe {
+            group.step.group.run_part(
+                self.bindings.level,
+                &group.geometry,
+                bases,
+                partials,
+                part,
+                slots,
+            );
         }
     }
 

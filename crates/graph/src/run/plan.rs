@@ -8,13 +8,14 @@ use retrograde_ops::thresholds::{BLOCK_ELEMENTS, BLOCK_NS, BLOCKS_A_THREAD};
 use retrograde_ops::tile::{CacheSizes, Code, Geometry, Request};
 use retrograde_storage::{DType, Id, PACKET_BYTES, Packed, Shape};
 
+use super::chain::chain;
 use super::kernel::{Kernel, kernels};
 use super::team::MOST_THREADS;
 use crate::check::{Audit, Check};
 use crate::list::{List, Value};
 use crate::op::Op;
 use crate::passes::emit::{self, GroupStep};
-use crate::passes::fuse::{self, READY, Step};
+use crate::passes::fuse::{self, READY, Step, StepId};
 use crate::passes::legalise::legalise;
 use crate::passes::memory::{self, Memory, Place, Span};
 use crate::passes::places::Places;
@@ -86,7 +87,7 @@ pub fn level() -> Level {
 /// One phase of a run: work that needs everything before it, cut into blocks that threads claim.
 #[derive(Debug)]
 pub(crate) enum Phase {
-    /// A fused group's tiles.
+    /// A fused group's tiles; without blocks if they run with those of a kernel, see [`chain`](super::chain).
     Group(usize),
     /// Combines the partial results of a group's reductions.
     Finish(usize),
@@ -160,6 +161,8 @@ const SCALAR_NS: f64 = 4.0;
 struct Build {
     options: Options,
     step: u32,
+    /// Steps whose blocks go on with the next step's.
+    chained: Vec<StepId>,
     groups: Vec<PlannedGroup>,
     kernels: Vec<Kernel>,
     scalars: Vec<Vec<Value>>,
@@ -208,6 +211,33 @@ impl Build {
             table,
         });
         Ok(())
+    }
+
+    /// Chains the group just added to the kernel of the step before, if it can be.
+    fn chain(&mut self, list: &List, places: &Places, overwritten: &[Value]) {
+        let at = self
+            .phases
+            .iter()
+            .rposition(|(phase, _)| matches!(phase, Phase::Group(_)));
+        let Some((at, &(Phase::Kernel(k, _), blocks))) =
+            at.and_then(|at| Some((at, self.phases.get(at.checked_sub(1)?)?)))
+        else {
+            return;
+        };
+        let number = self.groups.len() - 1;
+        let chained = chain(
+            (list, places),
+            &self.kernels[k],
+            blocks,
+            (number, &self.groups[number]),
+            overwritten,
+            self.options.threads(),
+        );
+        if chained.is_some() {
+            self.phases[at].1 = 0;
+            self.kernels[k].then = chained;
+            self.chained.push(self.step - 1);
+        }
     }
 
     fn kernel(&mut self, mut kernel: Kernel) {
@@ -273,6 +303,12 @@ impl Plan {
             match step {
                 Step::Group(members) => {
                     build.group(emit::group(list, &places, members, &stored, &direct))?;
+                    if options.fuse {
+                        let own = |v: Value| steps.of[v.index()] == number as u32;
+                        let overwritten: Vec<Value> =
+                            direct.iter().filter(|u| own(u.1)).map(|u| u.0).collect();
+                        build.chain(list, &places, &overwritten);
+                    }
                 }
                 Step::Kernel(v) if list.op(*v) == Op::Iota => build.group(emit::iota(list, *v))?,
                 Step::Kernel(v) => {
@@ -296,7 +332,16 @@ impl Plan {
             copied,
             late,
             extra,
-        } = memory::plan(&built, &places, &steps, &build.requests, options.share);
+        } = memory::plan(
+            &built,
+            &places,
+            &steps,
+            memory::Requests {
+                extra: &build.requests,
+                chained: &build.chained,
+            },
+            options.share,
+        );
         // What could not be written in place is copied when all else is done.
         for (v, output) in copied {
             build.kernel(Kernel::copy_out(list, &places, v, Place::Output(output)));
@@ -406,18 +451,20 @@ impl Plan {
     fn first_update(&self) -> usize {
         let updates = |place: Place| matches!(place, Place::External(_));
         let overwrites = |v: Value| self.list.op(v) != Op::Input && updates(self.place[v.index()]);
+        let stores = |g: usize| {
+            let step = &self.groups[g].step;
+            let mut stores = step.group.ops.iter().filter(|op| op.code == Code::Store);
+            stores.any(|op| overwrites(step.bases[op.imm as usize].0))
+        };
         let first = self.phases.iter().position(|(phase, _)| match *phase {
-            Phase::Group(g) => {
-                let step = &self.groups[g].step;
-                let mut stores = step.group.ops.iter().filter(|op| op.code == Code::Store);
-                stores.any(|op| overwrites(step.bases[op.imm as usize].0))
-            }
+            Phase::Group(g) => stores(g),
             Phase::Finish(g) => self.groups[g].step.results.iter().any(|&v| overwrites(v)),
             Phase::Kernel(k, _) => {
                 let kernel = &self.kernels[k];
-                kernel
+                let own = kernel
                     .copies_to()
-                    .map_or_else(|| overwrites(kernel.value), updates)
+                    .map_or_else(|| overwrites(kernel.value), updates);
+                own || kernel.then.as_ref().is_some_and(|then| stores(then.group))
             }
             Phase::Scalars(_) | Phase::Poison(..) => false,
         });

@@ -195,6 +195,9 @@ impl Team {
             if failed || run.ends_before(phase) {
                 break;
             }
+            if blocks == 0 {
+                continue;
+            }
             if blocks == 1 {
                 // SAFETY: helpers only claim blocks of phases that are announced, and the last announced one is done.
                 unsafe { run.block(phase, 0, mine) }

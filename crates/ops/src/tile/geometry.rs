@@ -1,13 +1,12 @@
 //! How a group is cut: tiles that fit a cache, blocks that threads claim, and where each slot stands in scratch.
 
 use std::num::NonZeroUsize;
+use std::ops::Range;
 
 use super::direct::Direct;
 use super::walk::Walk;
 use super::{Class, Code, Group, MicroOp, Over, ViewSpec};
-use crate::thresholds::{
-    CHUNK, TILE_CACHE_SHARE, TILE_PACKETS_L1, TILE_PACKETS_L2,
-};
+use crate::thresholds::{CHUNK, TILE_CACHE_SHARE, TILE_PACKETS_L1, TILE_PACKETS_L2};
 
 /// Bytes of the caches that one core has for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,7 +207,56 @@ pub struct Request {
     pub block_elements: NonZeroUsize,
 }
 
+/// A part of a group's space that one thread runs: rows, and the packets of each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    pub(super) rows: Range<usize>,
+    pub(super) packets: Range<usize>,
+}
+
 impl Group {
+    /// The part that a block is.
+    ///
+    /// # Panics
+    /// If `block` is not less than [`Group::blocks`].
+    pub fn block(&self, geometry: &Geometry, block: usize) -> Part {
+        assert!(block < geometry.blocks);
+        let row = block / geometry.column_blocks * geometry.block_rows;
+        let packet = block % geometry.column_blocks * geometry.block_packets;
+        Part {
+            rows: row..(row + geometry.block_rows).min(self.rows()),
+            packets: packet..(packet + geometry.block_packets).min(self.row_packets()),
+        }
+    }
+
+    /// The part that covers these elements of the space, counted in row-major order; `None` where it would cut a chunk
+    /// of a reduction, a row that a tile must span or a packet.
+    pub fn part(&self, elements: Range<usize>) -> Option<Part> {
+        let (rows, inner) = (self.rows(), self.space[2]);
+        if elements.is_empty() || elements.end > rows * inner {
+            return None;
+        }
+        let unit = self.unit_rows();
+        let begins = |row: usize| row == rows || row.is_multiple_of(unit);
+        if elements.start.is_multiple_of(inner) && elements.end.is_multiple_of(inner) {
+            let rows = elements.start / inner..elements.end / inner;
+            let packets = 0..self.row_packets();
+            return (begins(rows.start) && begins(rows.end)).then_some(Part { rows, packets });
+        }
+        let lanes = self.width.lanes();
+        let unit = if self.reductions.is_empty() {
+            lanes
+        } else {
+            CHUNK
+        };
+        let begins = |at: usize| at == inner || at.is_multiple_of(unit);
+        let whole = rows == 1 && !self.has_row_reduction();
+        (whole && begins(elements.start) && begins(elements.end)).then(|| Part {
+            rows: 0..1,
+            packets: elements.start / lanes..elements.end.div_ceil(lanes),
+        })
+    }
+
     /// The packets that each full slot takes in a tile that fits these caches.
     pub fn tile_packets(&self, caches: &CacheSizes) -> NonZeroUsize {
         let full = self.slots.iter().filter(|&&c| c == Class::Full).count();
@@ -349,7 +397,7 @@ impl Group {
     }
 
     /// Whether a view's elements stand in memory in the order of the space, one after another.
-    pub(super) fn is_contiguous(&self, view: u32) -> bool {
+    pub fn is_contiguous(&self, view: u32) -> bool {
         let [outer, middle, inner] = self.space.map(|n| n as isize);
         let Some(&ViewSpec {
             strides: [o, m, n],

@@ -29,6 +29,6 @@ pub(crate) mod table;
 mod walk;
 
 pub use check::Malformed;
-pub use geometry::{CacheSizes, Geometry, Request};
+pub use geometry::{CacheSizes, Geometry, Part, Request};
 pub use group::*;
 pub use pair::{Inner, Outer};

@@ -7,7 +7,7 @@ use fearless_simd::Simd;
 use retrograde_storage::Packet;
 
 use super::direct::DIRECT_VIEWS;
-use super::geometry::{ACCUMULATORS, Place, Step};
+use super::geometry::{ACCUMULATORS, Part, Place, Step};
 use super::lanes::{Eight, Four, Wide};
 use super::memory::{Flat, Outside, Tile};
 use super::reduce::{self, Reducing};
@@ -36,7 +36,28 @@ impl Group {
         block: usize,
         scratch: &[Cell<Packet>],
     ) {
-        assert!(block < geometry.blocks);
+        let part = self.block(geometry, block);
+        // SAFETY: the caller's promise; a block is a part.
+        unsafe { self.run_part(level, geometry, bases, partials, &part, scratch) }
+    }
+
+    /// Runs a part of the space, as [`run_block`](Self::run_block) does a block: parts from [`Group::part`] that cover
+    /// the space stand for all blocks.
+    ///
+    /// # Safety
+    /// As [`run_block`](Self::run_block), and the part is one of this group's.
+    ///
+    /// # Panics
+    /// If `scratch` is shorter than [`Group::scratch_packets`].
+    pub unsafe fn run_part(
+        &self,
+        level: Level,
+        geometry: &Geometry,
+        bases: &[*mut u8],
+        partials: &[*mut u8],
+        part: &Part,
+        scratch: &[Cell<Packet>],
+    ) {
         // SAFETY: the caller's promise.
         let outside = unsafe { Outside::new(self, bases, partials) };
         let run = Running {
@@ -46,8 +67,8 @@ impl Group {
             scratch: &scratch[..geometry.scratch],
         };
         match self.width {
-            Width::Four => at_level!(level, simd => run.block::<_, Four>(simd, block)),
-            Width::Eight => at_level!(level, simd => run.block::<_, Eight>(simd, block)),
+            Width::Four => at_level!(level, simd => run.part::<_, Four>(simd, part)),
+            Width::Eight => at_level!(level, simd => run.part::<_, Eight>(simd, part)),
         }
     }
 
@@ -77,7 +98,7 @@ impl Group {
 /// See [`Place::base`].
 type Bases = [*mut Packet; DIRECT_VIEWS + 1];
 
-/// A block being run.
+/// A part of the space being run.
 struct Running<'r> {
     group: &'r Group,
     geometry: &'r Geometry,
@@ -86,12 +107,16 @@ struct Running<'r> {
 }
 
 impl<'r> Running<'r> {
-    fn block<S: Simd, W: Wide>(&self, simd: S, block: usize) {
+    fn part<S: Simd, W: Wide>(&self, simd: S, part: &Part) {
         let geometry = self.geometry;
-        let first_row = block / geometry.column_blocks * geometry.block_rows;
-        let last_row = (first_row + geometry.block_rows).min(self.group.rows());
-        let first = block % geometry.column_blocks * geometry.block_packets;
-        let last = (first + geometry.block_packets).min(self.group.row_packets());
+        let Range {
+            start: first_row,
+            end: last_row,
+        } = part.rows.clone();
+        let Range {
+            start: first,
+            end: last,
+        } = part.packets.clone();
         let mut tile = Tile {
             row: first_row,
             rows: 0,

@@ -7,10 +7,13 @@ mod choose;
 mod product;
 mod structured;
 
+use std::ops::Range;
+
 use retrograde_ops::structured::{Mismatch, RawView};
 use retrograde_storage::{DType, Id, Packet, View};
 
 use super::bind::Bindings;
+use super::chain::Chained;
 use crate::list::{List, Value};
 use crate::passes::memory::Place;
 use crate::passes::places::Places;
@@ -76,6 +79,10 @@ trait Work {
     fn phases(&self) -> Vec<usize>;
     /// Estimated nanoseconds on one core.
     fn cost_ns(&self) -> f64;
+    /// The elements of the result that a block of the last phase writes, if they are one run of its memory.
+    fn writes(&self, _block: usize) -> Option<Range<usize>> {
+        None
+    }
     /// Packets that all blocks share.
     fn shared_packets(&self) -> usize {
         0
@@ -110,6 +117,8 @@ pub(crate) struct Kernel {
     kind: Kind,
     /// First packet in the arena of the memory that all blocks share, if it needs any.
     pub shared: Option<usize>,
+    /// What each block of the last phase goes on with: see [`chain`](super::chain).
+    pub then: Option<Chained>,
 }
 
 #[derive(Debug)]
@@ -125,6 +134,7 @@ impl Kernel {
             value,
             kind,
             shared: None,
+            then: None,
         }
     }
 
@@ -180,6 +190,11 @@ impl Kernel {
     /// Blocks of each phase.
     pub(crate) fn phases(&self) -> Vec<usize> {
         self.work().phases()
+    }
+
+    /// The elements of its value that a block of the last phase writes, if they are one run of memory.
+    pub(crate) fn writes(&self, block: usize) -> Option<Range<usize>> {
+        self.work().writes(block)
     }
 
     /// Runs one block of one phase.

@@ -1,5 +1,7 @@
 //! Matrix products: one for each index of the batch axes.
 
+use std::ops::Range;
+
 use retrograde_ops::Level;
 use retrograde_ops::product::{Float, Operands, Plan, Spec, Strides};
 use retrograde_ops::structured::Mismatch;
@@ -87,6 +89,15 @@ impl<T: Float> Work for Product<T> {
         let Spec { m, n, k, .. } = self.spec;
         let each = PRODUCT_NS * (size_of::<T>() / size_of::<f32>()) as f64;
         m as f64 * n as f64 * k as f64 * self.count() as f64 * each
+    }
+
+    /// Whole rows of C.
+    fn writes(&self, block: usize) -> Option<Range<usize>> {
+        let each = self.plan.blocks();
+        let first = block / each * self.spec.m;
+        let (rows, columns) = self.plan.block(block % each);
+        let n = self.spec.n;
+        (columns == (0..n)).then(|| (first + rows.start) * n..(first + rows.end) * n)
     }
 
     fn shared_packets(&self) -> usize {
