@@ -55,6 +55,8 @@ PATHS, STEPS = 65_536, 64
 ASIAN = {"s0": 100.0, "r": 0.03, "sigma": 0.2, "strike": 100.0, "maturity": 1.0}
 SCALAR_X, SCALAR_ROUNDS = 0.7, 250
 MLP_WIDTHS = (784, 256, 128, 10)
+GPT = {"layers": 4, "width": 128, "heads": 4, "context": 64, "batch": 12, "vocabulary": 65}
+GPT_DECAY = 0.01
 ADAM = {"lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
 # Losses of this many further steps on the same batch are compared, so the optimiser is checked too.
 STEPS_CHECKED = 5
@@ -85,3 +87,35 @@ def mlp_params():
 
 def mlp_batch(batch):
     return uniform(41, (batch, MLP_WIDTHS[0]), 0.0, 1.0), integers(42, batch, MLP_WIDTHS[-1])
+
+
+def gpt_params():
+    """Names and values in order. Weights are [inputs, outputs] and normal, smaller where a block adds to the stream."""
+    width = GPT["width"]
+    residual = 0.02 / float(np.sqrt(2.0 * GPT["layers"]))
+    table = [("tokens.weight", (GPT["vocabulary"], width), 0.02), ("positions.weight", (GPT["context"], width), 0.02)]
+
+    def layer(name, n_in, n_out, scale):
+        table.append((f"{name}.weight", (n_in, n_out) if n_in else (n_out,), scale))
+        table.append((f"{name}.bias", (n_out,), None))
+
+    for k in range(GPT["layers"]):
+        layer(f"{k}.norm1", 0, width, None)
+        layer(f"{k}.attention.qkv", width, 3 * width, 0.02)
+        layer(f"{k}.attention.out", width, width, residual)
+        layer(f"{k}.norm2", 0, width, None)
+        layer(f"{k}.up", width, 4 * width, 0.02)
+        layer(f"{k}.down", 4 * width, width, residual)
+    layer("norm", 0, width, None)
+
+    def values(k, name, shape, scale):
+        if scale is not None:
+            return normal(61 + k, shape, scale)
+        return np.full(shape, 1.0 if name.endswith("weight") else 0.0, np.float32)
+
+    return {name: values(k, name, shape, scale) for k, (name, shape, scale) in enumerate(table)}
+
+
+def gpt_batch():
+    shape = (GPT["batch"], GPT["context"])
+    return [integers(seed, shape[0] * shape[1], GPT["vocabulary"]).reshape(shape) for seed in (51, 52)]

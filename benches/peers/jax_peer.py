@@ -99,35 +99,29 @@ def mc_asian():
     return gradient_of(loss, leaves, (inputs.asian_normals(),))
 
 
-def adam(params, grads, first, second, count):
-    """Adam as `optax.adam` and PyTorch compute it."""
+def adam(params, grads, first, second, count, decay):
+    """Adam as `optax.adam` and PyTorch compute it; with a decay, AdamW as PyTorch does."""
     beta1, beta2 = inputs.ADAM["beta1"], inputs.ADAM["beta2"]
     count = count + 1
     first = [beta1 * m + (1 - beta1) * g for m, g in zip(first, grads)]
     second = [beta2 * v + (1 - beta2) * g * g for v, g in zip(second, grads)]
     step = inputs.ADAM["lr"] / (1 - jnp.float32(beta1) ** count)
     correction = jnp.sqrt(1 - jnp.float32(beta2) ** count)
+    kept = 1 - inputs.ADAM["lr"] * decay
     params = [
-        p - step * m / (jnp.sqrt(v) / correction + inputs.ADAM["eps"]) for p, m, v in zip(params, first, second)
+        p * kept - step * m / (jnp.sqrt(v) / correction + inputs.ADAM["eps"]) for p, m, v in zip(params, first, second)
     ]
     return params, first, second, count
 
 
-def mlp(batch):
-    names = ["w1", "b1", "w2", "b2", "w3", "b3"]
-    start = inputs.mlp_params()
-    images, labels = (jnp.asarray(a) for a in inputs.mlp_batch(batch))
+def training(start, loss_of, data, decay=0.0):
+    """Training steps of `loss_of(parameters, *data)` from the arrays that `start` maps names to."""
+    names, start = list(start), list(start.values())
+    data = [jnp.asarray(a) for a in data]
 
-    def loss_of(params, images, labels):
-        w1, b1, w2, b2, w3, b3 = params
-        h = jax.nn.relu(images @ w1 + b1)
-        h = jax.nn.relu(h @ w2 + b2)
-        logits = jax.nn.log_softmax(h @ w3 + b3)
-        return -jnp.take_along_axis(logits, labels[:, None], axis=1).mean()
-
-    def train(params, first, second, count, images, labels):
-        loss, grads = jax.value_and_grad(loss_of)(params, images, labels)
-        return loss, *adam(params, grads, first, second, count)
+    def train(params, first, second, count, *data):
+        loss, grads = jax.value_and_grad(loss_of)(params, *data)
+        return loss, *adam(params, grads, first, second, count, decay)
 
     # Donated: the update happens in place, as a JAX user who cares for speed writes it.
     train = jax.jit(train, donate_argnums=(0, 1, 2, 3))
@@ -140,19 +134,60 @@ def mlp(batch):
         )
 
     def step():
-        loss, *now = jax.block_until_ready(train(*state["now"], images, labels))
+        loss, *now = jax.block_until_ready(train(*state["now"], *data))
         state["now"] = now
         return loss
 
     def result():
         reset()
-        grads = jax.jit(jax.grad(loss_of))(state["now"][0], images, labels)
+        grads = jax.jit(jax.grad(loss_of))(state["now"][0], *data)
         first = step()
         for _ in range(inputs.STEPS_CHECKED):
             last = step()
         return record(first, zip(names, grads), last)
 
     return Workload(step, result, reset)
+
+
+def mlp(batch):
+    def loss_of(params, images, labels):
+        w1, b1, w2, b2, w3, b3 = params
+        h = jax.nn.relu(images @ w1 + b1)
+        h = jax.nn.relu(h @ w2 + b2)
+        logits = jax.nn.log_softmax(h @ w3 + b3)
+        return -jnp.take_along_axis(logits, labels[:, None], axis=1).mean()
+
+    start = dict(zip(["w1", "b1", "w2", "b2", "w3", "b3"], inputs.mlp_params()))
+    return training(start, loss_of, inputs.mlp_batch(batch))
+
+
+def gpt():
+    start = inputs.gpt_params()
+    width, heads = inputs.GPT["width"], inputs.GPT["heads"]
+
+    def loss_of(params, tokens, labels):
+        p = dict(zip(start, params))
+
+        def norm(x, name):
+            centred = x - x.mean(axis=-1, keepdims=True)
+            scaled = centred * jax.lax.rsqrt((centred * centred).mean(axis=-1, keepdims=True) + 1e-5)
+            return scaled * p[f"{name}.weight"] + p[f"{name}.bias"]
+
+        def linear(x, name):
+            return x @ p[f"{name}.weight"] + p[f"{name}.bias"]
+
+        x = p["tokens.weight"][tokens] + p["positions.weight"]
+        for k in range(inputs.GPT["layers"]):
+            qkv = linear(norm(x, f"{k}.norm1"), f"{k}.attention.qkv")
+            q, key, v = (y.reshape(*y.shape[:2], heads, width // heads) for y in jnp.split(qkv, 3, axis=2))
+            y = jax.nn.dot_product_attention(q, key, v, is_causal=True)
+            x = x + linear(y.reshape(x.shape), f"{k}.attention.out")
+            h = jax.nn.gelu(linear(norm(x, f"{k}.norm2"), f"{k}.up"), approximate=True)
+            x = x + linear(h, f"{k}.down")
+        logits = jax.nn.log_softmax(norm(x, "norm") @ p["tokens.weight"].T)
+        return -jnp.take_along_axis(logits, labels[:, :, None], axis=2).mean()
+
+    return training(start, loss_of, inputs.gpt_batch(), inputs.GPT_DECAY)
 
 
 REGISTRY = {
@@ -163,6 +198,7 @@ REGISTRY = {
     "mc_asian": mc_asian,
     "mlp_b64": lambda: mlp(64),
     "mlp_b512": lambda: mlp(512),
+    "gpt": gpt,
 }
 
 

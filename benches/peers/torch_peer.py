@@ -119,22 +119,16 @@ def mc_asian():
     return gradient_of(loss, leaves)
 
 
-def mlp(batch):
-    names = ["w1", "b1", "w2", "b2", "w3", "b3"]
-    start = [torch.from_numpy(p) for p in inputs.mlp_params()]
-    images, labels = (torch.from_numpy(a) for a in inputs.mlp_batch(batch))
-    # `nn.Linear` keeps its weight as [outputs, inputs]: that is the layout PyTorch users have.
-    params = [(p.t().contiguous() if p.dim() == 2 else p.clone()).requires_grad_() for p in start]
-    state = {}
-
-    def loss_of(w1, b1, w2, b2, w3, b3):
-        h = F.relu(F.linear(images, w1, b1))
-        h = F.relu(F.linear(h, w2, b2))
-        return F.cross_entropy(F.linear(h, w3, b3), labels)
-
+def training(start, loss_of, linear, decay=None):
+    """Training by Adam, or with a weight decay by AdamW. `start` maps names to arrays, `loss_of` takes the parameters in
+    that order, `linear` names those that PyTorch users keep as [outputs, inputs], as `nn.Linear` does."""
+    names = list(start)
+    flip = [name in linear for name in names]
+    fresh = [torch.from_numpy(p).t() if f else torch.from_numpy(p) for p, f in zip(start.values(), flip)]
+    params = [p.clone(memory_format=torch.contiguous_format).requires_grad_() for p in fresh]
     state = {}
     adam = inputs.ADAM
-    transformed = torch.func.grad_and_value(loss_of, argnums=tuple(range(len(start))))
+    transformed = torch.func.grad_and_value(loss_of, argnums=tuple(range(len(params))))
 
     def whole_step(params, first, second, count):
         grads, loss = transformed(*params)
@@ -144,6 +138,8 @@ def mlp(batch):
         for p, m, v, g in zip(params, first, second, grads):
             m.mul_(adam["beta1"]).add_(g, alpha=1 - adam["beta1"])
             v.mul_(adam["beta2"]).addcmul_(g, g, value=1 - adam["beta2"])
+            if decay is not None:
+                p.mul_(1 - adam["lr"] * decay)
             p.sub_(rate * m / (v.sqrt() / correction + adam["eps"]))
         return loss
 
@@ -152,14 +148,17 @@ def mlp(batch):
 
     def reset():
         with torch.no_grad():
-            for p, s in zip(params, start):
-                p.copy_(s.t() if p.dim() == 2 else s)
+            for p, s in zip(params, fresh):
+                p.copy_(s)
         if whole_step:
             state["now"] = [[p.detach() for p in params]] + [[torch.zeros_like(p) for p in params] for _ in range(2)]
             state["now"].append(torch.tensor(0.0))
         else:
             betas = (adam["beta1"], adam["beta2"])
-            state["adam"] = torch.optim.Adam(params, adam["lr"], betas, adam["eps"], fused=True)
+            if decay is None:
+                state["adam"] = torch.optim.Adam(params, adam["lr"], betas, adam["eps"], fused=True)
+            else:
+                state["adam"] = torch.optim.AdamW(params, adam["lr"], betas, adam["eps"], decay, fused=True)
 
     def step():
         if whole_step:
@@ -174,13 +173,58 @@ def mlp(batch):
     def result():
         reset()
         plain = torch.autograd.grad(forward(*params), params)
-        grads = [(n, (g.t() if g.dim() == 2 else g).numpy().copy()) for n, g in zip(names, plain)]
+        grads = [(n, (g.t() if f else g).numpy().copy()) for n, f, g in zip(names, flip, plain)]
         first = step()
         for _ in range(inputs.STEPS_CHECKED):
             last = step()
         return record(first.item(), grads, last.item())
 
     return Workload(step, result, reset)
+
+
+def mlp(batch):
+    start = dict(zip(["w1", "b1", "w2", "b2", "w3", "b3"], inputs.mlp_params()))
+    images, labels = (torch.from_numpy(a) for a in inputs.mlp_batch(batch))
+
+    def loss_of(w1, b1, w2, b2, w3, b3):
+        h = F.relu(F.linear(images, w1, b1))
+        h = F.relu(F.linear(h, w2, b2))
+        return F.cross_entropy(F.linear(h, w3, b3), labels)
+
+    return training(start, loss_of, ("w1", "w2", "w3"))
+
+
+def gpt():
+    start = inputs.gpt_params()
+    names = list(start)
+    tokens, labels = (torch.from_numpy(a) for a in inputs.gpt_batch())
+    labels = labels.reshape(-1)
+    width, heads = inputs.GPT["width"], inputs.GPT["heads"]
+
+    def loss_of(*params):
+        p = dict(zip(names, params))
+
+        def norm(x, name):
+            return F.layer_norm(x, (width,), p[f"{name}.weight"], p[f"{name}.bias"], 1e-5)
+
+        def linear(x, name):
+            return F.linear(x, p[f"{name}.weight"], p[f"{name}.bias"])
+
+        def split(x):
+            return x.view(*x.shape[:2], heads, width // heads).transpose(1, 2)
+
+        x = F.embedding(tokens, p["tokens.weight"]) + p["positions.weight"]
+        for k in range(inputs.GPT["layers"]):
+            q, key, v = (split(y) for y in linear(norm(x, f"{k}.norm1"), f"{k}.attention.qkv").split(width, dim=2))
+            y = F.scaled_dot_product_attention(q, key, v, is_causal=True)
+            x = x + linear(y.transpose(1, 2).reshape(x.shape), f"{k}.attention.out")
+            h = F.gelu(linear(norm(x, f"{k}.norm2"), f"{k}.up"), approximate="tanh")
+            x = x + linear(h, f"{k}.down")
+        logits = F.linear(norm(x, "norm"), p["tokens.weight"])
+        return F.cross_entropy(logits.view(-1, logits.shape[-1]), labels)
+
+    dense = [name for name in names if start[name].ndim == 2 and "." in name.removesuffix(".weight")]
+    return training(start, loss_of, dense, inputs.GPT_DECAY)
 
 
 REGISTRY = {
@@ -192,6 +236,7 @@ REGISTRY = {
     "mc_asian": mc_asian,
     "mlp_b64": lambda: mlp(64),
     "mlp_b512": lambda: mlp(512),
+    "gpt": gpt,
 }
 # Define-by-run has nothing to compile. `scalar_chain` compiles in 20 s, once value and gradient are one function.
 ABSENT = {"eager": (), "compile": ("tiny_define_by_run", "scalar_chain"), "compile-step": ("tiny_define_by_run",)}

@@ -174,6 +174,100 @@ pub fn mlp_batch(batch: usize, inputs: usize, classes: u32) -> (Vec<f64>, Vec<u3
     )
 }
 
+/// Sizes of `gpt`.
+#[derive(Clone, Copy, Debug)]
+pub struct Gpt {
+    /// Blocks.
+    pub layers: usize,
+    /// Features of a position.
+    pub width: usize,
+    /// Heads of each attention.
+    pub heads: usize,
+    /// Positions of a sequence.
+    pub context: usize,
+    /// Sequences.
+    pub batch: usize,
+    /// Tokens there are.
+    pub vocabulary: usize,
+}
+
+/// The model of `gpt`.
+pub const GPT: Gpt = Gpt {
+    layers: 4,
+    width: 128,
+    heads: 4,
+    context: 64,
+    batch: 12,
+    vocabulary: 65,
+};
+/// Weight decay of `gpt`'s `AdamW`: PyTorch's default.
+pub const GPT_DECAY: f64 = 0.01;
+
+/// A parameter of `gpt` before the first step.
+#[derive(Clone, Debug)]
+pub struct GptParam {
+    /// Its name, that of the layer included.
+    pub name: &'static str,
+    /// Its extents.
+    pub dims: Vec<usize>,
+    /// Its elements.
+    pub values: Vec<f64>,
+}
+
+/// The parameters of a model of these sizes, in order. Weights are `[inputs, outputs]` and normal, with a smaller
+/// deviation where a block adds to the residual stream, as in GPT-2; biases are 0, weights of normalisations 1.
+pub fn gpt_params(of: &Gpt) -> Vec<GptParam> {
+    let w = of.width;
+    let residual = 0.02 / (2.0 * of.layers as f64).sqrt();
+    // Name, extents, and the deviation of normal values or the value of all.
+    let mut table: Vec<(String, Vec<usize>, Result<f64, f64>)> = vec![
+        ("tokens.weight".into(), vec![of.vocabulary, w], Ok(0.02)),
+        ("positions.weight".into(), vec![of.context, w], Ok(0.02)),
+    ];
+    for l in 0..of.layers {
+        let mut layer = |name: &str, inputs: usize, outputs: usize, scale: f64| {
+            let weight = if inputs == 0 {
+                (vec![outputs], Err(1.0))
+            } else {
+                (vec![inputs, outputs], Ok(scale))
+            };
+            table.push((format!("{l}.{name}.weight"), weight.0, weight.1));
+            table.push((format!("{l}.{name}.bias"), vec![outputs], Err(0.0)));
+        };
+        layer("norm1", 0, w, 0.0);
+        layer("attention.qkv", w, 3 * w, 0.02);
+        layer("attention.out", w, w, residual);
+        layer("norm2", 0, w, 0.0);
+        layer("up", w, 4 * w, 0.02);
+        layer("down", 4 * w, w, residual);
+    }
+    table.push(("norm.weight".into(), vec![w], Err(1.0)));
+    table.push(("norm.bias".into(), vec![w], Err(0.0)));
+    let each = table
+        .into_iter()
+        .enumerate()
+        .map(|(k, (name, dims, start))| {
+            let count = dims.iter().product();
+            GptParam {
+                // Results name their gradients for as long as the process lives.
+                name: name.leak(),
+                values: match start {
+                    Ok(deviation) => normal(61 + k as u64, count, deviation),
+                    Err(all) => vec![all; count],
+                },
+                dims,
+            }
+        });
+    each.collect()
+}
+
+/// Tokens `[batch, context]`, and those that should follow each.
+pub fn gpt_batch(of: &Gpt) -> (Vec<u32>, Vec<u32>) {
+    let count = of.batch * of.context;
+    let draw = |seed| integers(seed, count, of.vocabulary as u32);
+    (draw(51), draw(52))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,6 +292,9 @@ mod tests {
         let params = mlp_params(&MLP_WIDTHS);
         assert_eq!(params[0][5 * 256 + 7] as f32, 0.0384325310587883);
         assert_eq!(params[4][1279] as f32, -0.05100059509277344);
+        let gpt = gpt_params(&GPT);
+        assert_eq!((gpt.len(), gpt[5].name), (52, "0.attention.qkv.bias"));
+        assert_eq!(gpt[4].values[1000] as f32, 0.033_200_379_461_050_034);
     }
 
     #[test]

@@ -100,6 +100,15 @@ pub const SPECS: &[Spec] = &[
         serial: false,
         reference: || Box::new(reference::mlp::Mlp::new(&crate::inputs::MLP_WIDTHS, 512)),
     },
+    Spec {
+        name: "gpt",
+        about: "4 layers, width 128, 4 heads, context 64, batch 12, vocabulary 65, AdamW: one training step",
+        mark: 1.5,
+        tolerance: 1e-3,
+        trains: true,
+        serial: false,
+        reference: || Box::new(reference::gpt::Gpt::new(crate::inputs::GPT)),
+    },
 ];
 
 /// The workload of that name.

@@ -1,5 +1,6 @@
 //! The workloads on Retrograde, written as a user would write them, on the public API alone.
 
+mod gpt;
 mod mlp;
 mod programs;
 mod scalar;
@@ -30,6 +31,7 @@ pub const RETROGRADE: &[(&str, Build)] = &[
     ("mlp_b512", |c| {
         Ok(Box::new(mlp::Mlp::new(c, 512).map_err(text)?))
     }),
+    ("gpt", |c| Ok(Box::new(gpt::Gpt::new(c).map_err(text)?))),
 ];
 
 /// Errors end up in a row of the report.

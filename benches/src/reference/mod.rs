@@ -6,6 +6,7 @@
 
 pub mod asian;
 pub mod chain;
+pub mod gpt;
 pub mod mlp;
 pub mod options;
 pub mod scalar;

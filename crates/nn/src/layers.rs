@@ -162,6 +162,8 @@ pub enum Activation {
     Relu,
     /// `x Phi(x)`.
     Gelu,
+    /// [`Gelu`](Self::Gelu) by way of a hyperbolic tangent, as many trained models have it.
+    GeluTanh,
     /// `x sigmoid(x)`.
     Silu,
     /// Hyperbolic tangent.
@@ -179,6 +181,7 @@ impl Activation {
         match self {
             Self::Relu => x.relu(),
             Self::Gelu => x.gelu(),
+            Self::GeluTanh => x.gelu_tanh(),
             Self::Silu => x.silu(),
             Self::Tanh => x.tanh(),
             Self::Sigmoid => x.sigmoid(),

@@ -33,6 +33,7 @@ mod metrics;
 pub mod optim;
 mod random;
 mod schedule;
+mod transformer;
 mod weights;
 
 pub use layers::{Activation, Dropout, Embedding, Layer, LayerNorm, Linear, Sequential};
@@ -41,6 +42,7 @@ pub use metrics::accuracy;
 pub use optim::{Adam, AdamW, Optimiser, Sgd};
 pub use retrograde::{Gradients, Param, Params};
 pub use schedule::Schedule;
+pub use transformer::{SelfAttention, TransformerBlock};
 pub use weights::{load, save};
 
 /// What most training programs import: the facade's prelude and this crate's names.
@@ -52,7 +54,7 @@ pub mod prelude {
     };
     pub use crate::{
         Activation, Adam, AdamW, Dropout, Embedding, Layer, LayerNorm, Linear, Loader, Optimiser,
-        Schedule, Sequential, Sgd, accuracy, load, save,
+        Schedule, SelfAttention, Sequential, Sgd, TransformerBlock, accuracy, load, save,
     };
     pub use retrograde::prelude::*;
 }

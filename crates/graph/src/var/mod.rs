@@ -31,6 +31,7 @@ macro_rules! unary_methods {
 
 mod activation;
 mod arith;
+mod attention;
 mod axes;
 mod compare;
 mod create;
@@ -59,6 +60,7 @@ use crate::list::Value;
 use crate::params::Bound;
 use crate::recorder::{Recorder, Recording};
 
+pub use attention::Attention;
 pub use axes::{Axes, keep};
 pub use index::Index;
 pub use loss::Reduction;
