@@ -203,15 +203,20 @@ impl<T: Float> Plan<T> {
             .saturating_mul(self.columns)
             .saturating_mul(self.k);
         let blocks = (terms / tuning::BLOCK_MIN_TERMS).clamp(1, most);
-        // Rows of a row-major C first: the lane operand, shared by all blocks, is then the one worth packing once.
-        self.column_blocks = blocks.min(self.columns.div_ceil(2 * tile)).max(1);
-        self.lane_blocks = (blocks / self.column_blocks)
-            .min(self.lanes.div_ceil(panel))
-            .max(1);
-
+        let panels = self.lanes.div_ceil(panel);
         let tiles = self.columns.div_ceil(tile);
         let readable = self.lane_strides.outer == 1 && self.lanes >= T::LANES;
-        self.packing = if readable && tiles < tuning::PACK_LANES_MIN_TILES {
+        let direct = readable && tiles < tuning::PACK_LANES_MIN_TILES;
+        let few = self.columns <= tuning::PACK_APART_MAX_COLUMNS && 2 * panels >= blocks;
+        if few && !direct {
+            // Packing is a good part of the work: each block packs the lanes that it alone uses.
+            (self.lane_blocks, self.column_blocks) = (blocks.min(panels), 1);
+        } else {
+            // Rows of a row-major C first: the lane operand, shared by all blocks, is then the one worth packing once.
+            self.column_blocks = blocks.min(self.columns.div_ceil(2 * tile)).max(1);
+            self.lane_blocks = (blocks / self.column_blocks).min(panels).max(1);
+        }
+        self.packing = if direct {
             Packing::Direct
         } else if self.column_blocks == 1 {
             Packing::Local

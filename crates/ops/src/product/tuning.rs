@@ -16,6 +16,10 @@ pub const BROADCAST_CHUNK_BYTES: usize = 128 * 1024;
 /// Column tiles that must reuse a panel before packing it pays although the kernels could read it in place.
 pub const PACK_LANES_MIN_TILES: usize = 8;
 
+/// Columns up to which threads share out lanes, each packing its own, instead of columns, all using one packed operand:
+/// packing takes a tenth of a product of 64 columns, and a phase of its own that all threads wait for.
+pub const PACK_APART_MAX_COLUMNS: usize = 128;
+
 /// Lanes from which a broadcast operand whose terms collide in L1 is packed. AVX-512, `1024 x n x 512` with A
 /// transposed (terms 4 KiB apart), GFLOP/s in place and packed: 124 and 83 for 64 lanes, 125 and 152 for 256, 122 and
 /// 146 for 512. With terms 2 KiB apart, or 64 terms, in place is ahead (167 to 158, 191 to 162).
