@@ -471,6 +471,8 @@ fn binary(op: Binary, x: f64, y: f64) -> f64 {
         }
         Binary::Pow => x.powf(y),
         Binary::Copysign => x.copysign(y),
+        Binary::Hardshrink if x.abs() <= y => 0.0,
+        Binary::Hardshrink => x,
         Binary::MulStrong => {
             if x == 0.0 {
                 0.0

@@ -62,6 +62,8 @@ pub enum Binary {
     /// `x` to the power `y`, as IEEE `pow`.
     Pow,
     Copysign,
+    /// `|x| <= y ? 0 : x`, NaN stays NaN.
+    Hardshrink,
     /// `a * b`, but `a` itself wherever that is 0: an adjoint through a masked-off branch stays zero whatever `b` is.
     MulStrong,
     /// `a / b`, but `a` itself wherever that is 0.

@@ -192,6 +192,7 @@ fn integer(what: Binary, a: i64, b: i64) -> i64 {
         | Binary::Rem
         | Binary::Pow
         | Binary::Copysign
+        | Binary::Hardshrink
         | Binary::MulStrong
         | Binary::DivStrong
         | Binary::NormalCdfOf => 0,

@@ -14,6 +14,13 @@ fn binary_values_and_derivatives() -> Result<()> {
         ("minimum", |x, y| x.minimum(y), f64::min),
         ("pow", |x, y| x.pow(y), f64::powf),
         ("copysign", |x, y| x.copysign(y), f64::copysign),
+        (
+            "hardshrink",
+            |x, y| x.hardshrink(y),
+            |x, y| {
+                if x.abs() <= y { 0.0 } else { x }
+            },
+        ),
         ("lerp", |x, y| x.lerp(y, 0.3), |x, y| x + 0.3 * (y - x)),
         (
             "select",

@@ -132,10 +132,10 @@ impl<'a> Fuser<'a> {
     }
 
     /// The first step that may compute `v`, after the steps of all operands: the same step only where it is a group that
-    /// hands them over in slots, or the scalar interpreter, which runs in order.
-    fn earliest(&self, v: Value) -> StepId {
+    /// hands them over in slots, or the scalar interpreter, which runs in order. `waits` is one operand more.
+    fn earliest(&self, v: Value, waits: Option<Value>) -> StepId {
         let list = self.list;
-        let after = list.args(v).iter().map(|&operand| {
+        let after = list.args(v).iter().copied().chain(waits).map(|operand| {
             let base = self.places.base(operand);
             let step = self.of[base.index()];
             let shares = match &self.steps[step as usize] {
@@ -293,7 +293,7 @@ pub(crate) fn assign(built: &Rebuilt, places: &Places, fuse: bool) -> Steps {
     for v in list.values() {
         // A check has a step, although its result is its operand.
         let has_step = places.is_base(v) || list.op(v) == Op::CheckIndex;
-        let mut earliest = fuser.earliest(v);
+        let mut earliest = fuser.earliest(v, built.after.get(&v).copied());
         while let Some((value, input)) = receivers.next_if(|r| r.0 <= v) {
             if value == v {
                 // It must have been read by everybody who wants the old content.

@@ -7,6 +7,7 @@
 //!    [`legalise`] then copies the few operands that no group's three axes can read.
 //! 4. [`fuse`]: assigns instructions to steps; elementwise runs and their reductions become groups.
 //!    [`group`] says what one can take.
+//!    [`remat`] computes again in a later group what is cheaper to compute than to store; then groups are formed anew.
 //! 5. [`memory`]: liveness of buffers and their offsets in one arena.
 //! 6. [`emit`]: the kernels of each step, with slots for groups; `pairs`: two operations in one micro-op.
 
@@ -20,5 +21,6 @@ pub(crate) mod memory;
 mod pairs;
 pub(crate) mod places;
 pub(crate) mod rebuild;
+pub(crate) mod remat;
 #[cfg(debug_assertions)]
 pub(crate) mod verify;

@@ -1,6 +1,6 @@
 //! Dead code, lowering, folding and common subexpressions in one walk: copies what is needed into a new list.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use retrograde_storage::{DType, Id, Packed};
 
@@ -35,6 +35,9 @@ pub(crate) struct Rebuilt {
     pub outputs: Vec<Value>,
     /// `(input, value)` of each update.
     pub updates: Vec<(Value, Value)>,
+    /// Instructions to be run no earlier than another one's result is there: those repeated by
+    /// [`remat`](super::remat).
+    pub after: BTreeMap<Value, Value>,
 }
 
 impl Rebuilt {
@@ -68,6 +71,7 @@ impl Rebuilt {
             externals: self.externals.clone(),
             outputs: self.outputs.iter().map(|&v| at(v)).collect(),
             updates: self.updates.iter().map(|&(a, b)| (at(a), at(b))).collect(),
+            after: BTreeMap::new(),
             origin,
             list,
         }
@@ -214,6 +218,7 @@ pub(crate) fn rebuild(job: &Job<'_>, optimise: bool) -> Rebuilt {
     }
     let at = |v: Value| map[v.index()].get().expect("roots are needed");
     let mut built = Rebuilt {
+        after: BTreeMap::new(),
         externals,
         origin,
         outputs: job.outputs.iter().map(|&v| at(v)).collect(),

@@ -218,6 +218,14 @@ impl Sweep<'_> {
                 let gx = l.chain(g, d);
                 self.give(x, gx);
             }
+            // As it is where x is kept; 0 where x is within y, the bound included.
+            Binary::Hardshrink => {
+                let l = &mut *self.list;
+                let size = l.unary(Unary::Abs, x);
+                let within = l.binary(Binary::Le, size, y);
+                let gx = l.drop(within, g);
+                self.give(x, gx);
+            }
             // x is itself an adjoint. For y it comes first: where it is structurally zero, g (an adjoint of the second
             // order) may be anything, and nothing may reach y.
             Binary::MulStrong => {

@@ -194,7 +194,7 @@ fn passes(list: &List, op: Op, i: usize, x: Value) -> bool {
                 | Unary::IsNan
                 | Unary::IsFinite
         ),
-        Op::Binary(Binary::Copysign) => i == 0,
+        Op::Binary(Binary::Copysign | Binary::Hardshrink) => i == 0,
         Op::Binary(_) => true,
         Op::Ternary(Ternary::Select | Ternary::Fma | Ternary::Clamp) => true,
         Op::PowI

@@ -21,6 +21,7 @@ unary_methods! {
 /// # let tape = Tape::new();
 /// let x = tape.variable(Array::from([-2.0_f64, 0.0, 2.0]));
 /// assert_eq!(x.leaky_relu(0.25).value()?, Array::from([-0.5, 0.0, 2.0]));
+/// assert_eq!(x.hardshrink(0.5).value()?, Array::from([-2.0, 0.0, 2.0]));
 /// for y in [x.gelu(), x.gelu_tanh(), x.silu()] {
 ///     let y = y.value()?;
 ///     assert!(-0.3 < y[0] && y[0] < 0.0 && y[1] == 0.0 && 1.7 < y[2] && y[2] < 2.0);
@@ -28,6 +29,12 @@ unary_methods! {
 /// # Ok::<(), retrograde_graph::Error>(())
 /// ```
 impl<'t, T: Float> Var<'t, T> {
+    /// `x` where `|x| > lambda`, 0 elsewhere; NaN stays NaN. The derivative is 1 and 0, at `lambda` 0; in `lambda` it is 0.
+    #[track_caller]
+    pub fn hardshrink(self, lambda: impl Operand<'t, T>) -> Self {
+        self.binary("hardshrink", Binary::Hardshrink, lambda)
+    }
+
     /// `x` above 0, `slope x` elsewhere. The derivative at 0 is the slope.
     #[track_caller]
     pub fn leaky_relu(self, slope: impl Operand<'t, T>) -> Self {

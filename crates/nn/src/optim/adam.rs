@@ -2,7 +2,7 @@
 
 use retrograde::{Float, Result, Update, Var};
 
-use super::{GRADIENT_FLOOR, MOMENT_FLOOR, Optimiser, Rates, Rule, flush, flushed, setting};
+use super::{GRADIENT_FLOOR, MOMENT_FLOOR, Optimiser, Rates, Rule, flushed, setting};
 
 /// Adam (Kingma and Ba, 2015): `m <- b1 m + (1 - b1) g`, `v <- b2 v + (1 - b2) g^2`,
 /// `value <- value - rate mhat / (sqrt(vhat) + eps)` with `mhat = m / (1 - b1^t)`, `vhat = v / (1 - b2^t)`.
@@ -96,14 +96,14 @@ impl<const DECOUPLED: bool> Rule for AdamRule<DECOUPLED> {
     fn record<'t, T: Float>(&self, of: Update<'_, 't, T>) -> (Var<'t, T>, Vec<Var<'t, T>>) {
         let [rate, root, decay, b1, c1, b2, c2, eps, tiny, small] =
             std::array::from_fn(|i| of.scalars[i]);
-        let g = flush(of.grad, tiny);
+        let g = of.grad.hardshrink(tiny);
         let (w, g) = if DECOUPLED {
             (decay * of.value, g)
         } else {
             (of.value, g + decay * of.value)
         };
-        let m = b1 * flush(of.state[0], small) + c1 * g;
-        let v = b2 * flush(of.state[1], small) + c2 * (g * g);
+        let m = b1 * of.state[0].hardshrink(small) + c1 * g;
+        let v = b2 * of.state[1].hardshrink(small) + c2 * (g * g);
         (w - rate * m / (root * v.sqrt() + eps), vec![m, v])
     }
     fn apply<T: Float>(&self, scalars: &[T], value: &mut [T], grad: &[T], state: &mut [&mut [T]]) {

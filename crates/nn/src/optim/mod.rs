@@ -27,7 +27,7 @@
 //!
 //! # Exceptions near zero
 //!
-//! Gradients with `|g| < 1e-17` and moments with `|m| < 1e-36` count as zero, in both forms and both element types.
+//! Gradients with `|g| <= 1e-17` and moments with `|m| <= 1e-36` count as zero, in both forms and both element types.
 //! Smaller moments would decay into `f32` subnormals, on which processors are up to a hundred times slower; a gradient
 //! of 1e-17 is the smallest whose square, weighted by `1 - beta2 = 0.001`, is a normal number. NaN is kept.
 
@@ -238,15 +238,10 @@ impl<T: Float, R: Rule> UpdateRule<T> for Optimiser<R> {
     }
 }
 
-/// Zero where `|x| < floor`, recorded.
-fn flush<'t, T: Float>(x: Var<'t, T>, floor: Var<'t, T>) -> Var<'t, T> {
-    x.abs().lt(floor).select(x.rec().scalar(T::of(0.0)), x)
-}
-
-/// Zero where `|x| < floor`.
+/// Zero where `|x| <= floor`, as [`Var::hardshrink`].
 #[inline]
 fn flushed<T: Float>(x: T, floor: T) -> T {
-    if x.abs() < floor { T::of(0.0) } else { x }
+    if x.abs() <= floor { T::of(0.0) } else { x }
 }
 
 /// An error unless `x`, as an element, is finite and not negative.

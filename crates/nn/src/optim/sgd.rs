@@ -2,7 +2,7 @@
 
 use retrograde::{Float, Result, Update, Var};
 
-use super::{GRADIENT_FLOOR, MOMENT_FLOOR, Optimiser, Rates, Rule, flush, flushed, not_negative};
+use super::{GRADIENT_FLOOR, MOMENT_FLOOR, Optimiser, Rates, Rule, flushed, not_negative};
 
 /// Stochastic gradient descent: with `g` the gradient plus `decay` times the value,
 /// `m <- momentum m + g`, `value <- value - rate m`, or with Nesterov's look-ahead `value - rate (g + momentum m)`.
@@ -72,11 +72,11 @@ impl Rule for SgdRule {
     }
     fn record<'t, T: Float>(&self, of: Update<'_, 't, T>) -> (Var<'t, T>, Vec<Var<'t, T>>) {
         let [rate, decay, momentum, tiny, small] = [0, 1, 2, 3, 4].map(|i| of.scalars[i]);
-        let g = flush(of.grad, tiny) + decay * of.value;
+        let g = of.grad.hardshrink(tiny) + decay * of.value;
         let Some(&m) = of.state.first() else {
             return (of.value - rate * g, Vec::new());
         };
-        let m = momentum * flush(m, small) + g;
+        let m = momentum * m.hardshrink(small) + g;
         let step = if self.nesterov { g + momentum * m } else { m };
         (of.value - rate * step, vec![m])
     }

@@ -32,6 +32,6 @@ pub use lanes::{Lanes, Real};
 pub use log::{ln, log1p, softplus};
 pub use pow::{pow, powi, rsqrt, sqrt};
 pub use round::{
-    ceil, copysign, floor, is_finite, is_nan, max, min, relu, rem, round, sign, trunc,
+    ceil, copysign, floor, hardshrink, is_finite, is_nan, max, min, relu, rem, round, sign, trunc,
 };
 pub use trig::{cos, sin, tan};

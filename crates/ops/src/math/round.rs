@@ -34,6 +34,13 @@ pub fn copysign<S: Simd, V: Lanes<S>>(_simd: S, x: V, y: V) -> V {
     x.copysign(y)
 }
 
+/// `x`, but 0 where `|x| <= y`; NaN stays NaN.
+#[inline(always)]
+pub fn hardshrink<S: Simd, V: Lanes<S>>(simd: S, x: V, y: V) -> V {
+    let within = x.abs().simd_le(y);
+    select(within, splat(simd, 0.0), x)
+}
+
 /// -1 or 1; zeros and NaN as they are.
 #[inline(always)]
 pub fn sign<S: Simd, V: Lanes<S>>(simd: S, x: V) -> V {

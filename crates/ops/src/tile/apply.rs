@@ -133,6 +133,7 @@ pub(super) fn binary<S: Simd, W: Wide>(
             | Binary::Rem
             | Binary::Pow
             | Binary::Copysign
+            | Binary::Hardshrink
             | Binary::MulStrong
             | Binary::DivStrong
             | Binary::NormalCdfOf
@@ -154,6 +155,7 @@ pub(super) fn binary<S: Simd, W: Wide>(
             | Binary::Min
             | Binary::Pow
             | Binary::Copysign
+            | Binary::Hardshrink
             | Binary::MulStrong
             | Binary::DivStrong
             | Binary::NormalCdfOf

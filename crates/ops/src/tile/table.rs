@@ -78,6 +78,7 @@ macro_rules! binary_table {
             B::Min => $float!(|x, y| math::min(simd, x, y)),
             B::Pow => $long!(|x, y| math::pow(simd, x, y)),
             B::Copysign => $float!(|x, y| x.copysign(y)),
+            B::Hardshrink => $float!(|x, y| math::hardshrink(simd, x, y)),
             B::MulStrong => $float!(|x, y| strong(simd, x, x * y)),
             B::DivStrong => $float!(|x, y| strong(simd, x, x / y)),
             B::NormalCdfOf => $long!(|x, y| math::normal_cdf_of(simd, x, y)),

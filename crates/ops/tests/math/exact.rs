@@ -68,6 +68,7 @@ same_as! {
     relu Relu |x, _y| if x <= 0.0 { 0.0 } else { x };
     remainder Rem |x, y| x % y;
     copysign Copysign |x, y| x.copysign(y);
+    hardshrink Hardshrink |x, y| if x.abs() <= y { 0.0 } else { x };
     maximum Max |x, y| if x > y || x.is_nan() { x } else { y };
     minimum Min |x, y| if x < y || x.is_nan() { x } else { y };
 }

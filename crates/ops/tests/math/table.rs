@@ -66,6 +66,8 @@ fn binary(what: Binary, x: f64, y: f64) -> Option<f64> {
         Binary::Min => x.min(y),
         Binary::Pow => core_math::pow(x, y),
         Binary::Copysign => x.copysign(y),
+        Binary::Hardshrink if x.abs() <= y => 0.0,
+        Binary::Hardshrink => x,
         Binary::Lt | Binary::Le | Binary::Gt | Binary::Ge | Binary::Eq | Binary::Ne => return None,
         // Half of `Unary::NormalCdf`, which is tested: of an operand at random it is no function.
         Binary::NormalCdfOf => return None,
@@ -103,7 +105,7 @@ const UNARY: [Unary; 27] = [
     Unary::IsFinite,
 ];
 
-const BINARY: [Binary; 21] = [
+const BINARY: [Binary; 22] = [
     Binary::Add,
     Binary::Sub,
     Binary::Mul,
@@ -113,6 +115,7 @@ const BINARY: [Binary; 21] = [
     Binary::Min,
     Binary::Pow,
     Binary::Copysign,
+    Binary::Hardshrink,
     Binary::MulStrong,
     Binary::DivStrong,
     Binary::NormalCdfOf,

@@ -83,4 +83,5 @@ kernels! { x y:
     Erf erf; Erfc erfc; NormalCdf normal_cdf;
     Floor floor; Ceil ceil; Round round; Trunc trunc; Sign sign; Relu relu;
     Pow pow, y; Rem rem, y; Max max, y; Min min, y; Copysign copysign, y;
+    Hardshrink hardshrink, y;
 }

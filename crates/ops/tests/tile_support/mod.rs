@@ -453,6 +453,8 @@ pub(crate) fn binary(width: Width, elem: Elem, what: Binary, a: u64, b: u64) -> 
                     Max | Min => y,
                     Pow => x.powf(y),
                     Copysign => x.copysign(y),
+                    Hardshrink if x.abs() <= y => 0.0,
+                    Hardshrink => x,
                     MulStrong | DivStrong if x == 0.0 => x,
                     MulStrong => x * y,
                     DivStrong => x / y,

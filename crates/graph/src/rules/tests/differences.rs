@@ -211,7 +211,7 @@ fn elementwise() {
 #[test]
 fn elementwise_broadcast() {
     type Op2 = (&'static str, Function);
-    let ops: [Op2; 12] = [
+    let ops: [Op2; 13] = [
         ("add", |_, x| x[0] + x[1]),
         ("sub", |_, x| x[0] - x[1]),
         ("mul", |_, x| x[0] * x[1]),
@@ -221,6 +221,7 @@ fn elementwise_broadcast() {
         ("maximum", |_, x| x[0].maximum(x[1]) * x[0]),
         ("minimum", |_, x| x[0].minimum(x[1]) * x[1]),
         ("copysign", |_, x| x[0].copysign(-x[1]) * x[1]),
+        ("hardshrink", |_, x| x[0].hardshrink(x[1]) * x[0]),
         ("select", |_, x| {
             x[0].gt(x[1]).select(x[0] * x[1], x[1].square())
         }),

@@ -59,6 +59,10 @@ fn second(f: Function, x: &[f64]) -> Vec<f64> {
 fn at_zero() {
     assert_eq!(gradient(|_, x| x[0].relu(), &[0.0, -0.0]), [0.0, 0.0]);
     assert_eq!(gradient(|_, x| x[0].leaky_relu(0.1), &[0.0]), [0.1]);
+    assert_eq!(
+        gradient(|_, x| x[0].hardshrink(1.0), &[0.5, 1.0, -1.0, 1.5, -2.0]),
+        [0.0, 0.0, 0.0, 1.0, 1.0]
+    );
     assert_eq!(gradient(|_, x| x[0].abs(), &[0.0, -2.0]), [0.0, -1.0]);
     assert_eq!(gradient(|_, x| x[0].sign(), &[0.0]), [0.0]);
     assert_eq!(gradient(|_, x| x[0].l1(x[0].detach()), &[1.0]), [0.0]);
