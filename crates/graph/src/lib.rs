@@ -3,6 +3,7 @@
 //! A computation is recorded once as a flat [`list`] of instructions whose operands point only backwards; derivatives
 //! are further instructions of the same list; passes turn it into a planned program that is replayed without allocation.
 
+mod attention;
 mod check;
 mod error;
 mod eval;

@@ -82,6 +82,8 @@ pub(crate) fn lower(
         | Op::Expand
         | Op::Concat
         | Op::MatMul
+        | Op::Attention
+        | Op::AttentionGrad
         | Op::Gather
         | Op::ScatterAdd
         | Op::CheckIndex => None,
@@ -102,6 +104,10 @@ fn of_nothing(
         Op::Input => return None,
         _ if shape.is_empty() => 0.0,
         Op::Reduce(Reduce::Sum) | Op::MatMul | Op::ScatterAdd | Op::Unslice if empty(list) => 0.0,
+        // No keys, or values without features: nobody is given anything.
+        Op::Attention | Op::AttentionGrad if list.shape(args[2]).is_empty() => 0.0,
+        // No queries.
+        Op::AttentionGrad if list.shape(args[3]).is_empty() => 0.0,
         Op::Reduce(Reduce::Prod) if empty(list) => 1.0,
         Op::LogSumExp if empty(list) => f64::NEG_INFINITY,
         // Other reductions refuse to be recorded over nothing, and all other operations have elements to work on.

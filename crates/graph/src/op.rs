@@ -72,6 +72,16 @@ pub enum Op {
     /// `x[..., m, k] y[..., k, n]`, batch axes broadcast. Both operands have rank 2 at least.
     MatMul,
 
+    /// `softmax(scale x y^T + mask) z` of queries `x` `[.., queries, heads, d]`, keys `y` `[.., keys, heads, d]` and values
+    /// `z` `[.., keys, heads, dv]`, a product for each head and index of the leading axes; the result is
+    /// `[.., queries, heads, dv]`. A fourth operand is the mask `[.., heads, queries, keys]`: bools, whether a query sees
+    /// a key, or floats, added to the scores. Attribute: [`Attr::attention`].
+    Attention,
+    /// Gradients of `x`, `y`, `z` under `Attention`, given that of the result. Operands: `x`, `y`, `z`, the gradient, the
+    /// mask if there is one. The result is `[.., queries, 3, heads, d]` where all three have one shape and the rank
+    /// allows, which is how a layer makes them, else a vector that holds one after the other. Attribute: as `Attention`.
+    AttentionGrad,
+
     /// `r[o, k, i] = x[o, y[o, k, i], i]`; `y` (u32 or i64) may have extent 1 on the other axes. Attribute: the axis.
     Gather,
     /// Adjoint of `Gather`: zeros of the result's shape, `r[o, y[o, k, i], i] += x[o, k, i]`. Attribute: the axis.
@@ -215,6 +225,14 @@ impl Attr {
         (0..rank)
             .map(|i| (self.0 >> (4 * i) & 0xf) as usize)
             .collect()
+    }
+    /// Of an attention: whether query `i` sees keys `0..=i` alone, and whether scores are divided by `sqrt(d)`.
+    pub fn attention(causal: bool, scaled: bool) -> Self {
+        Self(u64::from(causal) | u64::from(scaled) << 1)
+    }
+    /// (causal, scaled).
+    pub fn as_attention(self) -> (bool, bool) {
+        (self.0 & 1 != 0, self.0 & 2 != 0)
     }
     /// A random stream's number and the ordinal of the draw within it.
     pub fn draw(stream: u32, ordinal: u32) -> Self {

@@ -51,6 +51,11 @@ pub(crate) fn instruction(list: &List, v: Value) -> String {
         | Op::Gather
         | Op::ScatterAdd => write!(line, " axis {}", attr.as_axis()),
         Op::Random(_) => write!(line, " {:?}", attr.as_draw()),
+        Op::Attention | Op::AttentionGrad => {
+            let (causal, scaled) = attr.as_attention();
+            let causal = if causal { " causal" } else { "" };
+            write!(line, "{causal}{}", if scaled { " scaled" } else { "" })
+        }
         Op::Unary(_)
         | Op::Binary(_)
         | Op::Ternary(_)

@@ -4,6 +4,8 @@
 //! textbook series where it has none. Every element is an `f64` whatever its type (integers are exact to 2^53), so an
 //! `f32` list is evaluated as its `f64` self.
 
+mod attention;
+
 use retrograde_ops::{Binary, Reduce, Ternary, Unary};
 use retrograde_storage::{DType, Element, Id, MAX_RANK, Shape};
 
@@ -274,6 +276,19 @@ fn instruction(list: &List, v: Value, values: &[Vec<f64>]) -> Result<Vec<f64>, O
                 (0..inner).map(term).sum()
             };
             positions().map(product).collect()
+        }
+
+        Op::Attention | Op::AttentionGrad => {
+            let operands = list.args(v).iter();
+            let operands: Vec<_> = operands
+                .map(|&x| (list.shape(x), values[x.index()].as_slice()))
+                .collect();
+            let backward = list.op(v) == Op::AttentionGrad;
+            let keep = list
+                .args(v)
+                .last()
+                .is_some_and(|&m| list.dtype(m) == DType::Bool);
+            attention::evaluate(&operands, backward, keep, attr.as_attention(), shape)
         }
 
         Op::Gather => {

@@ -2,6 +2,7 @@
 //!
 //! No kernel allocates; scratch and parallelism are parameters.
 
+pub mod attention;
 mod elementwise;
 mod level;
 pub mod math;

@@ -4,8 +4,9 @@
 //! reassociates. Transcendental functions of literals are not folded either: the kernel's bits are the definition.
 
 use retrograde_ops::{Binary, Unary};
-use retrograde_storage::DType;
+use retrograde_storage::{DType, View};
 
+use super::places::resolve;
 use crate::list::{List, Value};
 use crate::op::Op;
 
@@ -85,6 +86,29 @@ fn signs(list: &mut List, op: Binary, x: Value, y: Value) -> Option<Value> {
     }
 }
 
+/// The value whose neighbouring cuts `v` joins in their order again: the adjoint of what was cut into queries, keys and
+/// values, for instance, whose adjoints one instruction has written side by side.
+fn rejoined(list: &mut List, v: Value) -> Option<Value> {
+    let (shape, axis) = (list.shape(v), list.attr(v).as_axis());
+    let whole = View::dense(shape);
+    let (mut base, mut start) = (None, 0);
+    for &piece in list.args(v) {
+        let (from, view) = resolve(list, piece);
+        let len = list.dims(piece)[axis];
+        let here = whole.slice(axis, start, 1, len);
+        start += len;
+        let wide = |axis: usize| view.shape.dims()[axis] > 1;
+        let same = |axis: usize| view.strides[axis] == here.strides[axis];
+        let in_place =
+            view.offset == here.offset && (0..shape.rank()).all(|axis| !wide(axis) || same(axis));
+        if *base.get_or_insert(from) != from || !in_place {
+            return None;
+        }
+    }
+    let base = base.filter(|&b| list.shape(b).len() == shape.len())?;
+    Some(list.reshape(base, shape))
+}
+
 /// A value that equals `v` exactly and costs less, if there is one. May append to the list.
 pub(crate) fn simplify(list: &mut List, v: Value) -> Option<Value> {
     let shape = list.shape(v);
@@ -160,6 +184,7 @@ pub(crate) fn simplify(list: &mut List, v: Value) -> Option<Value> {
             })
         }
         Op::Detach => Some(list.arg(v, 0)),
+        Op::Concat => rejoined(list, v),
         _ => None,
     }
 }

@@ -6,6 +6,7 @@
 use retrograde_ops::{Binary, Ternary, Unary};
 use retrograde_storage::{DType, Id};
 
+use crate::attention::Extents;
 use crate::list::{List, Value};
 use crate::op::Op;
 
@@ -46,6 +47,14 @@ pub(crate) fn downgrade_given(list: &mut List, given: &[Value]) {
             | Op::Copy
             | Op::Gather => at(0),
             Op::MatMul => at(0) || at(1),
+            // As an adjoint, of a second order alone.
+            Op::Attention => true,
+            // That of a key that nobody sees is zero; a causal mask lets every query see its own.
+            Op::AttentionGrad => {
+                let of = Extents::of(list, v);
+                let unseen = list.attr(v).as_attention().0 && of.keys > of.queries;
+                at(3) || unseen || list.args(v).len() > 4
+            }
             Op::Recurrence => at(1),
             Op::Concat => list.args(v).iter().any(|a| zeros[a.index()]),
             Op::Unary(_) | Op::Ternary(_) | Op::PowI | Op::Uniform | Op::Iota | Op::Random(_) => {

@@ -12,6 +12,41 @@ pub(crate) struct Places {
     view: Vec<View>,
 }
 
+/// The elements of `v`, a view of an operand whose elements are at `from`; `None` if it is no view or no strides say it.
+fn seen_through(list: &List, v: Value, from: &View) -> Option<View> {
+    let shape = list.shape(v);
+    Some(match list.op(v) {
+        // The check has a step of its own; what comes out of it is what went in.
+        Op::Detach | Op::CheckIndex => *from,
+        Op::Reshape => from.reshape(shape)?,
+        Op::Permute => from.permute(&list.attr(v).as_order(shape.rank())),
+        Op::Expand => from.expand(shape),
+        Op::Slice => {
+            let spec = list.slice_spec(v);
+            (0..shape.rank()).fold(*from, |view, axis| {
+                view.slice(axis, spec.start[axis], spec.step[axis], shape.dims()[axis])
+            })
+        }
+        _ => return None,
+    })
+}
+
+/// The value that `v` is a strided view of, and where its elements stand there.
+pub(super) fn resolve(list: &List, v: Value) -> (Value, View) {
+    let mut chain = vec![v];
+    while let Some(&last) = chain.last()
+        && list.op(last).is_view()
+    {
+        chain.push(list.arg(last, 0));
+    }
+    let mut place: Option<(Value, View)> = None;
+    for &v in chain.iter().rev() {
+        let through = place.and_then(|(base, from)| Some((base, seen_through(list, v, &from)?)));
+        place = Some(through.unwrap_or_else(|| (v, View::dense(list.shape(v)))));
+    }
+    place.expect("the chain has a value")
+}
+
 impl Places {
     /// Resolves every view of the list. A reshape that no strides can say becomes a base of its own: a copy.
     pub(crate) fn resolve(list: &List) -> Self {
@@ -36,23 +71,7 @@ impl Places {
 
     fn through(&self, list: &List, v: Value) -> Option<(Value, View)> {
         let x = list.arg(v, 0);
-        let (base, from) = (self.base(x), self.view(x));
-        let shape = list.shape(v);
-        let view = match list.op(v) {
-            // The check has a step of its own; what comes out of it is what went in.
-            Op::Detach | Op::CheckIndex => *from,
-            Op::Reshape => from.reshape(shape)?,
-            Op::Permute => from.permute(&list.attr(v).as_order(shape.rank())),
-            Op::Expand => from.expand(shape),
-            Op::Slice => {
-                let spec = list.slice_spec(v);
-                (0..shape.rank()).fold(*from, |view, axis| {
-                    view.slice(axis, spec.start[axis], spec.step[axis], shape.dims()[axis])
-                })
-            }
-            _ => return None,
-        };
-        Some((base, view))
+        Some((self.base(x), seen_through(list, v, self.view(x))?))
     }
 
     /// The value in whose memory `v` lives: `v` itself unless it is a view.

@@ -170,6 +170,18 @@ fn flops(list: &List, v: Value) -> u64 {
             let inner = list.dims(list.arg(v, 0)).last().copied().unwrap_or(0);
             2 * len * inner as u64
         }
+        // By score: two products of a row and a column forward, five for the gradient, and five operations of a softmax,
+        // four of its gradient. A causal mask is not counted on.
+        Op::Attention | Op::AttentionGrad => {
+            let of = crate::attention::Extents::of(list, v);
+            let scores = (of.count() * of.queries * of.keys) as u64;
+            let (d, dv) = (of.width as u64, of.values as u64);
+            if list.op(v) == Op::Attention {
+                scores * (2 * d + 2 * dv + 5)
+            } else {
+                scores * (6 * d + 4 * dv + 9)
+            }
+        }
         Op::Input | Op::Const | Op::Uniform | Op::Iota | Op::Random(_) => 0,
         Op::Cast | Op::Detach | Op::Reshape | Op::Permute | Op::Slice | Op::Unslice => 0,
         Op::Expand | Op::Copy | Op::Concat | Op::Gather | Op::CheckIndex => 0,

@@ -10,6 +10,7 @@
 //!
 //! Conventions where a derivative does not exist are stated at each rule.
 
+mod attention;
 mod elementwise;
 mod index;
 mod product;
@@ -214,6 +215,8 @@ fn passes(list: &List, op: Op, i: usize, x: Value) -> bool {
         | Op::Copy
         | Op::Concat
         | Op::MatMul
+        | Op::Attention
+        | Op::AttentionGrad
         | Op::Gather
         | Op::ScatterAdd => true,
     };
@@ -251,6 +254,9 @@ impl Sweep<'_> {
             next.get().is_some(),
             "a value's turn comes only if it has a contribution"
         );
+        if let Some(whole) = self.joined(v) {
+            return whole;
+        }
         let mut sums = std::mem::take(&mut self.sums);
         while let Some(link) = next.get() {
             let (g, rest) = self.links[link.index()];
@@ -302,6 +308,8 @@ impl Sweep<'_> {
             Op::Concat => self.concat(v, g),
 
             Op::MatMul => self.matmul(v, g),
+            Op::Attention => self.attention(v, g),
+            Op::AttentionGrad => self.attention_grad(v, g),
 
             Op::Gather => self.gather(v, g),
             Op::ScatterAdd => self.scatter_add(v, g),

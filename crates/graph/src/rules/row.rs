@@ -38,7 +38,7 @@ impl Sweep<'_> {
 }
 
 impl crate::list::List {
-    fn softmax(&mut self, x: Value, axes: u8) -> Value {
+    pub(crate) fn softmax(&mut self, x: Value, axes: u8) -> Value {
         let (shape, dtype) = (self.shape(x), self.dtype(x));
         self.push(Op::Softmax, &[x], crate::op::Attr::axes(axes), shape, dtype)
     }

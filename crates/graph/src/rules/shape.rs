@@ -1,9 +1,10 @@
 //! Rules of operations that only move elements.
 
-use retrograde_storage::MAX_RANK;
+use retrograde_storage::{Id, MAX_RANK};
 
 use super::Sweep;
 use crate::list::Value;
+use crate::op::{Attr, Op};
 
 impl Sweep<'_> {
     pub(super) fn reshape(&mut self, x: Value, g: Value) {
@@ -33,6 +34,46 @@ impl Sweep<'_> {
         let spec = *self.list.slice_spec(v);
         let gx = self.list.slice(g, spec, self.list.shape(x));
         self.give(x, gx);
+    }
+
+    /// The adjoint of a value that was cut along an axis into pieces and is used by nothing else: the pieces' adjoints
+    /// side by side, where zeros with one piece each would have to be added up.
+    pub(super) fn joined(&mut self, v: Value) -> Option<Value> {
+        let list = &mut *self.list;
+        let mut next = self.heads[v.index() - self.base];
+        let mut pieces: Vec<(usize, Value)> = Vec::new();
+        let mut axis = None;
+        while let Some(link) = next.get() {
+            let (g, rest) = self.links[link.index()];
+            next = rest;
+            if list.op(g) != Op::Unslice || list.shape(g) != list.shape(v) {
+                return None;
+            }
+            let (piece, spec) = (list.arg(g, 0), list.slice_spec(g));
+            let (from, whole) = (list.dims(piece), list.dims(v));
+            for i in 0..whole.len() {
+                let cut = from[i] != whole[i];
+                if cut && *axis.get_or_insert(i) != i || spec.step[i] != 1 {
+                    return None;
+                }
+            }
+            pieces.push((spec.start[axis?], piece));
+        }
+        let axis = axis?;
+        pieces.sort_unstable();
+        let mut end = 0;
+        for &(start, piece) in &pieces {
+            if start != end {
+                return None;
+            }
+            end += list.dims(piece)[axis];
+        }
+        if end != list.dims(v)[axis] {
+            return None;
+        }
+        let (shape, dtype) = (list.shape(v), list.dtype(v));
+        let pieces: Vec<Value> = pieces.into_iter().map(|p| p.1).collect();
+        Some(list.push(Op::Concat, &pieces, Attr::axis(axis, false), shape, dtype))
     }
 
     /// Each operand gets its part.

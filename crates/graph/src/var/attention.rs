@@ -1,13 +1,12 @@
 //! Attention.
 
-use retrograde_ops::Binary;
 use retrograde_storage::{MAX_RANK, Shape};
 
 use super::{AnyVar, Float, Var};
 use crate::error::Fault;
 use crate::infer;
 use crate::list::{List, Value};
-use crate::op::{Attr, Op};
+use crate::op::Attr;
 
 /// How [`Var::scaled_dot_product_attention`] weighs keys: which ones a query sees, and the scale of the scores.
 #[derive(Clone, Copy, Debug)]
@@ -109,48 +108,38 @@ impl<'t, T: Float> Var<'t, T> {
         operands[3] = mask.unwrap_or(operands[3]);
         self.rec
             .apply("scaled_dot_product_attention", &operands[..count], |s| {
-                let extents = Extents::of(&s.list, self.id, keys.id, values.id)?;
-                let scores = extents.scores()?;
-                let scale = match options.scale {
-                    Some(scale) => scale,
-                    None => 1.0 / (extents.width.max(1) as f64).sqrt(),
-                };
-                let l = &mut s.list;
-                let keys_t = l.transpose(keys.id);
-                let mut x = l.matmul(self.id, keys_t);
-                x = l.scale(x, scale);
-                let none = l.like(f64::NEG_INFINITY, x);
-                if options.causal {
-                    let row = Shape::new(&[extents.queries, 1]).expect("small");
-                    let column = Shape::new(&[1, extents.keys]).expect("small");
-                    let i = l.iota(0, row, retrograde_storage::DType::U32);
-                    let j = l.iota(1, column, retrograde_storage::DType::U32);
-                    let seen = l.binary(Binary::Ge, i, j);
-                    x = l.select(seen, x, none);
+                let fit = Fit::of(&s.list, self.id, keys.id, values.id)?;
+                let scores = fit.scores()?;
+                let mut q = self.id;
+                if let Some(scale) = options.scale {
+                    let scale = s.scalar(scale, T::DTYPE);
+                    q = s.list.mul(q, scale);
                 }
-                let _ = scores;
-                let shape = l.shape(x);
-                let p = l.push(
-                    Op::Softmax,
-                    &[x],
-                    Attr::axes(1 << (shape.rank() - 1)),
-                    shape,
-                    T::DTYPE,
-                );
-                Ok(l.matmul(p, values.id))
+                let l = &mut s.list;
+                let mut all = [q, keys.id, values.id, q];
+                for x in &mut all[..3] {
+                    *x = fit.by_time(l, *x);
+                }
+                if let Some(mask) = mask {
+                    infer::broadcasts_to(l.shape(mask.id), scores)?;
+                    let mask = l.expand(mask.id, scores);
+                    all[3] = fit.with_heads(l, mask);
+                }
+                let attr = Attr::attention(options.causal, options.scale.is_none());
+                let result = l.attention(&all[..count], attr);
+                Ok(fit.by_head(l, result))
             })
     }
 }
 
-/// The extents of an attention's operands, once they fit.
-struct Extents {
+/// The leading axes and extents of an attention's operands, once they fit.
+struct Fit {
     batch: Shape,
     queries: usize,
     keys: usize,
-    width: usize,
 }
 
-impl Extents {
+impl Fit {
     fn of(list: &List, q: Value, k: Value, v: Value) -> Result<Self, Fault> {
         let shapes = [q, k, v].map(|x| list.shape(x));
         for shape in shapes {
@@ -160,7 +149,7 @@ impl Extents {
             let dims = shapes[i].dims();
             [dims[dims.len() - 2], dims[dims.len() - 1]]
         };
-        let ([queries, width], [keys, of_keys], [of_values, _]) = (last(0), last(1), last(2));
+        let ([queries, width], [keys, of_keys], [of_values, dv]) = (last(0), last(1), last(2));
         if width != of_keys {
             return Err(Fault::shape(format!(
                 "queries and keys must have as many features, but {} has {width} and {} has {of_keys}",
@@ -181,19 +170,57 @@ impl Extents {
                 shapes[0], shapes[1], shapes[2]
             )));
         };
-        Ok(Self {
+        let fit = Self {
             batch,
             queries,
             keys,
-            width,
-        })
+        };
+        // Operands are expanded, and their gradients stand in one buffer.
+        let mut total = 0usize;
+        for last in [[queries, width], [keys, width], [keys, dv]] {
+            total = total.saturating_add(fit.shape(last)?.len());
+        }
+        infer::shape(&[total])?;
+        Ok(fit)
     }
 
     /// The shape of the scores: that of a mask for every pair.
     fn scores(&self) -> Result<Shape, Fault> {
+        self.shape([self.queries, self.keys])
+    }
+
+    fn shape(&self, last: [usize; 2]) -> Result<Shape, Fault> {
         let (mut dims, lead) = ([1; MAX_RANK], self.batch.rank());
         dims[..lead].copy_from_slice(self.batch.dims());
-        dims[lead..lead + 2].copy_from_slice(&[self.queries, self.keys]);
+        dims[lead..lead + 2].copy_from_slice(&last);
         infer::shape(&dims[..lead + 2])
+    }
+
+    /// A value with all leading axes, one at least: the heads.
+    fn with_heads(&self, list: &mut List, x: Value) -> Value {
+        let dims = list.dims(x);
+        let last = [dims[dims.len() - 2], dims[dims.len() - 1]];
+        let shape = self.shape(last).expect("checked with the operands");
+        let x = list.expand(x, shape);
+        if self.batch.rank() > 0 {
+            return x;
+        }
+        let one = Shape::new(&[1, last[0], last[1]]).expect("as many elements as before");
+        list.reshape(x, one)
+    }
+
+    /// An operand in the layout of [`Op::Attention`](crate::op::Op::Attention).
+    fn by_time(&self, list: &mut List, x: Value) -> Value {
+        let x = self.with_heads(list, x);
+        list.heads_out(x)
+    }
+
+    /// A result in that of the operands.
+    fn by_head(&self, list: &mut List, x: Value) -> Value {
+        let x = list.heads_out(x);
+        let dims = list.dims(x);
+        let last = [dims[dims.len() - 2], dims[dims.len() - 1]];
+        let shape = self.shape(last).expect("checked with the operands");
+        list.reshape(x, shape)
     }
 }

@@ -5,7 +5,7 @@ use retrograde_storage::Id;
 use crate::recorder::Recorder;
 use crate::rules::{forward, reverse};
 use crate::testing::{Function, Numbers, indices, leaf, lowered_values, rec, values};
-use crate::var::{Rec, Reduction, Var, keep};
+use crate::var::{Attention, Rec, Reduction, Var, keep};
 
 struct Case {
     name: &'static str,
@@ -340,6 +340,21 @@ fn products() {
         "batches broadcast" [[2, 1, 2, 3], [2, 3, 1]] -1.0..1.0 => |_, x| x[0].matmul(x[1]).square();
         "vector times batch" [[3], [2, 3, 2]] -2.0..2.0 => |_, x| x[0].matmul(x[1]).square();
         "empty inner" [[2, 0], [0, 2]] -2.0..2.0 => |_, x| x[0].matmul(x[1]);
+    });
+}
+
+#[test]
+fn attention() {
+    fn mask(rec: Rec<'_>) -> Var<'_, bool> {
+        indices(rec, &[1, 0, 1]).gt(0)
+    }
+    check_all(cases! {
+        "one head, fewer features in values" [[2, 2], [3, 2], [3, 1]] -2.0..2.0 => |_, x| x[0].scaled_dot_product_attention(x[1], x[2], Attention::full()).square();
+        "causal, joint gradients" [[3, 2, 2], [3, 2, 2], [3, 2, 2]] -2.0..2.0 => |_, x| x[0].scaled_dot_product_attention(x[1], x[2], Attention::causal()).square();
+        "one operand for all" [[2, 3, 2]] -2.0..2.0 => |_, x| x[0].scaled_dot_product_attention(x[0] * 0.5, x[0].square(), Attention::causal().scale(0.3));
+        "broadcast heads, keys hidden" [[2, 2, 2], [3, 2], [1, 3, 2]] -2.0..2.0 => |rec, x| x[0].scaled_dot_product_attention(x[1], x[2], Attention::full().keep(mask(rec)));
+        "bias" [[2, 2, 2], [2, 3, 2], [2, 3, 1], [2, 3]] -2.0..2.0 => |_, x| x[0].scaled_dot_product_attention(x[1], x[2], Attention::full().bias(x[3]));
+        "causal bias, more queries than keys" [[3, 1], [2, 1], [2, 2], [3, 1]] -2.0..2.0 => |_, x| x[0].scaled_dot_product_attention(x[1], x[2], Attention::causal().bias(x[3].square()));
     });
 }
 

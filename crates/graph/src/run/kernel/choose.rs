@@ -4,6 +4,7 @@ use retrograde_ops::Level;
 use retrograde_ops::structured as kernels;
 use retrograde_storage::{DType, View};
 
+use super::attention::Attention;
 use super::product::Product;
 use super::structured::Structured;
 use super::{Kernel, Kind, Operand};
@@ -24,6 +25,12 @@ pub(crate) fn kernels(list: &List, places: &Places, v: Value, level: Level) -> R
             vec![Kind::Product64(Product::new(level, arg(0), arg(1), dst))]
         }
         (Op::MatMul, _) => vec![Kind::Product32(Product::new(level, arg(0), arg(1), dst))],
+        (Op::Attention | Op::AttentionGrad, DType::F64) => {
+            vec![Kind::Attention64(Attention::new(level, list, places, v))]
+        }
+        (Op::Attention | Op::AttentionGrad, _) => {
+            vec![Kind::Attention32(Attention::new(level, list, places, v))]
+        }
         _ => {
             let chosen = structured(list, places, v);
             chosen.into_iter().map(Kind::Structured).collect()

@@ -1,8 +1,9 @@
 //! Kernels of instructions that are not fused.
 //!
-//! [`choose`] says which kernels an instruction runs, with what operands; [`structured`] and [`product`] are the two
-//! kinds there are, each a [`Work`].
+//! [`choose`] says which kernels an instruction runs, with what operands; [`structured`], [`product`] and [`attention`]
+//! are the kinds there are, each a [`Work`].
 
+mod attention;
 mod choose;
 mod product;
 mod structured;
@@ -17,6 +18,7 @@ use super::chain::Chained;
 use crate::list::{List, Value};
 use crate::passes::memory::Place;
 use crate::passes::places::Places;
+use attention::Attention;
 use product::Product;
 use structured::Structured;
 
@@ -126,6 +128,8 @@ enum Kind {
     Structured(Structured),
     Product32(Product<f32>),
     Product64(Product<f64>),
+    Attention32(Attention<f32>),
+    Attention64(Attention<f64>),
 }
 
 impl Kernel {
@@ -164,6 +168,8 @@ impl Kernel {
             Kind::Structured(work) => work,
             Kind::Product32(work) => work,
             Kind::Product64(work) => work,
+            Kind::Attention32(work) => work,
+            Kind::Attention64(work) => work,
         }
     }
 
