@@ -4,9 +4,8 @@
 //! Greedy, in list order: an instruction joins the earliest group that can take it, after all its operands; else it
 //! opens a step at the end. Joining an early step is safe because nobody that comes later has been placed yet.
 
-use std::collections::HashMap;
-
 use retrograde_storage::{Id, MAX_RANK};
+use rustc_hash::FxHashMap;
 
 pub(crate) use super::group::{Group, ends_group, is_scalar, operand_strides, reduced_axes};
 use super::group::{extents, is_fusible};
@@ -43,7 +42,7 @@ pub(crate) struct Steps {
 }
 
 /// Steps by extents, in order.
-type ByAxes = HashMap<Vec<usize>, Vec<StepId>>;
+type ByAxes = FxHashMap<Vec<usize>, Vec<StepId>>;
 
 /// The groups that may take an instruction, found by its extents above 1: among thousands of groups few have its shape.
 #[derive(Default)]

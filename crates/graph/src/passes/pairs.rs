@@ -1,25 +1,23 @@
 //! Which instructions of a group run as one micro-op with the one that uses their result.
 
-use std::collections::{HashMap, HashSet};
-
 use retrograde_ops::Unary;
 use retrograde_ops::tile::{Class, Inner, Outer};
-
 use retrograde_storage::Id;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::list::{List, Value};
 use crate::op::Op;
 
 /// An operand as emission knows it: members of the group by themselves, memory by where and how.
-pub(super) type Key = (Value, [isize; 3], isize);
+pub(crate) type Key = (Value, [isize; 3], isize);
 
 /// The pairs of a group.
 #[derive(Default)]
 pub(super) struct Pairs {
     /// By second instruction: the number of the first one among the members, and which operand its result is.
-    pub first: HashMap<Value, (usize, usize)>,
+    pub first: FxHashMap<Value, (usize, usize)>,
     /// The first ones: not emitted by themselves.
-    pub sunk: HashSet<Value>,
+    pub sunk: FxHashSet<Value>,
 }
 
 /// The instruction as the first of a pair, if it can be one.
@@ -39,12 +37,12 @@ impl Pairs {
         list: &List,
         members: &[Value],
         keys: &[Vec<Key>],
-        uses: &HashMap<Key, u32>,
+        uses: &FxHashMap<Key, u32>,
         stored: &[bool],
         class_of_view: impl Fn([isize; 3]) -> Class,
     ) -> Self {
         let mut pairs = Self::default();
-        let mut classes: HashMap<Value, (usize, Class)> = HashMap::new();
+        let mut classes: FxHashMap<Value, (usize, Class)> = FxHashMap::default();
         for (number, (&v, keys)) in members.iter().zip(keys).enumerate() {
             let class_of = |key: &Key| match classes.get(&key.0) {
                 Some(&(_, class)) => class,

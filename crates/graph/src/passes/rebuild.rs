@@ -1,8 +1,7 @@
 //! Dead code, lowering, folding and common subexpressions in one walk: copies what is needed into a new list.
 
-use std::collections::HashMap;
-
 use retrograde_storage::{DType, Id, Packed};
+use rustc_hash::FxHashMap;
 
 use super::fold;
 use super::fuse::is_scalar;
@@ -80,8 +79,8 @@ type Key = (Op, [u32; 3], Attr, ShapeId, DType);
 struct Rebuild {
     list: List,
     /// Lookups only, never iterated: the order of a hash table decides nothing.
-    seen: HashMap<Key, Value>,
-    specs: HashMap<SliceSpec, u32>,
+    seen: FxHashMap<Key, Value>,
+    specs: FxHashMap<SliceSpec, u32>,
     optimise: bool,
 }
 
@@ -169,8 +168,8 @@ pub(crate) fn rebuild(job: &Job<'_>, optimise: bool) -> Rebuilt {
 
     let mut new = Rebuild {
         list: List::default(),
-        seen: HashMap::new(),
-        specs: HashMap::new(),
+        seen: FxHashMap::default(),
+        specs: FxHashMap::default(),
         optimise,
     };
     let mut externals = Vec::new();

@@ -1,10 +1,11 @@
 //! A plan: everything that is decided before a program runs.
 
 use retrograde_ops::Level;
-use retrograde_ops::scalar::ScalarOp;
+use retrograde_ops::scalar;
 use retrograde_ops::thresholds::BLOCK_ELEMENTS;
 use retrograde_ops::tile::{CacheSizes, Code, Geometry, Request};
 use retrograde_storage::{DType, Id, PACKET_BYTES, Packed, Shape};
+use rustc_hash::FxHashMap;
 
 use super::kernel::{Kernel, kernels};
 use super::team::MOST_THREADS;
@@ -12,7 +13,7 @@ use crate::check::{Audit, Check};
 use crate::list::{List, Value};
 use crate::op::Op;
 use crate::passes::emit::{self, GroupStep};
-use crate::passes::fuse::{self, READY, Step};
+use crate::passes::fuse::{self, READY, Step, StepId};
 use crate::passes::legalise::legalise;
 use crate::passes::memory::{self, Memory, Place, Span};
 use crate::passes::places::Places;
@@ -96,6 +97,14 @@ pub(crate) struct PlannedGroup {
     pub table: usize,
 }
 
+/// Scalar instructions.
+#[derive(Debug)]
+pub(crate) struct PlannedScalars {
+    pub program: scalar::Program,
+    /// What it computes, in order.
+    pub values: Vec<Value>,
+}
+
 /// An input or output as the plan sees it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Port {
@@ -120,7 +129,7 @@ pub(crate) struct Plan {
     /// The first phase that overwrites external memory: what may fail comes before, and if it did the run ends here.
     pub commit: usize,
     pub groups: Vec<PlannedGroup>,
-    pub scalars: Vec<Vec<ScalarOp>>,
+    pub scalars: Vec<PlannedScalars>,
     pub kernels: Vec<Kernel>,
     pub place: Vec<Place>,
     /// What cells hold when a run starts: `(cell, bits)` of literals, `(cell, number)` of scalars that are data.
@@ -244,15 +253,17 @@ impl Plan {
             ..Build::default()
         };
         let mut ends = Vec::new();
-        let direct: Vec<(Value, Value)> = (built.updates.iter().zip(&steps.direct))
+        let direct: FxHashMap<Value, Value> = (built.updates.iter().zip(&steps.direct))
             .filter(|(_, direct)| **direct)
-            .map(|(&update, _)| update)
+            .map(|(&(input, v), _)| (v, input))
             .collect();
         for (number, step) in steps.steps.iter().enumerate().skip(READY as usize + 1) {
             build.step = number as u32;
             match step {
                 Step::Group(members) => {
-                    build.group(emit::group(list, &places, members, &stored, &direct))?;
+                    let inside = |v: Value| steps.of[v.index()] == number as StepId;
+                    let step = emit::group(list, &places, members, inside, &stored, &direct);
+                    build.group(step)?;
                 }
                 Step::Kernel(v) if list.op(*v) == Op::Iota => build.group(emit::iota(list, *v))?,
                 Step::Kernel(v) => {
@@ -313,10 +324,11 @@ impl Plan {
             insert_poison(&mut phases, &ends, &spans);
         }
 
-        let scalars = scalar_steps
-            .iter()
-            .map(|s| emit::scalars(list, &places, s, &|v| place[v.index()]))
-            .collect();
+        let scalars = scalar_steps.into_iter().map(|values| PlannedScalars {
+            program: emit::scalars(list, &places, &values, &|v| place[v.index()]),
+            values,
+        });
+        let scalars = scalars.collect();
         let port = |v: Value| Port {
             shape: list.shape(v),
             dtype: list.dtype(v),
