@@ -1,7 +1,7 @@
 //! Dead code, lowering, folding and common subexpressions in one walk: copies what is needed into a new list.
 
 use retrograde_storage::{DType, Id, Packed};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::fold;
 use super::fuse::is_scalar;
@@ -108,8 +108,8 @@ impl Rebuild {
         }
         let mut moved: Vec<Packed<Value>> = Vec::new();
         let mut result = v;
-        let rows = from..self.list.len();
-        for row in rows {
+        let end = self.list.len();
+        for row in from..end {
             let at = Value::from_index(row);
             for i in 0..self.list.args(at).len() {
                 let arg = self.list.arg(at, i);
@@ -131,13 +131,11 @@ impl Rebuild {
                 Some(key) => *self.seen.entry(key).or_insert(target),
                 None => target,
             };
-            moved.push(if target == at {
-                Packed::NONE
-            } else {
-                Packed::some(target)
-            });
             if at == v {
                 result = target;
+            }
+            if row + 1 < end {
+                moved.push(Some(target).filter(|&to| to != at).into());
             }
         }
         result
@@ -168,7 +166,10 @@ pub(crate) fn rebuild(job: &Job<'_>, optimise: bool) -> Rebuilt {
 
     let mut new = Rebuild {
         list: List::default(),
-        seen: FxHashMap::default(),
+        seen: FxHashMap::with_capacity_and_hasher(
+            needed.iter().filter(|&&n| n).count(),
+            FxBuildHasher,
+        ),
         specs: FxHashMap::default(),
         optimise,
     };

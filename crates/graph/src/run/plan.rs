@@ -287,7 +287,14 @@ impl Plan {
             copied,
             late,
             extra,
-        } = memory::plan(&built, &places, &steps, &build.requests, options.share);
+        } = memory::plan(
+            &built,
+            &places,
+            &steps,
+            &stored,
+            &build.requests,
+            options.share,
+        );
         // What could not be written in place is copied when all else is done.
         for (v, output) in copied {
             build.kernel(Kernel::copy_out(list, &places, v, Place::Output(output)));

@@ -4,12 +4,13 @@ use retrograde_ops::tile::{self, Class, Code, MicroOp, Outer, Over, Reduction, W
 use retrograde_storage::Id;
 use rustc_hash::FxHashMap;
 
+use super::operands::Operands;
 use super::slots::{Emitter, Slot};
 use super::{GroupStep, elem};
 use crate::list::{List, Value};
 use crate::op::Op;
 use crate::passes::fuse::{Group, ends_group, reduced_axes};
-use crate::passes::pairs::{self, Key, Pairs};
+use crate::passes::pairs::{self, Pairs};
 use crate::passes::places::Places;
 
 /// Emits a group. `inside` says which values are its members, `stored` which members' elements are needed in memory,
@@ -23,7 +24,6 @@ pub(crate) fn group(
     direct: &FxHashMap<Value, Value>,
 ) -> GroupStep {
     let axes = group.axes.len();
-    let member = |v: Value| inside(v) && !ends_group(list, v, group);
     let width = group.width.unwrap_or(Width::Four);
     let empty = tile::Group {
         space: group.space(),
@@ -41,84 +41,68 @@ pub(crate) fn group(
         values: Vec::new(),
         paired: Vec::new(),
     };
+    let operands = Operands::find(list, places, group, inside);
     let mut emit = Emitter {
         list,
-        places,
         group,
         out,
-        slots: FxHashMap::default(),
+        slots: vec![None; operands.len()],
+        operands,
         free: [Vec::new(), Vec::new(), Vec::new()],
-        pairs: Pairs::default(),
     };
-
-    // The shape an instruction iterates over, and how many leading axes it varies along.
-    let reach = |v: Value| {
-        let over = if let Op::Reduce(_) = list.op(v) {
-            list.arg(v, 0)
-        } else {
-            v
-        };
-        (
-            list.dims(over),
-            group.vary(list.dims(over)).expect("members fit"),
-        )
-    };
-    let mut uses: FxHashMap<Key, u32> = FxHashMap::default();
-    let mut operands: Vec<Vec<Key>> = Vec::with_capacity(group.members.len());
-    for &v in &group.members {
-        let (dims, vary) = reach(v);
-        let args = list.args(v).iter();
-        let keys: Vec<Key> = args.map(|&o| emit.locate(o, dims, vary, &member)).collect();
-        keys.iter().for_each(|&k| *uses.entry(k).or_default() += 1);
-        operands.push(keys);
-    }
-    emit.pairs = Pairs::find(list, &group.members, &operands, &uses, stored, |strides| {
+    let pairs = Pairs::find(list, &group.members, &emit.operands, stored, |strides| {
         emit.class_of_view(strides)
     });
-
-    let with_keys = |i: usize| -> Vec<(Value, Key)> {
-        let args = list.args(group.members[i]).iter().copied();
-        args.zip(operands[i].iter().copied()).collect()
-    };
     let mut last_load: FxHashMap<Value, usize> = FxHashMap::default();
     if group.members.iter().any(|v| direct.contains_key(v)) {
         for (i, &v) in group.members.iter().enumerate() {
-            let first = emit.pairs.first.get(&v).map(|p| group.members[p.0]);
+            let first = pairs.first[i].map(|p| group.members[p.member]);
             for reader in first.into_iter().chain([v]) {
                 let bases = list.args(reader).iter().map(|&a| (places.base(a), i));
                 last_load.extend(bases);
             }
         }
     }
-    // Stores that wait for the last load of what they overwrite: `(that member, value)`.
-    let mut waiting: Vec<(usize, Value)> = Vec::new();
+    // Stores that wait for the last load of what they overwrite: `(that member, the member stored)`.
+    let mut waiting: Vec<(usize, usize)> = Vec::new();
 
     for (i, &v) in group.members.iter().enumerate() {
-        waiting.retain(|&(last, v)| {
+        waiting.retain(|&(last, stored)| {
             if last < i {
-                emit.store(v);
-                emit.release((v, [0; 3], 0));
+                emit.store(stored);
+                emit.release(stored as u32);
             }
             last >= i
         });
-        if emit.pairs.sunk.contains(&v) {
+        if pairs.sunk[i] {
             continue;
         }
-        let (dims, _) = reach(v);
-        let mut args: Vec<(Value, Key)> = with_keys(i);
-        let first = emit.pairs.first.get(&v).copied();
-        if let Some((first, position)) = first {
-            // The operands of the first instruction, then what is left of the second's.
-            let rest = args[1 - position];
-            args = with_keys(first);
-            args.push(rest);
-            emit.out.paired.push((group.members[first], v));
+        // Operands with their numbers; of a pair those of the first instruction, then what is left of the second's.
+        let mut args = [(v, 0); 3];
+        let mut count = 0;
+        let mut add = |member: usize, skipped: Option<usize>| {
+            let values = list.args(group.members[member]).iter().copied();
+            let all = values.zip(emit.operands.of(member).iter().copied());
+            for (position, arg) in all.enumerate() {
+                if Some(position) != skipped {
+                    args[count] = arg;
+                    count += 1;
+                }
+            }
+        };
+        let pair = pairs.first[i];
+        if let Some(first) = pair {
+            add(first.member, None);
+            add(i, Some(first.position));
+            emit.out.paired.push((group.members[first.member], v));
+        } else {
+            add(i, None);
         }
+        let args = &args[..count];
         let mut slots = [0; 3];
-        for (slot, &(operand, key)) in slots.iter_mut().zip(&args) {
-            *slot = emit.operand(key, operand, v, uses[&key]);
+        for (slot, &(operand, number)) in slots.iter_mut().zip(args) {
+            *slot = emit.operand(number, list.dtype(operand), v);
         }
-        let keys: Vec<Key> = args.iter().map(|a| a.1).collect();
         let [mut a, mut b, mut c] = slots;
         if matches!(list.op(v), Op::Reduce(_)) {
             a = emit.widen(a, v);
@@ -127,7 +111,7 @@ pub(crate) fn group(
             let Op::Reduce(kind) = list.op(v) else {
                 unreachable!("only reductions end groups")
             };
-            let (from, to) = reduced_axes(dims, list.attr(v).as_axes());
+            let (from, to) = reduced_axes(list.dims(list.arg(v, 0)), list.attr(v).as_axes());
             let over = match (from, to == axes) {
                 (0, true) => Over::All,
                 (0, false) => Over::Rows,
@@ -150,24 +134,26 @@ pub(crate) fn group(
                 },
                 v,
             );
-            keys.iter().for_each(|&k| emit.release(k));
+            args.iter().for_each(|arg| emit.release(arg.1));
             continue;
         }
         let x = elem(list.dtype(list.arg(v, 0)));
         let y = elem(list.dtype(v));
         let (code, imm) = match list.op(v) {
-            Op::Binary(outer) if first.is_some() => {
-                let (first, position) = first.expect("just asked");
-                if keys.len() == 2 {
-                    // A square: both operands are one.
-                    (b, c) = (a, b);
+            Op::Binary(outer) => match pair {
+                Some(first) => {
+                    if count == 2 {
+                        // A square: both operands are one.
+                        (b, c) = (a, b);
+                    }
+                    let inner = pairs::inner(list, group.members[first.member]);
+                    let outer = Outer::of(outer, first.position);
+                    let both = inner.zip(outer).expect("paired for that");
+                    (Code::Pair(both.0, both.1), 0)
                 }
-                let inner = pairs::inner(list, group.members[first]).expect("paired for that");
-                let outer = Outer::of(outer, position).expect("paired for that");
-                (Code::Pair(inner, outer), 0)
-            }
+                None => (Code::Binary(x, outer), 0),
+            },
             Op::Unary(op) => (Code::Unary(x, op), 0),
-            Op::Binary(op) => (Code::Binary(x, op), 0),
             Op::Ternary(op) => (Code::Ternary(y, op), 0),
             Op::PowI => (Code::PowI, list.attr(v).as_int() as u32),
             Op::Cast => (Code::Cast(x, y), 0),
@@ -178,26 +164,21 @@ pub(crate) fn group(
         let class = if matches!(list.op(v), Op::Reduce(_)) {
             Class::Column
         } else {
-            (0..keys.len())
-                .map(|i| emit.out.group.slots[slots[i] as usize])
+            slots[..count]
+                .iter()
+                .map(|&slot| emit.out.group.slots[slot as usize])
                 .max()
                 .unwrap_or(Class::Scalar)
         };
-        let key = (v, [0; 3], 0);
-        let left = uses.get(&key).copied().unwrap_or(0) + 1;
-        keys.iter().for_each(|&k| emit.release(k));
-        let dst = emit.take(class);
-        emit.slots.insert(
-            key,
-            Slot {
-                number: dst,
-                uses: left,
-            },
-        );
+        // One use more, until it is stored.
+        let uses = emit.operands.uses(i as u32) + 1;
+        args.iter().for_each(|arg| emit.release(arg.1));
+        let number = emit.take(class);
+        emit.slots[i] = Some(Slot { number, uses });
         emit.push(
             MicroOp {
                 code,
-                dst,
+                dst: number,
                 a,
                 b,
                 c,
@@ -209,17 +190,17 @@ pub(crate) fn group(
             // Old content goes to whoever in this group still loads it, and only then is overwritten.
             match direct.get(&v).and_then(|input| last_load.get(input)) {
                 Some(&last) if last > i => {
-                    waiting.push((last, v));
+                    waiting.push((last, i));
                     continue;
                 }
-                _ => emit.store(v),
+                _ => emit.store(i),
             }
         }
-        emit.release(key);
+        emit.release(i as u32);
     }
-    for (_, v) in waiting {
-        emit.store(v);
-        emit.release((v, [0; 3], 0));
+    for (_, member) in waiting {
+        emit.store(member);
+        emit.release(member as u32);
     }
     emit.out
 }

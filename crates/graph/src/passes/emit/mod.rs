@@ -2,6 +2,7 @@
 //! the rest.
 
 mod group;
+pub(super) mod operands;
 mod scalars;
 mod slots;
 

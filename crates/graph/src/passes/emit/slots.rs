@@ -2,14 +2,12 @@
 
 use retrograde_ops::tile::{Class, Code, MicroOp, ViewSpec};
 use retrograde_storage::DType;
-use rustc_hash::FxHashMap;
 
+use super::operands::Operands;
 use super::{GroupStep, elem, literal_bits};
 use crate::list::{List, Value};
 use crate::op::Op;
-use crate::passes::fuse::{Group, is_scalar, operand_strides};
-use crate::passes::pairs::{Key, Pairs};
-use crate::passes::places::Places;
+use crate::passes::fuse::Group;
 
 /// Where a value stands while the group is being emitted.
 #[derive(Clone, Copy)]
@@ -22,13 +20,12 @@ pub(super) struct Slot {
 /// A group being emitted.
 pub(super) struct Emitter<'a> {
     pub(super) list: &'a List,
-    pub(super) places: &'a Places,
     pub(super) group: &'a Group,
     pub(super) out: GroupStep,
-    /// Slots of values computed in the group or loaded, the latter by value and strides.
-    pub(super) slots: FxHashMap<Key, Slot>,
+    pub(super) operands: Operands,
+    /// By operand: its slot, if it is in one.
+    pub(super) slots: Vec<Option<Slot>>,
     pub(super) free: [Vec<u16>; 3],
-    pub(super) pairs: Pairs,
 }
 
 impl Emitter<'_> {
@@ -64,38 +61,12 @@ impl Emitter<'_> {
         }
     }
 
-    /// What identifies an operand: in-group values by themselves, memory by where and how.
-    pub(super) fn locate(
-        &self,
-        operand: Value,
-        dims: &[usize],
-        vary: usize,
-        member: &dyn Fn(Value) -> bool,
-    ) -> Key {
-        let base = self.places.base(operand);
-        if member(base) {
-            return (base, [0; 3], 0);
-        }
-        if is_scalar(self.list, operand) {
-            return (base, [0; 3], self.places.view(operand).offset);
-        }
-        let view = self.places.view(operand);
-        let by_axis = operand_strides(view, dims, self.group.axes.len(), vary)
-            .expect("fits checked the operand");
-        (base, self.group.strides(&by_axis), view.offset)
-    }
-
-    /// The slot of an operand, loaded now if it is not in one, and one use less to come.
-    pub(super) fn operand(&mut self, key: Key, operand: Value, v: Value, uses: u32) -> u16 {
-        let slot = *self.slots.get(&key).unwrap_or(&Slot {
-            number: u16::MAX,
-            uses: 0,
-        });
-        if slot.number != u16::MAX {
+    /// The slot of an operand, loaded now if it is not in one.
+    pub(super) fn operand(&mut self, operand: u32, dtype: DType, v: Value) -> u16 {
+        if let Some(slot) = self.slots[operand as usize] {
             return slot.number;
         }
-        let (base, strides, offset) = key;
-        let dtype = self.list.dtype(operand);
+        let &(base, strides, offset) = self.operands.key(operand);
         let class = self.class_of_view(strides);
         let number = self.take(class);
         if self.list.op(base) == Op::Const {
@@ -121,7 +92,8 @@ impl Emitter<'_> {
                 v,
             );
         }
-        self.slots.insert(key, Slot { number, uses });
+        let uses = self.operands.uses(operand);
+        self.slots[operand as usize] = Some(Slot { number, uses });
         number
     }
 
@@ -142,16 +114,17 @@ impl Emitter<'_> {
         wide
     }
 
-    /// Stores a member's elements, which are in a slot, widened if that is narrower than the value.
-    pub(super) fn store(&mut self, v: Value) {
+    /// Stores a member's elements, which are in a slot, widened if that is narrower than the value; one use less to come.
+    pub(super) fn store(&mut self, member: usize) {
         let (list, group) = (self.list, self.group);
+        let v = group.members[member];
         let vary = group.vary(list.dims(v)).expect("members fit");
         let full = if vary == group.axes.len() {
             Class::Full
         } else {
             Class::Column
         };
-        let slot = self.slots[&(v, [0; 3], 0)].number;
+        let slot = self.slots[member].expect("computed").number;
         let mut source = slot;
         if self.out.group.slots[slot as usize] < full {
             source = self.take(full);
@@ -176,13 +149,16 @@ impl Emitter<'_> {
         );
     }
 
-    pub(super) fn release(&mut self, key: Key) {
-        let slot = self.slots.get_mut(&key).expect("operands are in slots");
+    /// One use of an operand less to come.
+    pub(super) fn release(&mut self, operand: u32) {
+        let held = &mut self.slots[operand as usize];
+        let slot = held.as_mut().expect("operands are in slots");
         slot.uses -= 1;
-        let class = self.out.group.slots[slot.number as usize];
-        if slot.uses == 0 && class != Class::Scalar {
-            self.free[class as usize].push(slot.number);
-            self.slots.remove(&key);
+        let (number, uses) = (slot.number, slot.uses);
+        let class = self.out.group.slots[number as usize];
+        if uses == 0 && class != Class::Scalar {
+            self.free[class as usize].push(number);
+            *held = None;
         }
     }
 }
