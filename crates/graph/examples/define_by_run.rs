@@ -84,6 +84,16 @@ fn time(calls: usize, mut f: impl FnMut() -> Result<()>) -> Result<f64> {
 }
 
 fn main() -> Result<()> {
+    if std::env::args().nth(1).is_some() {
+        let (net, mut params) = Net::new(1, &[8, 8, 8, 4]);
+        let first = time(3000, || {
+            let mut tape = Tape::new();
+            let loss = net.loss(tape.train(&mut params));
+            loss.minimise_with(&Moments).map(drop)
+        })?;
+        println!("{first}");
+        return Ok(());
+    }
     println!("net                      recorded  record    read     step     first step   ns");
     let nets: [(&str, usize, &[usize]); 3] = [
         ("8-8-8-4, batch 1", 1, &[8, 8, 8, 4]),

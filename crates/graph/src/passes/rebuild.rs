@@ -1,11 +1,12 @@
 //! Dead code, lowering, folding and common subexpressions in one walk: copies what is needed into a new list.
 
-use retrograde_storage::{DType, Id, Packed};
-use rustc_hash::{FxBuildHasher, FxHashMap};
+use retrograde_storage::{Id, Packed};
+use rustc_hash::FxHashMap;
 
 use super::fold;
 use super::fuse::is_scalar;
-use crate::list::{List, ShapeId, Value};
+use super::seen::Seen;
+use crate::list::{List, Value};
 use crate::lower::lower;
 use crate::op::{Attr, Op, SliceSpec};
 
@@ -73,31 +74,14 @@ impl Rebuilt {
     }
 }
 
-/// What makes two instructions the same.
-type Key = (Op, [u32; 3], Attr, ShapeId, DType);
-
 struct Rebuild {
     list: List,
-    /// Lookups only, never iterated: the order of a hash table decides nothing.
-    seen: FxHashMap<Key, Value>,
+    seen: Seen,
     specs: FxHashMap<SliceSpec, u32>,
     optimise: bool,
 }
 
 impl Rebuild {
-    fn key(list: &List, v: Value) -> Option<Key> {
-        let args = list.args(v);
-        if args.len() > 3 || matches!(list.op(v), Op::Concat | Op::Input) {
-            return None;
-        }
-        let mut ids = [u32::MAX; 3];
-        for (to, a) in ids.iter_mut().zip(args) {
-            *to = a.index() as u32;
-        }
-        let shape = list.shape_id(v);
-        Some((list.op(v), ids, list.attr(v), shape, list.dtype(v)))
-    }
-
     /// Folds and shares what was emitted from row `from` on; returns where `v` ended up.
     ///
     /// Emission may append several instructions; each is looked up in turn. A row that turns out to exist already is
@@ -127,10 +111,7 @@ impl Rebuild {
                 Some(old) => old,
                 None => at,
             };
-            let target = match Self::key(&self.list, target) {
-                Some(key) => *self.seen.entry(key).or_insert(target),
-                None => target,
-            };
+            let target = self.seen.first(&self.list, target);
             if at == v {
                 result = target;
             }
@@ -164,12 +145,10 @@ pub(crate) fn rebuild(job: &Job<'_>, optimise: bool) -> Rebuilt {
         }
     }
 
+    let count = needed.iter().filter(|&&n| n).count();
     let mut new = Rebuild {
         list: List::default(),
-        seen: FxHashMap::with_capacity_and_hasher(
-            needed.iter().filter(|&&n| n).count(),
-            FxBuildHasher,
-        ),
+        seen: Seen::with_capacity(if optimise { count } else { 0 }),
         specs: FxHashMap::default(),
         optimise,
     };
