@@ -1,10 +1,10 @@
 //! The flat instruction list: struct of arrays, operands pointing only backwards.
 
-use std::collections::HashMap;
 use std::panic::Location;
 
 use retrograde_ops::{Binary, Reduce, Unary};
 use retrograde_storage::{DType, Id, MAX_RANK, Shape, entity_id};
+use rustc_hash::FxHashMap;
 
 use crate::op::{Attr, Op, SliceSpec};
 
@@ -49,7 +49,7 @@ pub struct List {
     location: Vec<Option<&'static Location<'static>>>,
     shapes: Vec<Shape>,
     /// Where each shape stands in the table.
-    shape_ids: HashMap<Shape, ShapeId>,
+    shape_ids: FxHashMap<Shape, ShapeId>,
     pool: Vec<Value>,
     slices: Vec<SliceSpec>,
     /// Given to instructions pushed from now on.

@@ -113,8 +113,6 @@ struct Listing<'a> {
     text: String,
     /// By value: whether it has a line.
     shown: Vec<bool>,
-    /// By cell: the value it holds. Cells are never reused.
-    cells: Vec<Option<Value>>,
     last_kernel: Option<Value>,
 }
 
@@ -215,13 +213,8 @@ impl Listing<'_> {
             }
             Phase::Scalars(s) => {
                 let _ = writeln!(self.text, "scalars:");
-                for op in &plan.scalars[*s] {
-                    match self.cells.get(op.dst as usize).copied().flatten() {
-                        Some(v) => self.line("  ", v, ""),
-                        None => {
-                            let _ = writeln!(self.text, "  cell {} = {:?}", op.dst, op.code);
-                        }
-                    }
+                for &v in &plan.scalars[*s].values {
+                    self.line("  ", v, "");
                 }
             }
             Phase::Kernel(k, 0) if plan.kernels[*k].copies_to().is_some() => {
@@ -245,17 +238,10 @@ impl Listing<'_> {
 
 /// A plan: its phases, with the instructions that each computes and where results go.
 pub(crate) fn plan(plan: &Plan) -> String {
-    let mut cells = vec![None; plan.cells];
-    for (v, &at) in plan.list.values().zip(&plan.place) {
-        if let Place::Cell(c) = at {
-            cells[c as usize] = Some(v);
-        }
-    }
     let mut listing = Listing {
         plan,
         text: String::new(),
         shown: vec![false; plan.list.len()],
-        cells,
         last_kernel: None,
     };
     listing.head();

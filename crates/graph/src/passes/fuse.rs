@@ -4,12 +4,11 @@
 //! Greedy, in list order: an instruction joins the earliest group that can take it, after all its operands; else it
 //! opens a step at the end. Joining an early step is safe because nobody that comes later has been placed yet.
 
-use std::collections::HashMap;
-
 use retrograde_storage::{Id, MAX_RANK};
+use rustc_hash::FxHashMap;
 
 pub(crate) use super::group::{Group, ends_group, is_scalar, operand_strides, reduced_axes};
-use super::group::{extents, is_fusible};
+use super::group::{extents, is_fusible, iterated};
 use super::places::Places;
 use super::rebuild::Rebuilt;
 use crate::list::{List, Value};
@@ -43,7 +42,7 @@ pub(crate) struct Steps {
 }
 
 /// Steps by extents, in order.
-type ByAxes = HashMap<Vec<usize>, Vec<StepId>>;
+type ByAxes = FxHashMap<Vec<usize>, Vec<StepId>>;
 
 /// The groups that may take an instruction, found by its extents above 1: among thousands of groups few have its shape.
 #[derive(Default)]
@@ -176,17 +175,11 @@ impl<'a> Fuser<'a> {
 
     fn with_group(&mut self, v: Value, earliest: StepId) -> StepId {
         let (list, places) = (self.list, self.places);
-        let mut own = Group::open(list, v);
         if self.fuse {
             let mut axes = [0; MAX_RANK];
-            let wide = extents(list.dims(v));
-            // A reduction joins groups of its operand's shape; others may be columns too, which have their own.
-            let axes = if matches!(list.op(v), Op::Reduce(_)) {
-                &own.axes[..]
-            } else {
-                let rank = wide.zip(&mut axes).map(|(d, to)| *to = d).count();
-                &axes[..rank]
-            };
+            let wide = extents(list.dims(iterated(list, v)));
+            let rank = wide.zip(&mut axes).map(|(d, to)| *to = d).count();
+            let axes = &axes[..rank];
             let (of, steps) = (&self.of, &mut self.steps);
             let mut changed = false;
             let joined = self.candidates.of(axes, earliest).find(|&step| {
@@ -209,6 +202,7 @@ impl<'a> Fuser<'a> {
                 return step;
             }
         }
+        let mut own = Group::open(list, v);
         // What fits no group, though legalising should have seen to it, is left to the kernels, which refuse it.
         let Some(fit) = own.fits(list, places, v, |_| false) else {
             return self.push(Step::Kernel(v));

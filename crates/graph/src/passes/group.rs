@@ -6,7 +6,7 @@
 //! it adds depends on its own operand's shape alone and never on what it was fused with.
 
 use retrograde_ops::tile::Width;
-use retrograde_storage::{DType, View};
+use retrograde_storage::{DType, MAX_RANK, View};
 
 use super::places::Places;
 use crate::list::{List, Value};
@@ -18,6 +18,9 @@ const SUM_ROW: usize = 32;
 
 /// Members of one group at most: slot numbers are 16 bits, and a group this long gains nothing from growing.
 const MEMBERS: usize = 12_000;
+
+/// Strides by axis of a group; 0 beyond its axes.
+pub(crate) type ByAxis = [isize; MAX_RANK];
 
 /// A fused group being built.
 #[derive(Clone, Debug)]
@@ -77,9 +80,9 @@ impl Group {
     }
 
     /// Strides over `[o, m, n]` of a value whose stride along each axis is known.
-    pub(crate) fn strides(&self, by_axis: &[isize]) -> [isize; 3] {
+    pub(crate) fn strides(&self, by_axis: &ByAxis) -> [isize; 3] {
         let mut strides = [0; 3];
-        for (axis, &stride) in by_axis.iter().enumerate() {
+        for (axis, &stride) in by_axis[..self.axes.len()].iter().enumerate() {
             // The last axis of a segment has the step between neighbours.
             strides[self.segment(axis)] = stride;
         }
@@ -87,8 +90,8 @@ impl Group {
     }
 
     /// Strides by axis of a dense result that varies along the first `vary` axes.
-    pub(crate) fn dense(&self, vary: usize) -> Vec<isize> {
-        let mut strides = vec![0; self.axes.len()];
+    pub(crate) fn dense(&self, vary: usize) -> ByAxis {
+        let mut strides = [0; MAX_RANK];
         let mut step = 1;
         for axis in (0..vary).rev() {
             strides[axis] = step;
@@ -106,7 +109,7 @@ impl Group {
     }
 
     /// Boundaries that these strides cannot be merged across.
-    fn cuts_of(&self, by_axis: &[isize]) -> u8 {
+    fn cuts_of(&self, by_axis: &ByAxis) -> u8 {
         if self.axes.contains(&0) {
             // No element is ever addressed: any strides will do.
             return 0;
@@ -117,9 +120,9 @@ impl Group {
     }
 
     /// Whether an operand computed in the group is seen by its user at the same place of the iteration space.
-    fn aligned(&self, list: &List, places: &Places, operand: Value, by_axis: &[isize]) -> bool {
+    fn aligned(&self, list: &List, places: &Places, operand: Value, by_axis: &ByAxis) -> bool {
         let vary = self.vary(list.dims(places.base(operand)));
-        places.view(operand).offset == 0 && vary.is_some_and(|vary| by_axis == self.dense(vary))
+        places.view(operand).offset == 0 && vary.is_some_and(|vary| *by_axis == self.dense(vary))
     }
 
     /// Whether a value of this type can live in the group's lanes.
@@ -164,7 +167,7 @@ impl Group {
             if is_scalar(list, operand) {
                 continue;
             }
-            let by_axis = operand_strides(places.view(operand), dims, axes, vary)?;
+            let by_axis = operand_strides(places.view(operand), dims, vary)?;
             let base = places.base(operand);
             if !inside(base) {
                 fit.cuts |= self.cuts_of(&by_axis);
@@ -212,7 +215,7 @@ impl Group {
 }
 
 /// What an instruction iterates over: its own elements, or those it reduces.
-fn iterated(list: &List, v: Value) -> Value {
+pub(super) fn iterated(list: &List, v: Value) -> Value {
     match list.op(v) {
         Op::Reduce(_) => list.arg(v, 0),
         _ => v,
@@ -253,13 +256,8 @@ fn before(axis: usize, end: usize) -> u8 {
 }
 
 /// Strides by axis of an operand, given how the dims of its user map to axes.
-pub(crate) fn operand_strides(
-    view: &View,
-    user_dims: &[usize],
-    axes: usize,
-    vary: usize,
-) -> Option<Vec<isize>> {
-    let mut strides = vec![0; axes];
+pub(crate) fn operand_strides(view: &View, user_dims: &[usize], vary: usize) -> Option<ByAxis> {
+    let mut strides = [0; MAX_RANK];
     let lead = user_dims.len() - view.shape.rank();
     let mut axis = 0;
     for (d, &extent) in user_dims.iter().enumerate() {

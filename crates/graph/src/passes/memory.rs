@@ -156,16 +156,16 @@ pub(crate) fn stored(built: &Rebuilt, places: &Places, steps: &Steps) -> Vec<boo
     stored
 }
 
-/// Runs the pass. `share` off gives every buffer its own memory, for comparison in tests.
+/// Runs the pass for the values that are [`stored`]. `share` off gives every buffer its own memory, for comparison in tests.
 pub(crate) fn plan(
     built: &Rebuilt,
     places: &Places,
     steps: &Steps,
+    stored: &[bool],
     requests: Requests<'_>,
     share: bool,
 ) -> Memory {
     let list = &built.list;
-    let stored = stored(built, places, steps);
     let mut place = vec![Place::Nowhere; list.len()];
     let mut cells = 0;
     let (mut copied, mut late) = (Vec::new(), Vec::new());

@@ -1,7 +1,7 @@
 //! From a recorded list to a plan: each pass a small module.
 //!
 //! 1. [`rebuild`]: copies what the outputs need into a new list, lowering composites, folding exactly and sharing
-//!    common subexpressions on the way (dead code is what is not copied).
+//!    common subexpressions ([`seen`]) on the way (dead code is what is not copied).
 //! 2. [`gates`]: turns strong multiplications into plain ones where the adjoint cannot be structurally zero.
 //! 3. [`places`]: resolves views, so that reshapes, slices and transposes cost nothing where strides can say them.
 //!    [`legalise`] then copies the few operands that no group's three axes can read.
@@ -9,7 +9,8 @@
 //!    [`group`] says what one can take.
 //!    [`remat`] computes again in a later group what is cheaper to compute than to store; then groups are formed anew.
 //! 5. [`memory`]: liveness of buffers and their offsets in one arena.
-//! 6. [`emit`]: the kernels of each step, with slots for groups; `pairs`: two operations in one micro-op.
+//! 6. [`emit`]: the kernels of each step, with slots for groups, programs for scalars; `pairs`: two operations in one
+//!    micro-op.
 
 pub(crate) mod emit;
 pub(crate) mod fold;
@@ -22,5 +23,6 @@ mod pairs;
 pub(crate) mod places;
 pub(crate) mod rebuild;
 pub(crate) mod remat;
+mod seen;
 #[cfg(debug_assertions)]
 pub(crate) mod verify;

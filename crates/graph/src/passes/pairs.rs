@@ -1,25 +1,28 @@
 //! Which instructions of a group run as one micro-op with the one that uses their result.
 
-use std::collections::{HashMap, HashSet};
-
 use retrograde_ops::Unary;
 use retrograde_ops::tile::{Class, Inner, Outer};
-
 use retrograde_storage::Id;
 
+use super::emit::operands::Operands;
 use crate::list::{List, Value};
 use crate::op::Op;
 
-/// An operand as emission knows it: members of the group by themselves, memory by where and how.
-pub(super) type Key = (Value, [isize; 3], isize);
+/// The first instruction of a pair.
+#[derive(Clone, Copy)]
+pub(super) struct First {
+    /// Its number among the members.
+    pub member: usize,
+    /// Which operand of the second instruction its result is.
+    pub position: usize,
+}
 
 /// The pairs of a group.
-#[derive(Default)]
 pub(super) struct Pairs {
-    /// By second instruction: the number of the first one among the members, and which operand its result is.
-    pub first: HashMap<Value, (usize, usize)>,
-    /// The first ones: not emitted by themselves.
-    pub sunk: HashSet<Value>,
+    /// By member: the instruction that it runs together with, if it is the second of a pair.
+    pub first: Vec<Option<First>>,
+    /// By member: whether it is the first of a pair, and not emitted by itself.
+    pub sunk: Vec<bool>,
 }
 
 /// The instruction as the first of a pair, if it can be one.
@@ -33,52 +36,60 @@ pub(super) fn inner(list: &List, v: Value) -> Option<Inner> {
 
 impl Pairs {
     /// Pairs of float arithmetic in which the first result has one use and is not `stored`, and both results have the
-    /// same class: computed narrow once, a narrower value is not computed again for each element. `keys` are the
-    /// operands by member, `class_of_view` is the class of what is loaded with given strides.
+    /// same class: computed narrow once, a narrower value is not computed again for each element. `class_of_view` is the
+    /// class of what is loaded with given strides.
     pub(super) fn find(
         list: &List,
         members: &[Value],
-        keys: &[Vec<Key>],
-        uses: &HashMap<Key, u32>,
+        operands: &Operands,
         stored: &[bool],
         class_of_view: impl Fn([isize; 3]) -> Class,
     ) -> Self {
-        let mut pairs = Self::default();
-        let mut classes: HashMap<Value, (usize, Class)> = HashMap::new();
-        for (number, (&v, keys)) in members.iter().zip(keys).enumerate() {
-            let class_of = |key: &Key| match classes.get(&key.0) {
-                Some(&(_, class)) => class,
-                None => class_of_view(key.1),
+        let mut pairs = Self {
+            first: vec![None; members.len()],
+            sunk: vec![false; members.len()],
+        };
+        let mut classes: Vec<Class> = Vec::with_capacity(members.len());
+        for (number, &v) in members.iter().enumerate() {
+            let numbers = operands.of(number);
+            let class_of = |&operand: &u32| match operands.member(operand) {
+                Some(member) => classes[member],
+                None => class_of_view(operands.key(operand).1),
             };
             let class = if matches!(list.op(v), Op::Reduce(_)) {
                 Class::Column
             } else {
-                keys.iter().map(class_of).max().unwrap_or(Class::Scalar)
+                numbers.iter().map(class_of).max().unwrap_or(Class::Scalar)
             };
-            classes.insert(v, (number, class));
-            let Op::Binary(outer) = list.op(v) else {
+            classes.push(class);
+            let (Op::Binary(outer), &[x, y]) = (list.op(v), numbers) else {
                 continue;
             };
             if !list.dtype(v).is_float() || class == Class::Scalar {
                 continue;
             }
-            // The later operand first: its own operands wait for less long.
-            let mut operands: Vec<(usize, Key)> = keys.iter().copied().enumerate().collect();
-            operands.sort_by_key(|o| std::cmp::Reverse(o.1.0));
-            let found = operands.into_iter().find_map(|(position, key)| {
-                let first = key.0;
-                let &(number, its) = classes.get(&first)?;
-                let fits = its == class
-                    && uses[&key] == 1
+            let first_at = |position: usize| {
+                let operand = [x, y][position];
+                let member = operands.member(operand)?;
+                let first = members[member];
+                let fits = classes[member] == class
+                    && operands.uses(operand) == 1
                     && !stored[first.index()]
-                    && !pairs.first.contains_key(&first)
+                    && pairs.first[member].is_none()
                     && Outer::of(outer, position).is_some()
                     && inner(list, first).is_some();
-                fits.then_some((number, position))
-            });
-            if let Some((first, position)) = found {
-                pairs.first.insert(v, (first, position));
-                pairs.sunk.insert(members[first]);
+                fits.then_some(First { member, position })
+            };
+            // The later operand first: its own operands wait for less long.
+            let order = if operands.key(y).0 > operands.key(x).0 {
+                [1, 0]
+            } else {
+                [0, 1]
+            };
+            let found = order.into_iter().find_map(first_at);
+            if let Some(first) = found {
+                pairs.first[number] = found;
+                pairs.sunk[first.member] = true;
             }
         }
         pairs

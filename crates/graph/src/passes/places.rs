@@ -9,7 +9,9 @@ use crate::op::Op;
 /// For every value, the value whose memory it lives in, and how its elements are found there.
 pub(crate) struct Places {
     base: Vec<Value>,
-    view: Vec<View>,
+    /// By value: its number among the views. Most values are dense and share the view of their shape.
+    view: Vec<u32>,
+    views: Vec<View>,
 }
 
 /// The elements of `v`, a view of an operand whose elements are at `from`; `None` if it is no view or no strides say it.
@@ -53,7 +55,10 @@ impl Places {
         let mut places = Self {
             base: Vec::with_capacity(list.len()),
             view: Vec::with_capacity(list.len()),
+            views: Vec::new(),
         };
+        // By shape: the number of the dense view of it.
+        let mut dense: Vec<Option<u32>> = Vec::new();
         for v in list.values() {
             let through = if list.op(v).is_view() || list.op(v) == Op::CheckIndex {
                 places.through(list, v)
@@ -62,7 +67,24 @@ impl Places {
             };
             // One element out of many is copied to a cell of its own: scalars are all found alike.
             let through = through.filter(|(base, _)| is_scalar(list, *base) || !is_scalar(list, v));
-            let (base, view) = through.unwrap_or((v, View::dense(list.shape(v))));
+            let mut add = |view| {
+                places.views.push(view);
+                places.views.len() as u32 - 1
+            };
+            let (base, view) = match through {
+                Some((base, view)) => (base, add(view)),
+                None => {
+                    let shape = list.shape_id(v).index();
+                    if dense.len() <= shape {
+                        dense.resize(shape + 1, None);
+                    }
+                    let known = &mut dense[shape];
+                    (
+                        v,
+                        *known.get_or_insert_with(|| add(View::dense(list.shape(v)))),
+                    )
+                }
+            };
             places.base.push(base);
             places.view.push(view);
         }
@@ -80,7 +102,7 @@ impl Places {
     }
     /// Where the elements of `v` stand in the memory of its base.
     pub(crate) fn view(&self, v: Value) -> &View {
-        &self.view[v.index()]
+        &self.views[self.view[v.index()] as usize]
     }
     /// Whether `v` has memory of its own.
     pub(crate) fn is_base(&self, v: Value) -> bool {

@@ -1,12 +1,14 @@
 //! Dead code, lowering, folding and common subexpressions in one walk: copies what is needed into a new list.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use retrograde_storage::{DType, Id, Packed};
+use retrograde_storage::{Id, Packed};
+use rustc_hash::FxHashMap;
 
 use super::fold;
 use super::fuse::is_scalar;
-use crate::list::{List, ShapeId, Value};
+use super::seen::Seen;
+use crate::list::{List, Value};
 use crate::lower::lower;
 use crate::op::{Attr, Op, SliceSpec};
 
@@ -78,31 +80,14 @@ impl Rebuilt {
     }
 }
 
-/// What makes two instructions the same.
-type Key = (Op, [u32; 3], Attr, ShapeId, DType);
-
 struct Rebuild {
     list: List,
-    /// Lookups only, never iterated: the order of a hash table decides nothing.
-    seen: HashMap<Key, Value>,
-    specs: HashMap<SliceSpec, u32>,
+    seen: Seen,
+    specs: FxHashMap<SliceSpec, u32>,
     optimise: bool,
 }
 
 impl Rebuild {
-    fn key(list: &List, v: Value) -> Option<Key> {
-        let args = list.args(v);
-        if args.len() > 3 || matches!(list.op(v), Op::Concat | Op::Input) {
-            return None;
-        }
-        let mut ids = [u32::MAX; 3];
-        for (to, a) in ids.iter_mut().zip(args) {
-            *to = a.index() as u32;
-        }
-        let shape = list.shape_id(v);
-        Some((list.op(v), ids, list.attr(v), shape, list.dtype(v)))
-    }
-
     /// Folds and shares what was emitted from row `from` on; returns where `v` ended up.
     ///
     /// Emission may append several instructions; each is looked up in turn. A row that turns out to exist already is
@@ -113,8 +98,8 @@ impl Rebuild {
         }
         let mut moved: Vec<Packed<Value>> = Vec::new();
         let mut result = v;
-        let rows = from..self.list.len();
-        for row in rows {
+        let end = self.list.len();
+        for row in from..end {
             let at = Value::from_index(row);
             for i in 0..self.list.args(at).len() {
                 let arg = self.list.arg(at, i);
@@ -132,17 +117,12 @@ impl Rebuild {
                 Some(old) => old,
                 None => at,
             };
-            let target = match Self::key(&self.list, target) {
-                Some(key) => *self.seen.entry(key).or_insert(target),
-                None => target,
-            };
-            moved.push(if target == at {
-                Packed::NONE
-            } else {
-                Packed::some(target)
-            });
+            let target = self.seen.first(&self.list, target);
             if at == v {
                 result = target;
+            }
+            if row + 1 < end {
+                moved.push(Some(target).filter(|&to| to != at).into());
             }
         }
         result
@@ -171,10 +151,11 @@ pub(crate) fn rebuild(job: &Job<'_>, optimise: bool) -> Rebuilt {
         }
     }
 
+    let count = needed.iter().filter(|&&n| n).count();
     let mut new = Rebuild {
         list: List::default(),
-        seen: HashMap::new(),
-        specs: HashMap::new(),
+        seen: Seen::with_capacity(if optimise { count } else { 0 }),
+        specs: FxHashMap::default(),
         optimise,
     };
     let mut externals = Vec::new();

@@ -5,10 +5,11 @@
 //! before the activation), most cost a few nanoseconds a packet, and nothing is kept for the way back. The same
 //! instructions on the same operands give the same bits.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use retrograde_ops::{Binary, Unary};
 use retrograde_storage::Id;
+use rustc_hash::FxHashMap;
 
 use super::fuse::{READY, Step, StepId, Steps, ends_group, is_scalar};
 use super::places::Places;
@@ -229,7 +230,7 @@ fn repeat(built: &Rebuilt, remat: &Remat<'_>, stored: &BTreeSet<Value>) -> Rebui
         !is_scalar(old, base) && remat.is_candidate(base) && !stored.contains(&base)
     };
     // By step and old value: its repetition. Lookups only.
-    let mut copies: HashMap<(StepId, Value), Value> = HashMap::new();
+    let mut copies: FxHashMap<(StepId, Value), Value> = FxHashMap::default();
     let mut after: BTreeMap<Value, Value> = BTreeMap::new();
     let mut origins: Vec<(Value, Value)> = Vec::new();
     let mut rows: Vec<Value> = Vec::with_capacity(old.len());

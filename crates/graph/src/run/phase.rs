@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 
-use retrograde_ops::scalar;
 use retrograde_ops::tile::Part;
 use retrograde_storage::{DType, PACKET_BYTES, Packet};
 
@@ -76,7 +75,7 @@ impl Run<'_> {
                 let cells = unsafe {
                     std::slice::from_raw_parts_mut(bindings.cells.cast::<u64>(), plan.cells)
                 };
-                scalar::run(bindings.level, &plan.scalars[s], cells);
+                plan.scalars[s].program.run(bindings.level, cells);
             }
             Phase::Kernel(k, sub) => {
                 let kernel = &plan.kernels[k];

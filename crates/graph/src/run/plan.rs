@@ -3,10 +3,11 @@
 use std::num::NonZeroUsize;
 
 use retrograde_ops::Level;
-use retrograde_ops::scalar::ScalarOp;
+use retrograde_ops::scalar;
 use retrograde_ops::thresholds::{BLOCK_ELEMENTS, BLOCK_NS, BLOCKS_A_THREAD};
 use retrograde_ops::tile::{CacheSizes, Code, Geometry, Request};
 use retrograde_storage::{DType, Id, PACKET_BYTES, Packed, Shape};
+use rustc_hash::FxHashMap;
 
 use super::chain::chain;
 use super::kernel::{Kernel, kernels};
@@ -111,6 +112,14 @@ pub(crate) struct PlannedGroup {
     pub table: usize,
 }
 
+/// Scalar instructions.
+#[derive(Debug)]
+pub(crate) struct PlannedScalars {
+    pub program: scalar::Program,
+    /// What it computes, in order.
+    pub values: Vec<Value>,
+}
+
 /// An input or output as the plan sees it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Port {
@@ -135,7 +144,7 @@ pub(crate) struct Plan {
     /// The first phase that overwrites external memory: what may fail comes before, and if it did the run ends here.
     pub commit: usize,
     pub groups: Vec<PlannedGroup>,
-    pub scalars: Vec<Vec<ScalarOp>>,
+    pub scalars: Vec<PlannedScalars>,
     pub kernels: Vec<Kernel>,
     pub place: Vec<Place>,
     /// What cells hold when a run starts: `(cell, bits)` of literals, `(cell, number)` of scalars that are data.
@@ -303,19 +312,20 @@ impl Plan {
             ..Build::default()
         };
         let mut ends = Vec::new();
-        let direct: Vec<(Value, Value)> = (built.updates.iter().zip(&steps.direct))
+        let direct: FxHashMap<Value, Value> = (built.updates.iter().zip(&steps.direct))
             .filter(|(_, direct)| **direct)
-            .map(|(&update, _)| update)
+            .map(|(&(input, v), _)| (v, input))
             .collect();
         for (number, step) in steps.steps.iter().enumerate().skip(READY as usize + 1) {
             build.step = number as u32;
             match step {
                 Step::Group(members) => {
-                    build.group(emit::group(list, &places, members, &stored, &direct))?;
+                    let own = |v: Value| steps.of[v.index()] == number as StepId;
+                    let step = emit::group(list, &places, members, own, &stored, &direct);
+                    build.group(step)?;
                     if options.fuse {
-                        let own = |v: Value| steps.of[v.index()] == number as u32;
                         let overwritten: Vec<Value> =
-                            direct.iter().filter(|u| own(u.1)).map(|u| u.0).collect();
+                            direct.iter().filter(|u| own(*u.1)).map(|u| *u.0).collect();
                         build.chain(list, &places, &overwritten);
                     }
                 }
@@ -345,6 +355,7 @@ impl Plan {
             &built,
             &places,
             &steps,
+            &stored,
             memory::Requests {
                 extra: &build.requests,
                 chained: &build.chained,
@@ -387,10 +398,11 @@ impl Plan {
             insert_poison(&mut phases, &ends, &spans);
         }
 
-        let scalars = scalar_steps
-            .iter()
-            .map(|s| emit::scalars(list, &places, s, &|v| place[v.index()]))
-            .collect();
+        let scalars = scalar_steps.into_iter().map(|values| PlannedScalars {
+            program: emit::scalars(list, &places, &values, &|v| place[v.index()]),
+            values,
+        });
+        let scalars = scalars.collect();
         let port = |v: Value| Port {
             shape: list.shape(v),
             dtype: list.dtype(v),

@@ -34,4 +34,4 @@ pub use pow::{pow, powi, rsqrt, sqrt};
 pub use round::{
     ceil, copysign, floor, hardshrink, is_finite, is_nan, max, min, relu, rem, round, sign, trunc,
 };
-pub use trig::{cos, sin, tan};
+pub use trig::{TRIG_NEAR, cos, sin, sin_cos, sin_cos_near, tan};

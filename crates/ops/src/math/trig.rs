@@ -114,6 +114,27 @@ pub fn cos<S: Simd, V: Lanes<S>>(simd: S, x: V) -> V {
     by_quadrant(simd, shifted, V::Element::ONE_BIT, s, c)
 }
 
+/// The sine and the cosine, which have the reduction and both kernels in common.
+#[inline(always)]
+pub fn sin_cos<S: Simd, V: Lanes<S>>(simd: S, x: V) -> (V, V) {
+    let (shifted, r, tail) = reduce(simd, x);
+    let (s, c) = (sin_kernel(simd, r, tail), cos_kernel(simd, r, tail));
+    let sine = by_quadrant(simd, shifted, Default::default(), s, c);
+    let cosine = by_quadrant(simd, shifted, V::Element::ONE_BIT, s, c);
+    (keep_zero(simd, x, sine), cosine)
+}
+
+/// Magnitudes below this are what the reduction leaves of them, with quadrant 0: a little less than `pi / 4`.
+pub const TRIG_NEAR: f64 = 0.78;
+
+/// [`sin_cos`] where every lane is below [`TRIG_NEAR`] in magnitude and none is 0: the same bits without the reduction,
+/// which is half of the time from argument to result.
+#[inline(always)]
+pub fn sin_cos_near<S: Simd, V: Lanes<S>>(simd: S, x: V) -> (V, V) {
+    let tail = splat(simd, 0.0);
+    (sin_kernel(simd, x, tail), cos_kernel(simd, x, tail))
+}
+
 /// The tangent, of any argument however large.
 #[inline(always)]
 pub fn tan<S: Simd, V: Lanes<S>>(simd: S, x: V) -> V {

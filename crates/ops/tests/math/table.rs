@@ -1,6 +1,6 @@
 //! Every name of the elementwise table computes the function it names, through the scalar interpreter.
 
-use retrograde_ops::scalar::{ScalarCode, ScalarOp, run};
+use retrograde_ops::scalar::{Program, ScalarCode, ScalarOp};
 use retrograde_ops::{Binary, Level, Unary};
 use retrograde_storage::DType;
 
@@ -18,7 +18,7 @@ fn value(level: Level, code: ScalarCode, a: u64, b: u64) -> u64 {
         c: 0,
         imm: 0,
     };
-    run(level, &[op], &mut regs);
+    Program::new([op]).run(level, &mut regs);
     regs[2]
 }
 

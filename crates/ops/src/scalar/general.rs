@@ -1,74 +1,48 @@
-//! Programs of rank-0 instructions: a straight list over registers of eight bytes, no tiles.
-//!
-//! A register holds an `f32` or `u32` in its low four bytes (the others 0), an `f64` or `i64` in all eight, or a
-//! `bool` as 0 or 1. An operation gives the same bits as the [tile engine](crate::tile) at the same level.
+//! Any scalar instruction, with its operands in memory: what [`run`](super::run) has no code of its own for.
 
 use fearless_simd::prelude::*;
 use fearless_simd::{f32x4, f64x2};
 use retrograde_storage::DType;
 
+use super::run::LOW;
+use super::{ScalarCode, ScalarOp};
 use crate::tile::table::{binary_table, unary_table};
-use crate::{Binary, Level, Ternary, Unary, at_level, math};
+use crate::{Binary, Ternary, Unary, math};
 
-/// What a scalar instruction does, and the type of its operands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ScalarCode {
-    /// `dst` = `imm`, already the register's bits.
-    Const,
-    /// `dst` = op(`a`). `Not` takes a bool, the others floats; `Neg` takes integers too.
-    Unary(DType, Unary),
-    /// `dst` = op(`a`, `b`). As in the tile engine: integers know `Add Sub Mul Max Min` (wrapping) and comparisons,
-    /// bools `And Or Xor Eq Ne`.
-    Binary(DType, Binary),
-    /// `dst` = op(`a`, `b`, `c`). `Select` chooses by a bool in `a`.
-    Ternary(DType, Ternary),
-    /// `dst` = `a` to the power `imm as i32`.
-    PowI(DType),
-    /// From one type to another, as Rust's `as`; a bool counts 0 or 1, and a number is true unless it is 0.
-    Cast(DType, DType),
-}
-
-/// One scalar instruction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ScalarOp {
-    /// What to do.
-    pub code: ScalarCode,
-    /// The result's register.
-    pub dst: u32,
-    /// First operand.
-    pub a: u32,
-    /// Second operand.
-    pub b: u32,
-    /// Third operand.
-    pub c: u32,
-    /// A constant's bits or an exponent.
-    pub imm: u64,
-}
-
-/// Runs the instructions in order.
-///
-/// # Panics
-/// If a register is out of range.
-pub fn run(level: Level, ops: &[ScalarOp], regs: &mut [u64]) {
-    at_level!(level, simd => run_at(simd, ops, regs));
-}
-
-fn run_at<S: Simd>(simd: S, ops: &[ScalarOp], regs: &mut [u64]) {
+/// Runs one instruction. A function of its own, so that the loop that calls it stays small.
+#[inline(never)]
+pub(super) fn execute<S: Simd>(simd: S, op: &ScalarOp, regs: &mut [u64]) {
     simd.vectorize(
         #[inline(always)]
         || {
-            for op in ops {
-                let [a, b, c] = [op.a, op.b, op.c].map(|r| regs[r as usize]);
-                regs[op.dst as usize] = match op.code {
-                    ScalarCode::Const => op.imm,
-                    ScalarCode::Unary(dtype, what) => unary(simd, dtype, what, a),
-                    ScalarCode::Binary(dtype, what) => binary(simd, dtype, what, a, b),
-                    ScalarCode::Ternary(dtype, what) => ternary(simd, dtype, what, [a, b, c]),
-                    ScalarCode::PowI(DType::F32) => powi::<S, f32x4<S>>(simd, a, op.imm as i32),
-                    ScalarCode::PowI(_) => powi::<S, f64x2<S>>(simd, a, op.imm as i32),
-                    ScalarCode::Cast(from, to) => cast(from, to, a),
-                };
-            }
+            // A register that was written as four bytes is read as four: reading eight would wait until they are in the
+            // cache.
+            let whole = |r: u32| regs[r as usize];
+            let half = |r: u32| bytemuck::cast_slice::<u64, [u32; 2]>(regs)[r as usize][LOW];
+            let of = |dtype: DType, r: u32| match dtype {
+                DType::F32 | DType::U32 => u64::from(half(r)),
+                DType::F64 | DType::I64 | DType::Bool => whole(r),
+            };
+            regs[op.dst as usize] = match op.code {
+                ScalarCode::Const => op.imm,
+                ScalarCode::Unary(dtype, what) => unary(simd, dtype, what, of(dtype, op.a)),
+                ScalarCode::Binary(dtype, what) => {
+                    binary(simd, dtype, what, of(dtype, op.a), of(dtype, op.b))
+                }
+                ScalarCode::Ternary(dtype, what) => {
+                    ternary(simd, dtype, what, [op.a, op.b, op.c].map(|r| of(dtype, r)))
+                }
+                ScalarCode::PowI(DType::F32) => {
+                    powi::<S, f32x4<S>>(simd, of(DType::F32, op.a), op.imm as i32)
+                }
+                ScalarCode::PowI(_) => powi::<S, f64x2<S>>(simd, whole(op.a), op.imm as i32),
+                ScalarCode::Cast(from, to) => cast(from, to, of(from, op.a)),
+                ScalarCode::SinCos(dtype) => {
+                    let angle = of(dtype, op.a);
+                    regs[op.b as usize] = unary(simd, dtype, Unary::Cos, angle);
+                    unary(simd, dtype, Unary::Sin, angle)
+                }
+            };
         },
     );
 }
@@ -210,19 +184,19 @@ fn binary<S: Simd>(simd: S, dtype: DType, what: Binary, a: u64, b: u64) -> u64 {
     }
 }
 
+/// The low half of a bool is all of it.
 #[inline(always)]
-fn float_ternary<S: Simd, V: Narrow<S>>(simd: S, what: Ternary, [a, b, c]: [u64; 3]) -> u64 {
-    let [x, y, z] = [a, b, c].map(|r| V::of_bits(simd, r));
+fn choice([mask, a, b]: [u64; 3]) -> u64 {
+    if mask != 0 { a } else { b }
+}
+
+#[inline(always)]
+fn float_ternary<S: Simd, V: Narrow<S>>(simd: S, what: Ternary, regs: [u64; 3]) -> u64 {
+    let [x, y, z] = regs.map(|r| V::of_bits(simd, r));
     match what {
         Ternary::Fma => x.mul_add(y, z).bits(),
         Ternary::Clamp => math::min(simd, math::max(simd, x, y), z).bits(),
-        Ternary::Select => {
-            if a != 0 {
-                b
-            } else {
-                c
-            }
-        }
+        Ternary::Select => choice(regs),
     }
 }
 
@@ -230,13 +204,7 @@ fn float_ternary<S: Simd, V: Narrow<S>>(simd: S, what: Ternary, [a, b, c]: [u64;
 fn ternary<S: Simd>(simd: S, dtype: DType, what: Ternary, regs: [u64; 3]) -> u64 {
     let [a, b, c] = regs;
     match (what, dtype) {
-        (Ternary::Select, _) => {
-            if a != 0 {
-                b
-            } else {
-                c
-            }
-        }
+        (Ternary::Select, _) => choice(regs),
         (_, DType::F32) => float_ternary::<S, f32x4<S>>(simd, what, regs),
         (_, DType::F64) => float_ternary::<S, f64x2<S>>(simd, what, regs),
         (Ternary::Clamp, DType::U32) => a.max(b).min(c),
