@@ -55,6 +55,7 @@ PATHS, STEPS = 65_536, 64
 ASIAN = {"s0": 100.0, "r": 0.03, "sigma": 0.2, "strike": 100.0, "maturity": 1.0}
 SCALAR_X, SCALAR_ROUNDS = 0.7, 250
 MLP_WIDTHS = (784, 256, 128, 10)
+LENET_CHANNELS, LENET_WIDTHS = (1, 6, 16), (400, 120, 84, 10)
 ADAM = {"lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
 # Losses of this many further steps on the same batch are compared, so the optimiser is checked too.
 STEPS_CHECKED = 5
@@ -74,10 +75,10 @@ def asian_normals():
     return normal(21, (STEPS, PATHS))
 
 
-def mlp_params():
+def mlp_params(widths=MLP_WIDTHS):
     """Weights are [inputs, outputs], He-normal; biases zero."""
     layers = []
-    for k, (n_in, n_out) in enumerate(zip(MLP_WIDTHS, MLP_WIDTHS[1:])):
+    for k, (n_in, n_out) in enumerate(zip(widths, widths[1:])):
         layers.append(normal(31 + k, (n_in, n_out), float(np.sqrt(np.float64(2.0) / n_in))))
         layers.append(np.zeros(n_out, np.float32))
     return layers
@@ -85,3 +86,18 @@ def mlp_params():
 
 def mlp_batch(batch):
     return uniform(41, (batch, MLP_WIDTHS[0]), 0.0, 1.0), integers(42, batch, MLP_WIDTHS[-1])
+
+
+def lenet_params():
+    """Weights of the convolutions are [outputs, channels, rows, columns], He-normal; then the linear layers'."""
+    layers = []
+    for k, (n_in, n_out) in enumerate(zip(LENET_CHANNELS, LENET_CHANNELS[1:])):
+        scale = float(np.sqrt(np.float64(2.0) / (n_in * 25)))
+        layers.append(normal(51 + k, (n_out, n_in, 5, 5), scale))
+        layers.append(np.zeros(n_out, np.float32))
+    return layers + mlp_params(LENET_WIDTHS)
+
+
+def lenet_batch(batch):
+    images, labels = mlp_batch(batch)
+    return images.reshape(batch, 1, 28, 28), labels

@@ -113,17 +113,9 @@ def adam(params, grads, first, second, count):
     return params, first, second, count
 
 
-def mlp(batch):
-    names = ["w1", "b1", "w2", "b2", "w3", "b3"]
-    start = inputs.mlp_params()
-    images, labels = (jnp.asarray(a) for a in inputs.mlp_batch(batch))
-
-    def loss_of(params, images, labels):
-        w1, b1, w2, b2, w3, b3 = params
-        h = jax.nn.relu(images @ w1 + b1)
-        h = jax.nn.relu(h @ w2 + b2)
-        logits = jax.nn.log_softmax(h @ w3 + b3)
-        return -jnp.take_along_axis(logits, labels[:, None], axis=1).mean()
+def training(names, start, batch, loss_of):
+    """A workload from the loss of parameters that start as `start`, of images and labels."""
+    images, labels = (jnp.asarray(a) for a in batch)
 
     def train(params, first, second, count, images, labels):
         loss, grads = jax.value_and_grad(loss_of)(params, images, labels)
@@ -155,6 +147,41 @@ def mlp(batch):
     return Workload(step, result, reset)
 
 
+def linear_layers(x, params):
+    for layer, (w, b) in enumerate(zip(params[::2], params[1::2])):
+        x = (jax.nn.relu(x) if layer > 0 else x) @ w + b
+    return x
+
+
+def cross_entropy(logits, labels):
+    return -jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], axis=1).mean()
+
+
+def mlp(batch):
+    names = ["w1", "b1", "w2", "b2", "w3", "b3"]
+
+    def loss_of(params, images, labels):
+        return cross_entropy(linear_layers(images, params), labels)
+
+    return training(names, inputs.mlp_params(), inputs.mlp_batch(batch), loss_of)
+
+
+def lenet(batch):
+    names = ["c1", "cb1", "c2", "cb2", "w1", "b1", "w2", "b2", "w3", "b3"]
+
+    def layer(x, w, b, padding):
+        sides = [(padding, padding)] * 2
+        x = jax.lax.conv_general_dilated(x, w, (1, 1), sides) + b[:, None, None]
+        return jax.lax.reduce_window(jax.nn.relu(x), -jnp.inf, jax.lax.max, (1, 1, 2, 2), (1, 1, 2, 2), "VALID")
+
+    def loss_of(params, images, labels):
+        c1, cb1, c2, cb2, *linear = params
+        h = layer(layer(images, c1, cb1, 2), c2, cb2, 0)
+        return cross_entropy(linear_layers(h.reshape(len(h), -1), linear), labels)
+
+    return training(names, inputs.lenet_params(), inputs.lenet_batch(batch), loss_of)
+
+
 REGISTRY = {
     "tiny": tiny,
     "scalar_chain": scalar_chain,
@@ -163,6 +190,7 @@ REGISTRY = {
     "mc_asian": mc_asian,
     "mlp_b64": lambda: mlp(64),
     "mlp_b512": lambda: mlp(512),
+    "lenet_b64": lambda: lenet(64),
 }
 
 

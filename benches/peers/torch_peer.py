@@ -119,19 +119,11 @@ def mc_asian():
     return gradient_of(loss, leaves)
 
 
-def mlp(batch):
-    names = ["w1", "b1", "w2", "b2", "w3", "b3"]
-    start = [torch.from_numpy(p) for p in inputs.mlp_params()]
-    images, labels = (torch.from_numpy(a) for a in inputs.mlp_batch(batch))
+def training(names, start, loss_of):
+    """A workload from the loss of parameters that start as `start`."""
+    start = [torch.from_numpy(p) for p in start]
     # `nn.Linear` keeps its weight as [outputs, inputs]: that is the layout PyTorch users have.
     params = [(p.t().contiguous() if p.dim() == 2 else p.clone()).requires_grad_() for p in start]
-    state = {}
-
-    def loss_of(w1, b1, w2, b2, w3, b3):
-        h = F.relu(F.linear(images, w1, b1))
-        h = F.relu(F.linear(h, w2, b2))
-        return F.cross_entropy(F.linear(h, w3, b3), labels)
-
     state = {}
     adam = inputs.ADAM
     transformed = torch.func.grad_and_value(loss_of, argnums=tuple(range(len(start))))
@@ -183,6 +175,32 @@ def mlp(batch):
     return Workload(step, result, reset)
 
 
+def linear_layers(x, params):
+    for layer, (w, b) in enumerate(zip(params[::2], params[1::2])):
+        x = F.linear(F.relu(x) if layer > 0 else x, w, b)
+    return x
+
+
+def mlp(batch):
+    images, labels = (torch.from_numpy(a) for a in inputs.mlp_batch(batch))
+    names = ["w1", "b1", "w2", "b2", "w3", "b3"]
+    return training(
+        names, inputs.mlp_params(), lambda *params: F.cross_entropy(linear_layers(images, params), labels)
+    )
+
+
+def lenet(batch):
+    images, labels = (torch.from_numpy(a) for a in inputs.lenet_batch(batch))
+    names = ["c1", "cb1", "c2", "cb2", "w1", "b1", "w2", "b2", "w3", "b3"]
+
+    def loss_of(c1, cb1, c2, cb2, *linear):
+        h = F.max_pool2d(F.relu(F.conv2d(images, c1, cb1, padding=2)), 2)
+        h = F.max_pool2d(F.relu(F.conv2d(h, c2, cb2)), 2)
+        return F.cross_entropy(linear_layers(h.flatten(1), linear), labels)
+
+    return training(names, inputs.lenet_params(), loss_of)
+
+
 REGISTRY = {
     "tiny": tiny,
     "tiny_define_by_run": tiny,
@@ -192,6 +210,7 @@ REGISTRY = {
     "mc_asian": mc_asian,
     "mlp_b64": lambda: mlp(64),
     "mlp_b512": lambda: mlp(512),
+    "lenet_b64": lambda: lenet(64),
 }
 # Define-by-run has nothing to compile. `scalar_chain` compiles in 20 s, once value and gradient are one function.
 ABSENT = {"eager": (), "compile": ("tiny_define_by_run", "scalar_chain"), "compile-step": ("tiny_define_by_run",)}

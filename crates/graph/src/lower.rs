@@ -82,6 +82,13 @@ pub(crate) fn lower(
         | Op::Expand
         | Op::Concat
         | Op::MatMul
+        | Op::Conv2d
+        | Op::ConvInput
+        | Op::ConvWeight
+        | Op::MaxPool
+        | Op::MaxPoolIndex
+        | Op::SumPool
+        | Op::SumPoolInput
         | Op::Gather
         | Op::ScatterAdd
         | Op::CheckIndex => None,
@@ -102,6 +109,8 @@ fn of_nothing(
         Op::Input => return None,
         _ if shape.is_empty() => 0.0,
         Op::Reduce(Reduce::Sum) | Op::MatMul | Op::ScatterAdd | Op::Unslice if empty(list) => 0.0,
+        // Of nothing in one operand there is nothing in the other: no image, no channel, no output.
+        Op::Conv2d | Op::ConvInput | Op::ConvWeight if empty(list) => 0.0,
         Op::Reduce(Reduce::Prod) if empty(list) => 1.0,
         Op::LogSumExp if empty(list) => f64::NEG_INFINITY,
         // Other reductions refuse to be recorded over nothing, and all other operations have elements to work on.

@@ -4,6 +4,8 @@
 //! textbook series where it has none. Every element is an `f64` whatever its type (integers are exact to 2^53), so an
 //! `f32` list is evaluated as its `f64` self.
 
+mod conv;
+
 use retrograde_ops::{Binary, Reduce, Ternary, Unary};
 use retrograde_storage::{DType, Element, Id, MAX_RANK, Shape};
 
@@ -274,6 +276,16 @@ fn instruction(list: &List, v: Value, values: &[Vec<f64>]) -> Result<Vec<f64>, O
                 (0..inner).map(term).sum()
             };
             positions().map(product).collect()
+        }
+
+        op if op.has_window() => {
+            let shapes: Vec<Shape> = list.args(v).iter().map(|&a| list.shape(a)).collect();
+            let operands: Vec<&[f64]> = (0..shapes.len()).map(|i| &operand(i)[..]).collect();
+            conv::instruction(op, list.window(v), &operands, &shapes, shape)
+        }
+        Op::Conv2d | Op::ConvInput | Op::ConvWeight => unreachable!("these have a window"),
+        Op::MaxPool | Op::MaxPoolIndex | Op::SumPool | Op::SumPoolInput => {
+            unreachable!("these have a window")
         }
 
         Op::Gather => {

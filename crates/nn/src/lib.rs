@@ -23,6 +23,7 @@
 //! ```
 
 pub mod clip;
+mod conv;
 pub mod idx;
 pub mod init;
 mod layers;
@@ -35,6 +36,7 @@ mod random;
 mod schedule;
 mod weights;
 
+pub use conv::{AvgPool2d, Conv2d, Flatten, MaxPool2d};
 pub use layers::{Activation, Dropout, Embedding, Layer, LayerNorm, Linear, Sequential};
 pub use loader::{Epoch, Loader};
 pub use metrics::accuracy;
@@ -51,8 +53,8 @@ pub mod prelude {
         he_normal, he_uniform, normal, uniform, xavier_normal, xavier_uniform, zeros,
     };
     pub use crate::{
-        Activation, Adam, AdamW, Dropout, Embedding, Layer, LayerNorm, Linear, Loader, Optimiser,
-        Schedule, Sequential, Sgd, accuracy, load, save,
+        Activation, Adam, AdamW, AvgPool2d, Conv2d, Dropout, Embedding, Flatten, Layer, LayerNorm,
+        Linear, Loader, MaxPool2d, Optimiser, Schedule, Sequential, Sgd, accuracy, load, save,
     };
     pub use retrograde::prelude::*;
 }

@@ -45,13 +45,18 @@ pub(crate) fn downgrade_given(list: &mut List, given: &[Value]) {
             | Op::Expand
             | Op::Copy
             | Op::Gather => at(0),
-            Op::MatMul => at(0) || at(1),
+            Op::MatMul | Op::Conv2d | Op::ConvWeight => at(0) || at(1),
+            // What no window covers is zero.
+            Op::ConvInput => at(0) || at(1) || !list.window(v).covers(),
+            Op::SumPoolInput => at(0) || !list.window(v).covers(),
+            Op::MaxPool | Op::SumPool => at(0),
             Op::Recurrence => at(1),
             Op::Concat => list.args(v).iter().any(|a| zeros[a.index()]),
             Op::Unary(_) | Op::Ternary(_) | Op::PowI | Op::Uniform | Op::Iota | Op::Random(_) => {
                 false
             }
             Op::LogSumExp | Op::Softmax | Op::LogSoftmax | Op::ArgMax | Op::ArgMin => false,
+            Op::MaxPoolIndex => false,
             Op::CumMax | Op::CumArgMax | Op::LogCumSumExp | Op::CheckIndex => false,
         };
         zeros[row] = zero;

@@ -10,6 +10,7 @@
 //!
 //! Conventions where a derivative does not exist are stated at each rule.
 
+mod conv;
 mod elementwise;
 mod index;
 mod product;
@@ -178,6 +179,7 @@ fn passes(list: &List, op: Op, i: usize, x: Value) -> bool {
         | Op::ArgMin
         | Op::CumArgMax
         | Op::CheckIndex
+        | Op::MaxPoolIndex
         | Op::Input
         | Op::Const
         | Op::Uniform
@@ -214,6 +216,12 @@ fn passes(list: &List, op: Op, i: usize, x: Value) -> bool {
         | Op::Copy
         | Op::Concat
         | Op::MatMul
+        | Op::Conv2d
+        | Op::ConvInput
+        | Op::ConvWeight
+        | Op::MaxPool
+        | Op::SumPool
+        | Op::SumPoolInput
         | Op::Gather
         | Op::ScatterAdd => true,
     };
@@ -277,7 +285,8 @@ impl Sweep<'_> {
         match self.list.op(v) {
             // Nothing behind these.
             Op::Input | Op::Const | Op::Uniform | Op::Iota | Op::Random(_) => {}
-            Op::Detach | Op::ArgMax | Op::ArgMin | Op::CumArgMax | Op::CheckIndex => {}
+            Op::Detach | Op::ArgMax | Op::ArgMin | Op::CumArgMax => {}
+            Op::CheckIndex | Op::MaxPoolIndex => {}
 
             Op::Unary(op) => self.unary(op, v, x, g),
             Op::Binary(op) => self.binary(op, v, g),
@@ -302,6 +311,13 @@ impl Sweep<'_> {
             Op::Concat => self.concat(v, g),
 
             Op::MatMul => self.matmul(v, g),
+
+            Op::Conv2d => self.conv2d(v, g),
+            Op::ConvInput => self.conv_input(v, g),
+            Op::ConvWeight => self.conv_weight(v, g),
+            Op::MaxPool => self.max_pool(v, x, g),
+            Op::SumPool => self.exchange_sum_pool(Op::SumPoolInput, v, x, g),
+            Op::SumPoolInput => self.exchange_sum_pool(Op::SumPool, v, x, g),
 
             Op::Gather => self.gather(v, g),
             Op::ScatterAdd => self.scatter_add(v, g),

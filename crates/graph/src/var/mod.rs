@@ -33,6 +33,7 @@ mod activation;
 mod arith;
 mod axes;
 mod compare;
+mod conv;
 mod create;
 mod index;
 mod loss;
@@ -60,6 +61,7 @@ use crate::params::Bound;
 use crate::recorder::{Recorder, Recording};
 
 pub use axes::{Axes, keep};
+pub use conv::{ConvOptions, PerAxis, PoolOptions};
 pub use index::Index;
 pub use loss::Reduction;
 pub use random::Rng;

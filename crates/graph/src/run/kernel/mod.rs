@@ -1,9 +1,10 @@
 //! Kernels of instructions that are not fused.
 //!
-//! [`choose`] says which kernels an instruction runs, with what operands; [`structured`] and [`product`] are the two
-//! kinds there are, each a [`Work`].
+//! [`choose`] says which kernels an instruction runs, with what operands; [`structured`], [`product`] and [`conv`] are
+//! the kinds there are, each a [`Work`].
 
 mod choose;
+mod conv;
 mod product;
 mod structured;
 
@@ -14,6 +15,7 @@ use super::bind::Bindings;
 use crate::list::{List, Value};
 use crate::passes::memory::Place;
 use crate::passes::places::Places;
+use conv::Conv;
 use product::Product;
 use structured::Structured;
 
@@ -117,6 +119,8 @@ enum Kind {
     Structured(Structured),
     Product32(Product<f32>),
     Product64(Product<f64>),
+    Conv32(Box<Conv<f32>>),
+    Conv64(Box<Conv<f64>>),
 }
 
 impl Kernel {
@@ -154,6 +158,8 @@ impl Kernel {
             Kind::Structured(work) => work,
             Kind::Product32(work) => work,
             Kind::Product64(work) => work,
+            Kind::Conv32(work) => &**work,
+            Kind::Conv64(work) => &**work,
         }
     }
 
