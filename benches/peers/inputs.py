@@ -57,6 +57,7 @@ SCALAR_X, SCALAR_ROUNDS = 0.7, 250
 MLP_WIDTHS = (784, 256, 128, 10)
 GPT = {"layers": 4, "width": 128, "heads": 4, "context": 64, "batch": 12, "vocabulary": 65}
 GPT_DECAY = 0.01
+LENET_CHANNELS, LENET_WIDTHS = (1, 6, 16), (400, 120, 84, 10)
 ADAM = {"lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
 # Losses of this many further steps on the same batch are compared, so the optimiser is checked too.
 STEPS_CHECKED = 5
@@ -76,10 +77,10 @@ def asian_normals():
     return normal(21, (STEPS, PATHS))
 
 
-def mlp_params():
+def mlp_params(widths=MLP_WIDTHS):
     """Weights are [inputs, outputs], He-normal; biases zero."""
     layers = []
-    for k, (n_in, n_out) in enumerate(zip(MLP_WIDTHS, MLP_WIDTHS[1:])):
+    for k, (n_in, n_out) in enumerate(zip(widths, widths[1:])):
         layers.append(normal(31 + k, (n_in, n_out), float(np.sqrt(np.float64(2.0) / n_in))))
         layers.append(np.zeros(n_out, np.float32))
     return layers
@@ -87,6 +88,21 @@ def mlp_params():
 
 def mlp_batch(batch):
     return uniform(41, (batch, MLP_WIDTHS[0]), 0.0, 1.0), integers(42, batch, MLP_WIDTHS[-1])
+
+
+def lenet_params():
+    """Weights of the convolutions are [outputs, channels, rows, columns], He-normal; then the linear layers'."""
+    layers = []
+    for k, (n_in, n_out) in enumerate(zip(LENET_CHANNELS, LENET_CHANNELS[1:])):
+        scale = float(np.sqrt(np.float64(2.0) / (n_in * 25)))
+        layers.append(normal(51 + k, (n_out, n_in, 5, 5), scale))
+        layers.append(np.zeros(n_out, np.float32))
+    return layers + mlp_params(LENET_WIDTHS)
+
+
+def lenet_batch(batch):
+    images, labels = mlp_batch(batch)
+    return images.reshape(batch, 1, 28, 28), labels
 
 
 def gpt_params():

@@ -149,16 +149,38 @@ def training(start, loss_of, data, decay=0.0):
     return Workload(step, result, reset)
 
 
+def linear_layers(x, params):
+    for layer, (w, b) in enumerate(zip(params[::2], params[1::2])):
+        x = (jax.nn.relu(x) if layer > 0 else x) @ w + b
+    return x
+
+
+def cross_entropy(logits, labels):
+    return -jnp.take_along_axis(jax.nn.log_softmax(logits), labels[..., None], axis=-1).mean()
+
+
 def mlp(batch):
     def loss_of(params, images, labels):
-        w1, b1, w2, b2, w3, b3 = params
-        h = jax.nn.relu(images @ w1 + b1)
-        h = jax.nn.relu(h @ w2 + b2)
-        logits = jax.nn.log_softmax(h @ w3 + b3)
-        return -jnp.take_along_axis(logits, labels[:, None], axis=1).mean()
+        return cross_entropy(linear_layers(images, params), labels)
 
     start = dict(zip(["w1", "b1", "w2", "b2", "w3", "b3"], inputs.mlp_params()))
     return training(start, loss_of, inputs.mlp_batch(batch))
+
+
+def lenet(batch):
+    names = ["c1", "cb1", "c2", "cb2", "w1", "b1", "w2", "b2", "w3", "b3"]
+
+    def layer(x, w, b, padding):
+        sides = [(padding, padding)] * 2
+        x = jax.lax.conv_general_dilated(x, w, (1, 1), sides) + b[:, None, None]
+        return jax.lax.reduce_window(jax.nn.relu(x), -jnp.inf, jax.lax.max, (1, 1, 2, 2), (1, 1, 2, 2), "VALID")
+
+    def loss_of(params, images, labels):
+        c1, cb1, c2, cb2, *linear = params
+        h = layer(layer(images, c1, cb1, 2), c2, cb2, 0)
+        return cross_entropy(linear_layers(h.reshape(len(h), -1), linear), labels)
+
+    return training(dict(zip(names, inputs.lenet_params())), loss_of, inputs.lenet_batch(batch))
 
 
 def gpt():
@@ -184,8 +206,7 @@ def gpt():
             x = x + linear(y.reshape(x.shape), f"{k}.attention.out")
             h = jax.nn.gelu(linear(norm(x, f"{k}.norm2"), f"{k}.up"), approximate=True)
             x = x + linear(h, f"{k}.down")
-        logits = jax.nn.log_softmax(norm(x, "norm") @ p["tokens.weight"].T)
-        return -jnp.take_along_axis(logits, labels[:, :, None], axis=2).mean()
+        return cross_entropy(norm(x, "norm") @ p["tokens.weight"].T, labels)
 
     return training(start, loss_of, inputs.gpt_batch(), inputs.GPT_DECAY)
 
@@ -198,6 +219,7 @@ REGISTRY = {
     "mc_asian": mc_asian,
     "mlp_b64": lambda: mlp(64),
     "mlp_b512": lambda: mlp(512),
+    "lenet_b64": lambda: lenet(64),
     "gpt": gpt,
 }
 

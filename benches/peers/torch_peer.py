@@ -182,16 +182,32 @@ def training(start, loss_of, linear, decay=None):
     return Workload(step, result, reset)
 
 
-def mlp(batch):
-    start = dict(zip(["w1", "b1", "w2", "b2", "w3", "b3"], inputs.mlp_params()))
-    images, labels = (torch.from_numpy(a) for a in inputs.mlp_batch(batch))
+def linear_layers(x, params):
+    for layer, (w, b) in enumerate(zip(params[::2], params[1::2])):
+        x = F.linear(F.relu(x) if layer > 0 else x, w, b)
+    return x
 
-    def loss_of(w1, b1, w2, b2, w3, b3):
-        h = F.relu(F.linear(images, w1, b1))
-        h = F.relu(F.linear(h, w2, b2))
-        return F.cross_entropy(F.linear(h, w3, b3), labels)
+
+def mlp(batch):
+    images, labels = (torch.from_numpy(a) for a in inputs.mlp_batch(batch))
+    start = dict(zip(["w1", "b1", "w2", "b2", "w3", "b3"], inputs.mlp_params()))
+
+    def loss_of(*params):
+        return F.cross_entropy(linear_layers(images, params), labels)
 
     return training(start, loss_of, ("w1", "w2", "w3"))
+
+
+def lenet(batch):
+    images, labels = (torch.from_numpy(a) for a in inputs.lenet_batch(batch))
+    names = ["c1", "cb1", "c2", "cb2", "w1", "b1", "w2", "b2", "w3", "b3"]
+
+    def loss_of(c1, cb1, c2, cb2, *linear):
+        h = F.max_pool2d(F.relu(F.conv2d(images, c1, cb1, padding=2)), 2)
+        h = F.max_pool2d(F.relu(F.conv2d(h, c2, cb2)), 2)
+        return F.cross_entropy(linear_layers(h.flatten(1), linear), labels)
+
+    return training(dict(zip(names, inputs.lenet_params())), loss_of, ("w1", "w2", "w3"))
 
 
 def gpt():
@@ -236,6 +252,7 @@ REGISTRY = {
     "mc_asian": mc_asian,
     "mlp_b64": lambda: mlp(64),
     "mlp_b512": lambda: mlp(512),
+    "lenet_b64": lambda: lenet(64),
     "gpt": gpt,
 }
 # Define-by-run has nothing to compile. `scalar_chain` compiles in 20 s, once value and gradient are one function.

@@ -71,6 +71,14 @@ pub const SCALAR_X: f64 = 0.7;
 pub const SCALAR_ROUNDS: usize = 250;
 /// Widths of the layers of `mlp_b64` and `mlp_b512`.
 pub const MLP_WIDTHS: [usize; 4] = [784, 256, 128, 10];
+/// Channels of the images and of the two convolutions of `lenet_b64`.
+pub const LENET_CHANNELS: [usize; 3] = [1, 6, 16];
+/// Rows and columns of its images.
+pub const LENET_SIDE: usize = 28;
+/// Rows and columns of its kernels.
+pub const LENET_KERNEL: usize = 5;
+/// Widths of its linear layers.
+pub const LENET_WIDTHS: [usize; 4] = [400, 120, 84, 10];
 /// Losses of this many further steps on the same batch are compared, so that the optimiser is checked too.
 pub const STEPS_CHECKED: usize = 5;
 
@@ -163,6 +171,20 @@ pub fn mlp_params(widths: &[usize]) -> Vec<Vec<f64>> {
         params.push(normal(31 + layer as u64, pair[0] * pair[1], scale));
         params.push(vec![0.0; pair[1]]);
     }
+    params
+}
+
+/// Parameters of `lenet_b64`: weights `[outputs, channels, 5, 5]` (He-normal) and zero biases of the convolutions, then
+/// those of the linear layers.
+pub fn lenet_params() -> Vec<Vec<f64>> {
+    let mut params = Vec::new();
+    for (layer, pair) in LENET_CHANNELS.windows(2).enumerate() {
+        let taps = pair[0] * LENET_KERNEL * LENET_KERNEL;
+        let scale = (2.0 / taps as f64).sqrt();
+        params.push(normal(51 + layer as u64, pair[1] * taps, scale));
+        params.push(vec![0.0; pair[1]]);
+    }
+    params.extend(mlp_params(&LENET_WIDTHS));
     params
 }
 

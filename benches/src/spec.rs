@@ -101,6 +101,15 @@ pub const SPECS: &[Spec] = &[
         reference: || Box::new(reference::mlp::Mlp::new(&crate::inputs::MLP_WIDTHS, 512)),
     },
     Spec {
+        name: "lenet_b64",
+        about: "conv 6@5x5, relu, maxpool, conv 16@5x5, relu, maxpool, 120, 84, 10; Adam, batch 64: one training step",
+        mark: 2.0,
+        tolerance: 1e-3,
+        trains: true,
+        serial: false,
+        reference: || Box::new(reference::lenet::Lenet::new(64)),
+    },
+    Spec {
         name: "gpt",
         about: "4 layers, width 128, 4 heads, context 64, batch 12, vocabulary 65, AdamW: one training step",
         mark: 1.5,

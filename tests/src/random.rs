@@ -157,7 +157,7 @@ impl Recipe {
         });
         let has_axis = rank > 0;
         let extent = shape.get(axis as usize).copied().unwrap_or(0);
-        Ok(Some(match op % 57 {
+        Ok(Some(match op % 61 {
             0..=3 => x + y,
             4..=5 => x - y,
             6..=9 => x * y,
@@ -218,6 +218,38 @@ impl Recipe {
                 let index =
                     index.map(|i| x.rec().scalar(i - extent as i64 * i64::from(k % 2 == 0)));
                 x.index_select(axis, x.rec().stack(&index, 0))
+            }
+            57..=58 if self.products && rank == 4 && x.len()? > 0 => {
+                // Its own corner as weight: as many outputs as channels, or one a group.
+                let groups = if k % 2 == 0 { 1 } else { shape[1] };
+                let taps = [2.min(shape[2]), 2.min(shape[3])];
+                let weight = x
+                    .narrow(0, 0, 1)
+                    .narrow(2, 0, taps[0])
+                    .narrow(3, 0, taps[1])
+                    .tanh();
+                let weight = if groups == 1 {
+                    weight
+                } else {
+                    weight.transpose(0, 1)
+                };
+                let options = ConvOptions::default()
+                    .stride([1 + k % 2, 1 + k % 3])
+                    .padding([k % 3, k / 3 % 2])
+                    .groups(groups);
+                x.conv2d(weight, options)
+            }
+            59 if rank == 4 && x.len()? > 0 && !self.smooth => {
+                x.max_pool2d(PoolOptions::kernel([1, 2.min(shape[3])]).stride(1 + k % 2))
+            }
+            60 if rank == 4 && x.len()? > 0 => {
+                let kernel = [2.min(shape[2]), 2.min(shape[3])];
+                let padding = [k % 2, k / 2 % 2];
+                let padding = [padding[0].min(kernel[0] / 2), padding[1].min(kernel[1] / 2)];
+                let options = PoolOptions::kernel(kernel)
+                    .stride(1 + k % 3)
+                    .padding(padding);
+                x.avg_pool2d(options.count_include_pad(k % 5 > 0))
             }
             _ => return Ok(None),
         }))

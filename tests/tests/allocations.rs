@@ -276,3 +276,33 @@ fn backward_of_variables() -> Result<()> {
     assert_eq!(count, 0);
     Ok(())
 }
+
+/// Convolutions and pooling with their gradients: scratch and partial sums are planned, like everything.
+#[test]
+fn convolution_step() -> Result<()> {
+    let _alone = ALONE.lock();
+    let random = |dims: [usize; 4]| {
+        Array::from_shape_fn(dims, |i| ((i[0] * 7 + i[2] * 3 + i[3]) as f32).sin() / 4.0)
+    };
+    let mut params = Params::new();
+    let weights = [
+        params.insert("a", random([6, 1, 5, 5])),
+        params.insert("b", random([16, 6, 5, 5])),
+    ];
+    let x = random([8, 1, 28, 28]);
+    let mut tape = Tape::new();
+    let mut losses = Vec::with_capacity(1000);
+    let count = fewest(|| {
+        let step = tape.train(&mut params);
+        let [a, b] = weights.map(|w| step.param::<f32>(w));
+        let y = step.input(&x).conv2d(a, ConvOptions::default().padding(2));
+        let y = y.relu().max_pool2d(PoolOptions::kernel(2));
+        let y = y.conv2d(b, ConvOptions::default().stride(2));
+        let loss = y.avg_pool2d(PoolOptions::kernel(5)).square().mean();
+        losses.push(loss.minimise_with(&Descent)?);
+        Ok(())
+    })?;
+    assert_eq!(count, 0);
+    assert!(losses.last() < losses.first(), "{losses:?}");
+    Ok(())
+}

@@ -221,6 +221,133 @@ fn arguments_out_of_their_domain() -> Result<()> {
     Ok(())
 }
 
+/// Convolutions and pooling: every number that does not fit is named.
+#[test]
+fn windows_that_do_not_fit() {
+    let tape = Tape::new();
+    let array = |dims: &[usize]| tape.constant(Array::<f32>::ones(dims.to_vec()));
+    let (x, w) = (array(&[2, 4, 6, 5]), array(&[6, 4, 3, 3]));
+    let conv = ConvOptions::default();
+    let pool = PoolOptions::kernel(2);
+    let big = usize::MAX;
+    for (value, message) in [
+        (
+            x.conv2d(w, conv.stride([1, 0])),
+            "conv2d of [2, 4, 6, 5] f32 and [6, 4, 3, 3] f32: the stride is [1, 0]; it must be 1 at least on both axes",
+        ),
+        (
+            x.conv2d(w, conv.dilation(0)),
+            "the dilation is [0, 0]; it must be 1 at least on both axes",
+        ),
+        (
+            x.conv2d(w, conv.groups(0)),
+            "there must be one group at least, not 0",
+        ),
+        (
+            x.conv2d(w, conv.groups(3)),
+            "3 groups do not divide 4 channels",
+        ),
+        (
+            x.conv2d(w, conv.groups(4)),
+            "4 groups do not divide 6 outputs",
+        ),
+        (
+            x.conv2d(w, conv.groups(2)),
+            "the images have 4 channels, so with 2 groups the weight must have shape [outputs, 2, rows, columns]",
+        ),
+        (
+            x.conv2d(array(&[6, 5, 3, 3]), conv),
+            "the images have 4 channels, so with 1 groups the weight must have shape [outputs, 4, rows, columns]",
+        ),
+        (
+            x.conv2d(array(&[6, 4, 3, 6]), conv),
+            "a kernel of 6 does not fit 5 columns",
+        ),
+        (
+            x.conv2d(w, conv.dilation([4, 1]).padding(1)),
+            "a kernel of 3 taps 4 apart does not fit 6 rows with padding 1 on either side",
+        ),
+        (
+            x.conv2d(array(&[6, 4, 0, 3]), conv),
+            "the kernel is [0, 3]; it must be 1 at least on both axes",
+        ),
+        (
+            x.conv2d(array(&[6, 4, 3]), conv),
+            "the weight must have shape [outputs, channels / groups, rows, columns], but [6, 4, 3] has rank 3",
+        ),
+        (
+            array(&[4, 6, 5]).conv2d(w, conv),
+            "the images must have shape [batch, channels, height, width], but [4, 6, 5] has rank 3",
+        ),
+        (
+            x.conv2d(w, conv.output_padding(1)),
+            "output_padding is [1, 1], but only a transposed convolution has any",
+        ),
+        (
+            x.conv2d(w, conv.padding(big)),
+            "a kernel of 3 does not fit 6 rows with padding",
+        ),
+        (
+            x.conv2d(w, conv.dilation(big)),
+            "a kernel of 3 taps 18446744073709551615 apart does not fit 6 rows",
+        ),
+        (
+            x.conv2d(w, conv.padding(big / 8)),
+            "conv2d of [2, 4, 6, 5] f32",
+        ),
+        (
+            x.conv1d(w, conv),
+            "conv1d of [2, 4, 6, 5] f32 and [6, 4, 3, 3] f32: the images must have shape [batch, channels, length]",
+        ),
+        (
+            x.conv_transpose2d(w, conv),
+            "the images have 4 channels, so the weight must have shape [4, outputs / groups, rows, columns]",
+        ),
+        (
+            x.conv_transpose2d(array(&[4, 1, 3, 3]), conv.output_padding(1)),
+            "output_padding is [1, 1]; it must be less than the stride, [1, 1]",
+        ),
+        (
+            x.conv_transpose2d(array(&[4, 1, 1, 1]), conv.padding(3)),
+            "6 rows with stride 1, dilation 1 and padding 3 leave no rows of the result",
+        ),
+        (
+            x.conv_transpose2d(array(&[4, 1, 1, 1]), conv.stride(big)),
+            "leave no rows of the result",
+        ),
+        (
+            x.max_pool2d(PoolOptions::kernel([7, 1])),
+            "max_pool2d of [2, 4, 6, 5] f32: a kernel of 7 does not fit 6 rows",
+        ),
+        (
+            x.max_pool2d(pool.padding(2)),
+            "the padding is [2, 2]; half the kernel, [2, 2], is the most",
+        ),
+        (
+            x.max_pool2d(pool.stride([0, 1])),
+            "the stride is [0, 1]; it must be 1 at least on both axes",
+        ),
+        (
+            x.avg_pool2d(PoolOptions::kernel([1, 0])),
+            "avg_pool2d of [2, 4, 6, 5] f32: the kernel is [1, 0]",
+        ),
+        (
+            array(&[2, 2]).avg_pool2d(pool),
+            "the images must have shape [batch, channels, height, width], but [2, 2] has rank 2",
+        ),
+        (
+            array(&[1, 1, 0, 4]).max_pool2d(pool.padding(1)),
+            "axis 2 has extent 0: there is no element to choose",
+        ),
+    ] {
+        let error = value.value().unwrap_err().to_string();
+        assert!(
+            error.contains(message) && error.contains(file!()),
+            "{error}"
+        );
+    }
+}
+
 /// As many threads as there are numbers: no more take part than a run has seats for.
 #[test]
 fn any_number_of_threads_may_be_asked_for() -> Result<()> {

@@ -1,9 +1,11 @@
 //! The workloads on Retrograde, written as a user would write them, on the public API alone.
 
 mod gpt;
+mod lenet;
 mod mlp;
 mod programs;
 mod scalar;
+mod training;
 
 use crate::workload::Build;
 
@@ -25,11 +27,12 @@ pub const RETROGRADE: &[(&str, Build)] = &[
     ("mc_asian", |c| {
         Ok(Box::new(programs::asian(c).map_err(text)?))
     }),
-    ("mlp_b64", |c| {
-        Ok(Box::new(mlp::Mlp::new(c, 64).map_err(text)?))
-    }),
+    ("mlp_b64", |c| Ok(Box::new(mlp::mlp(c, 64).map_err(text)?))),
     ("mlp_b512", |c| {
-        Ok(Box::new(mlp::Mlp::new(c, 512).map_err(text)?))
+        Ok(Box::new(mlp::mlp(c, 512).map_err(text)?))
+    }),
+    ("lenet_b64", |c| {
+        Ok(Box::new(lenet::lenet(c, 64).map_err(text)?))
     }),
     ("gpt", |c| Ok(Box::new(gpt::Gpt::new(c).map_err(text)?))),
 ];

@@ -1,120 +1,109 @@
 //! `mlp_b64`, `mlp_b512`: a perceptron with relu, mean cross-entropy and Adam.
 
-use crate::inputs::{ADAM, STEPS_CHECKED, mlp_batch, mlp_params, rounded};
-use crate::results::Results;
-use crate::workload::Workload;
-use std::hint::black_box;
+use super::training::{Network, Training};
+use crate::inputs::{mlp_batch, mlp_params, rounded};
 
 /// Names of the parameters, in order.
 const NAMES: [&str; 6] = ["w1", "b1", "w2", "b2", "w3", "b3"];
 
-/// Training on one batch.
-pub struct Mlp {
+/// A perceptron with one batch.
+pub struct Perceptron {
     widths: Vec<usize>,
     images: Vec<f64>,
     labels: Vec<u32>,
-    start: Vec<Vec<f64>>,
-    params: Vec<Vec<f64>>,
-    first: Vec<Vec<f64>>,
-    second: Vec<Vec<f64>>,
-    steps: i32,
 }
+
+/// Training a perceptron on one batch.
+pub type Mlp = Training<Perceptron>;
 
 impl Mlp {
     /// The workload's, with these widths and batch.
     pub fn new(widths: &[usize], batch: usize) -> Self {
         let classes = widths[widths.len() - 1] as u32;
         let (images, labels) = mlp_batch(batch, widths[0], classes);
-        let start: Vec<_> = mlp_params(widths).into_iter().map(rounded).collect();
-        let zeros: Vec<_> = start.iter().map(|p| vec![0.0; p.len()]).collect();
-        Self {
+        let network = Perceptron {
             widths: widths.to_vec(),
             images: rounded(images),
             labels,
-            params: start.clone(),
-            start,
-            first: zeros.clone(),
-            second: zeros,
-            steps: 0,
-        }
+        };
+        let start = mlp_params(widths).into_iter().map(rounded).collect();
+        Self::from_start(network, start)
     }
+}
 
-    fn loss_and_grads(&self) -> (f64, Vec<Vec<f64>>) {
-        let batch = self.labels.len();
-        let layers = self.widths.len() - 1;
+impl Network for Perceptron {
+    const NAMES: &'static [&'static str] = &NAMES;
 
-        // The input of every layer, after its relu; the last entry is the logits.
-        let mut inputs = vec![self.images.clone()];
-        for l in 0..layers {
-            let (n_in, n_out) = (self.widths[l], self.widths[l + 1]);
-            let (weight, bias) = (&self.params[2 * l], &self.params[2 * l + 1]);
-            let mut out = Vec::with_capacity(batch * n_out);
-            for row in inputs[l].chunks_exact(n_in) {
-                let mut sums = bias.clone();
-                for (x, w) in row.iter().zip(weight.chunks_exact(n_out)) {
-                    add_scaled(&mut sums, *x, w);
-                }
-                if l + 1 < layers {
-                    for v in &mut sums {
-                        *v = v.max(0.0);
-                    }
-                }
-                out.extend(sums);
-            }
-            inputs.push(out);
-        }
-
-        let classes = self.widths[layers];
-        let mut delta = inputs.pop().unwrap_or_default();
-        let mut loss = 0.0;
-        for (logits, &label) in delta.chunks_exact_mut(classes).zip(&self.labels) {
-            let top = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            let sum: f64 = logits.iter().map(|z| (z - top).exp()).sum();
-            loss += (top + sum.ln() - logits[label as usize]) / batch as f64;
-            for z in &mut *logits {
-                *z = (*z - top).exp() / sum / batch as f64;
-            }
-            logits[label as usize] -= 1.0 / batch as f64;
-        }
-
-        let mut grads: Vec<_> = self.params.iter().map(|p| vec![0.0; p.len()]).collect();
-        for l in (0..layers).rev() {
-            let (n_in, n_out) = (self.widths[l], self.widths[l + 1]);
-            let weight = &self.params[2 * l];
-            let mut before = Vec::with_capacity(if l == 0 { 0 } else { batch * n_in });
-            for (row, d) in inputs[l].chunks_exact(n_in).zip(delta.chunks_exact(n_out)) {
-                for (x, g) in row.iter().zip(grads[2 * l].chunks_exact_mut(n_out)) {
-                    add_scaled(g, *x, d);
-                }
-                add_scaled(&mut grads[2 * l + 1], 1.0, d);
-                if l > 0 {
-                    let through = row.iter().zip(weight.chunks_exact(n_out)).map(|(x, w)| {
-                        let sum: f64 = w.iter().zip(d).map(|(w, d)| w * d).sum();
-                        if *x > 0.0 { sum } else { 0.0 }
-                    });
-                    before.extend(through);
-                }
-            }
-            delta = before;
-        }
+    fn loss_and_grads(&self, params: &[Vec<f64>]) -> (f64, Vec<Vec<f64>>) {
+        let (loss, grads, _) = perceptron(&self.widths, &self.images, &self.labels, params);
         (loss, grads)
     }
+}
 
-    fn train(&mut self) -> (f64, Vec<Vec<f64>>) {
-        let (loss, grads) = self.loss_and_grads();
-        self.steps += 1;
-        let correct1 = 1.0 - ADAM.beta1.powi(self.steps);
-        let correct2 = 1.0 - ADAM.beta2.powi(self.steps);
-        for (k, grad) in grads.iter().enumerate() {
-            let moments = self.first[k].iter_mut().zip(&mut self.second[k]);
-            for ((p, (m, v)), g) in self.params[k].iter_mut().zip(moments).zip(grad) {
-                *m = ADAM.beta1 * *m + (1.0 - ADAM.beta1) * g;
-                *v = ADAM.beta2 * *v + (1.0 - ADAM.beta2) * g * g;
-                *p -= ADAM.lr * (*m / correct1) / ((*v / correct2).sqrt() + ADAM.eps);
+/// Loss, gradients of the parameters, and of the images.
+pub(super) fn perceptron(
+    widths: &[usize],
+    images: &[f64],
+    labels: &[u32],
+    params: &[Vec<f64>],
+) -> (f64, Vec<Vec<f64>>, Vec<f64>) {
+    let batch = labels.len();
+    let layers = widths.len() - 1;
+
+    // The input of every layer, after its relu; the last entry is the logits.
+    let mut inputs = vec![images.to_vec()];
+    for l in 0..layers {
+        let (n_in, n_out) = (widths[l], widths[l + 1]);
+        let (weight, bias) = (&params[2 * l], &params[2 * l + 1]);
+        let mut out = Vec::with_capacity(batch * n_out);
+        for row in inputs[l].chunks_exact(n_in) {
+            let mut sums = bias.clone();
+            for (x, w) in row.iter().zip(weight.chunks_exact(n_out)) {
+                add_scaled(&mut sums, *x, w);
             }
+            if l + 1 < layers {
+                for v in &mut sums {
+                    *v = v.max(0.0);
+                }
+            }
+            out.extend(sums);
         }
-        (loss, grads)
+        inputs.push(out);
     }
+
+    let classes = widths[layers];
+    let mut delta = inputs.pop().unwrap_or_default();
+    let mut loss = 0.0;
+    for (logits, &label) in delta.chunks_exact_mut(classes).zip(labels) {
+        let top = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let sum: f64 = logits.iter().map(|z| (z - top).exp()).sum();
+        loss += (top + sum.ln() - logits[label as usize]) / batch as f64;
+        for z in &mut *logits {
+            *z = (*z - top).exp() / sum / batch as f64;
+        }
+        logits[label as usize] -= 1.0 / batch as f64;
+    }
+
+    let mut grads: Vec<_> = params.iter().map(|p| vec![0.0; p.len()]).collect();
+    for l in (0..layers).rev() {
+        let (n_in, n_out) = (widths[l], widths[l + 1]);
+        let weight = &params[2 * l];
+        let mut before = Vec::with_capacity(batch * n_in);
+        for (row, d) in inputs[l].chunks_exact(n_in).zip(delta.chunks_exact(n_out)) {
+            for (x, g) in row.iter().zip(grads[2 * l].chunks_exact_mut(n_out)) {
+                add_scaled(g, *x, d);
+            }
+            add_scaled(&mut grads[2 * l + 1], 1.0, d);
+            let through = row.iter().zip(weight.chunks_exact(n_out)).map(|(x, w)| {
+                let sum: f64 = w.iter().zip(d).map(|(w, d)| w * d).sum();
+                // The input of the first layer has been through no relu.
+                if l == 0 || *x > 0.0 { sum } else { 0.0 }
+            });
+            before.extend(through);
+        }
+        delta = before;
+    }
+    (loss, grads, delta)
 }
 
 fn add_scaled(to: &mut [f64], scale: f64, row: &[f64]) {
@@ -123,41 +112,12 @@ fn add_scaled(to: &mut [f64], scale: f64, row: &[f64]) {
     }
 }
 
-impl Workload for Mlp {
-    fn reset(&mut self) -> Result<(), String> {
-        self.params.clone_from(&self.start);
-        for moment in self.first.iter_mut().chain(&mut self.second) {
-            moment.fill(0.0);
-        }
-        self.steps = 0;
-        Ok(())
-    }
-
-    fn step(&mut self) -> Result<(), String> {
-        black_box(self.train().0);
-        Ok(())
-    }
-
-    fn results(&mut self) -> Result<Results, String> {
-        self.reset()?;
-        let (loss, grads) = self.train();
-        let mut after = loss;
-        for _ in 0..STEPS_CHECKED {
-            after = self.train().0;
-        }
-        Ok(Results {
-            loss,
-            grads: NAMES.into_iter().zip(grads).collect(),
-            loss_after: Some(after),
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inputs::uniform;
+    use crate::inputs::{ADAM, uniform};
     use crate::reference::central_difference_error;
+    use crate::workload::Workload;
 
     #[test]
     fn gradients_match_central_differences() {

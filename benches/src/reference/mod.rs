@@ -7,9 +7,11 @@
 pub mod asian;
 pub mod chain;
 pub mod gpt;
+pub mod lenet;
 pub mod mlp;
 pub mod options;
 pub mod scalar;
+pub mod training;
 
 /// The relative error of `gradient` along `direction` against a central difference of `loss` (f64, so about 1e-9).
 #[cfg(test)]

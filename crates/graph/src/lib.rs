@@ -47,4 +47,7 @@ pub use retrograde_ops::Level;
 pub use run::plan::{Options, level};
 pub use tape::Tape;
 pub use trace::{CacheStats, ProgramSummary};
-pub use var::{Attention, Axes, Float, INFER, Index, Operand, Rec, Reduction, Rng, Var, keep};
+pub use var::{
+    Attention, Axes, ConvOptions, Float, INFER, Index, Operand, PerAxis, PoolOptions, Rec,
+    Reduction, Rng, Var, keep,
+};

@@ -2,7 +2,7 @@
 
 use std::panic::Location;
 
-use retrograde_ops::{Binary, Reduce, Unary};
+use retrograde_ops::{Binary, Reduce, Unary, Window};
 use retrograde_storage::{DType, Id, MAX_RANK, Shape, entity_id};
 use rustc_hash::FxHashMap;
 
@@ -52,6 +52,7 @@ pub struct List {
     shape_ids: FxHashMap<Shape, ShapeId>,
     pool: Vec<Value>,
     slices: Vec<SliceSpec>,
+    windows: Vec<Window>,
     /// Given to instructions pushed from now on.
     at: Option<&'static Location<'static>>,
 }
@@ -120,6 +121,11 @@ impl List {
         &self.slices[self.attr(v).as_int() as usize]
     }
 
+    /// The window of an operation that [has one](Op::has_window).
+    pub fn window(&self, v: Value) -> &Window {
+        &self.windows[self.attr(v).as_int() as usize]
+    }
+
     /// Bytes of heap held.
     pub fn bytes(&self) -> usize {
         let each = size_of::<Inst>()
@@ -138,6 +144,7 @@ impl List {
         self.shape_ids.clear();
         self.pool.clear();
         self.slices.clear();
+        self.windows.clear();
     }
     /// Forgets the instructions from row `len` on (shapes and pools stay: they only grow until [`clear`](Self::clear)).
     pub fn truncate(&mut self, len: usize) {
@@ -171,6 +178,16 @@ impl List {
         self.slices.len() as u32 - 1
     }
 
+    /// The attribute that stands for a window.
+    pub(crate) fn add_window(&mut self, window: Window) -> Attr {
+        let known = self.windows.iter().position(|w| *w == window);
+        let at = known.unwrap_or_else(|| {
+            self.windows.push(window);
+            self.windows.len() - 1
+        });
+        Attr::int(at as i64)
+    }
+
     /// Whether two lists are the same program: every column but the source lines. (Two recordings of one closure fill
     /// the shape table and the pools in the same order, so comparing the columns compares what they mean.)
     pub fn same_program(&self, other: &Self) -> bool {
@@ -181,6 +198,7 @@ impl List {
             && self.shapes == other.shapes
             && self.pool == other.pool
             && self.slices == other.slices
+            && self.windows == other.windows
     }
 
     fn intern(&mut self, shape: Shape, args: &[Value]) -> ShapeId {

@@ -84,6 +84,13 @@ pub(crate) fn lower(
         | Op::MatMul
         | Op::Attention
         | Op::AttentionGrad
+        | Op::Conv2d
+        | Op::ConvInput
+        | Op::ConvWeight
+        | Op::MaxPool
+        | Op::MaxPoolIndex
+        | Op::SumPool
+        | Op::SumPoolInput
         | Op::Gather
         | Op::ScatterAdd
         | Op::CheckIndex => None,
@@ -108,6 +115,8 @@ fn of_nothing(
         Op::Attention | Op::AttentionGrad if list.shape(args[2]).is_empty() => 0.0,
         // No queries.
         Op::AttentionGrad if list.shape(args[3]).is_empty() => 0.0,
+        // Of nothing in one operand there is nothing in the other: no image, no channel, no output.
+        Op::Conv2d | Op::ConvInput | Op::ConvWeight if empty(list) => 0.0,
         Op::Reduce(Reduce::Prod) if empty(list) => 1.0,
         Op::LogSumExp if empty(list) => f64::NEG_INFINITY,
         // Other reductions refuse to be recorded over nothing, and all other operations have elements to work on.

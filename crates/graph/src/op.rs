@@ -81,6 +81,20 @@ pub enum Op {
     /// mask if there is one. The result is `[.., queries, 3, heads, d]` where all three have one shape and the rank
     /// allows, which is how a layer makes them, else a vector that holds one after the other. Attribute: as `Attention`.
     AttentionGrad,
+    /// Convolution of images `x[n, c, h, w]` by a weight `y[o, c, i, j]`: `r[n, o, p, q]`. Attribute: the [`Window`](retrograde_ops::Window).
+    Conv2d,
+    /// Adjoint of `Conv2d` with respect to the images: of outputs `x` and a weight `y`. Attribute: the [`Window`](retrograde_ops::Window).
+    ConvInput,
+    /// Adjoint of `Conv2d` with respect to the weight: of images `x` and outputs `y`. Attribute: the [`Window`](retrograde_ops::Window).
+    ConvWeight,
+    /// Largest element under every place of a window over the last two axes of `x`. Attribute: the [`Window`](retrograde_ops::Window).
+    MaxPool,
+    /// Where `MaxPool` finds the first (u32): its position in its plane. Attribute: the [`Window`](retrograde_ops::Window).
+    MaxPoolIndex,
+    /// Sum of the elements under every place of a window. Attribute: the [`Window`](retrograde_ops::Window).
+    SumPool,
+    /// Adjoint of `SumPool`. Attribute: the [`Window`](retrograde_ops::Window).
+    SumPoolInput,
 
     /// `r[o, k, i] = x[o, y[o, k, i], i]`; `y` (u32 or i64) may have extent 1 on the other axes. Attribute: the axis.
     Gather,
@@ -115,6 +129,15 @@ impl Op {
     /// Whether a run may find that an operand's elements are not what the operation takes: an index out of range.
     pub(crate) fn may_fail(self) -> bool {
         matches!(self, Self::Gather | Self::ScatterAdd | Self::CheckIndex)
+    }
+
+    /// Whether the attribute is the number of a [`Window`](retrograde_ops::Window).
+    pub fn has_window(self) -> bool {
+        let pools = matches!(
+            self,
+            Self::MaxPool | Self::MaxPoolIndex | Self::SumPool | Self::SumPoolInput
+        );
+        pools || matches!(self, Self::Conv2d | Self::ConvInput | Self::ConvWeight)
     }
 
     /// Whether the result is a strided view of its operand, so that nothing needs to be computed.

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use retrograde_ops::Window;
 use retrograde_storage::Id;
 
 use crate::list::{List, Value};
@@ -36,6 +37,7 @@ pub(crate) fn instruction(list: &List, v: Value) -> String {
                 &spec.step[..rank]
             )
         }
+        op if op.has_window() => write!(line, "{}", window(op, list.window(v))),
         Op::Recurrence => {
             let reverse = if attr.is_reverse() { " reverse" } else { "" };
             let strong = if attr.is_strong() { " strong" } else { "" };
@@ -65,9 +67,36 @@ pub(crate) fn instruction(list: &List, v: Value) -> String {
         | Op::Expand
         | Op::Copy
         | Op::MatMul => Ok(()),
+        Op::Conv2d | Op::ConvInput | Op::ConvWeight => Ok(()),
+        Op::MaxPool | Op::MaxPoolIndex | Op::SumPool | Op::SumPoolInput => Ok(()),
     };
     let _ = write!(line, " : {} {}", list.shape(v), list.dtype(v));
     line
+}
+
+/// What of a window is not as usual: ` kernel [2, 2] stride [2, 2]`.
+fn window(op: Op, window: &Window) -> String {
+    let mut text = String::new();
+    let of_weight = matches!(op, Op::Conv2d | Op::ConvInput | Op::ConvWeight);
+    let usual = [
+        (
+            "kernel",
+            window.kernel,
+            if of_weight { window.kernel } else { [0, 0] },
+        ),
+        ("stride", window.stride, [1, 1]),
+        ("padding", window.padding, [0, 0]),
+        ("dilation", window.dilation, [1, 1]),
+    ];
+    for (name, pair, usual) in usual {
+        if pair != usual {
+            let _ = write!(text, " {name} {pair:?}");
+        }
+    }
+    if window.groups != 1 {
+        let _ = write!(text, " groups {}", window.groups);
+    }
+    text
 }
 
 /// A list with its outputs.

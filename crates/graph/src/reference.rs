@@ -5,6 +5,7 @@
 //! `f32` list is evaluated as its `f64` self.
 
 mod attention;
+mod conv;
 
 use retrograde_ops::{Binary, Reduce, Ternary, Unary};
 use retrograde_storage::{DType, Element, Id, MAX_RANK, Shape};
@@ -289,6 +290,16 @@ fn instruction(list: &List, v: Value, values: &[Vec<f64>]) -> Result<Vec<f64>, O
                 .last()
                 .is_some_and(|&m| list.dtype(m) == DType::Bool);
             attention::evaluate(&operands, backward, keep, attr.as_attention(), shape)
+        }
+
+        op if op.has_window() => {
+            let shapes: Vec<Shape> = list.args(v).iter().map(|&a| list.shape(a)).collect();
+            let operands: Vec<&[f64]> = (0..shapes.len()).map(|i| &operand(i)[..]).collect();
+            conv::instruction(op, list.window(v), &operands, &shapes, shape)
+        }
+        Op::Conv2d | Op::ConvInput | Op::ConvWeight => unreachable!("these have a window"),
+        Op::MaxPool | Op::MaxPoolIndex | Op::SumPool | Op::SumPoolInput => {
+            unreachable!("these have a window")
         }
 
         Op::Gather => {

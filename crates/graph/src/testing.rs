@@ -76,8 +76,15 @@ pub(crate) fn lowered_values(recorder: &Recorder, leaves: &[Vec<f64>]) -> Vec<Ve
         let new = match op {
             Op::Slice => to.slice(args[0], *from.slice_spec(v), shape),
             Op::Unslice => to.unslice(args[0], *from.slice_spec(v), shape),
-            _ => lower(&mut to, op, &args, attr, shape, dtype)
-                .unwrap_or_else(|| to.push(op, &args, attr, shape, dtype)),
+            _ => {
+                let attr = if op.has_window() {
+                    to.add_window(*from.window(v))
+                } else {
+                    attr
+                };
+                lower(&mut to, op, &args, attr, shape, dtype)
+                    .unwrap_or_else(|| to.push(op, &args, attr, shape, dtype))
+            }
         };
         assert_eq!(to.shape(new), shape, "lowering keeps the shape of {op:?}");
         assert_eq!(to.dtype(new), dtype, "lowering keeps the type of {op:?}");

@@ -5,6 +5,7 @@
 
 use retrograde::{Float, Index, Param, Params, Var};
 
+use crate::conv::{AvgPool2d, Conv2d, Flatten, MaxPool2d};
 use crate::init::{he_normal, normal, zeros};
 
 /// `x w + b`: `[.., inputs]` to `[.., outputs]`.
@@ -195,6 +196,14 @@ impl Activation {
 pub enum Layer {
     /// A linear layer.
     Linear(Linear),
+    /// A convolution.
+    Conv2d(Conv2d),
+    /// Pooling by the largest element.
+    MaxPool2d(MaxPool2d),
+    /// Pooling by the mean.
+    AvgPool2d(AvgPool2d),
+    /// All axes but the first as one.
+    Flatten(Flatten),
     /// Layer normalisation.
     LayerNorm(LayerNorm),
     /// A function of each element.
@@ -212,7 +221,9 @@ macro_rules! layer_from {
         }
     )*};
 }
-layer_from!(Linear, LayerNorm, Activation, Dropout, Sequential);
+layer_from!(
+    Linear, Conv2d, MaxPool2d, AvgPool2d, Flatten, LayerNorm, Activation, Dropout, Sequential
+);
 
 impl Layer {
     /// The layer's output for a prediction.
@@ -229,6 +240,10 @@ impl Layer {
     fn apply<'t, T: Float>(&self, x: Var<'t, T>, training: bool) -> Var<'t, T> {
         match self {
             Self::Linear(layer) => layer.forward(x),
+            Self::Conv2d(layer) => layer.forward(x),
+            Self::MaxPool2d(layer) => layer.forward(x),
+            Self::AvgPool2d(layer) => layer.forward(x),
+            Self::Flatten(layer) => layer.forward(x),
             Self::LayerNorm(layer) => layer.forward(x),
             Self::Activation(f) => f.forward(x),
             Self::Dropout(layer) if training => layer.forward(x),

@@ -23,6 +23,7 @@
 //! ```
 
 pub mod clip;
+mod conv;
 pub mod idx;
 pub mod init;
 mod layers;
@@ -36,6 +37,7 @@ mod schedule;
 mod transformer;
 mod weights;
 
+pub use conv::{AvgPool2d, Conv2d, Flatten, MaxPool2d};
 pub use layers::{Activation, Dropout, Embedding, Layer, LayerNorm, Linear, Sequential};
 pub use loader::{Epoch, Loader};
 pub use metrics::accuracy;
@@ -53,8 +55,9 @@ pub mod prelude {
         he_normal, he_uniform, normal, uniform, xavier_normal, xavier_uniform, zeros,
     };
     pub use crate::{
-        Activation, Adam, AdamW, Dropout, Embedding, Layer, LayerNorm, Linear, Loader, Optimiser,
-        Schedule, SelfAttention, Sequential, Sgd, TransformerBlock, accuracy, load, save,
+        Activation, Adam, AdamW, AvgPool2d, Conv2d, Dropout, Embedding, Flatten, Layer, LayerNorm,
+        Linear, Loader, MaxPool2d, Optimiser, Schedule, SelfAttention, Sequential, Sgd,
+        TransformerBlock, accuracy, load, save,
     };
     pub use retrograde::prelude::*;
 }

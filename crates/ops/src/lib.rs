@@ -3,6 +3,7 @@
 //! No kernel allocates; scratch and parallelism are parameters.
 
 pub mod attention;
+pub mod conv;
 mod elementwise;
 mod level;
 pub mod math;
@@ -11,9 +12,11 @@ pub mod scalar;
 pub mod structured;
 pub mod thresholds;
 pub mod tile;
+mod window;
 
 pub use elementwise::*;
 pub use level::*;
+pub use window::Window;
 
 /// The compiler's optimisation level for this crate, where the kernels are: `0` to `3`, `s` or `z`.
 pub const OPT_LEVEL: &str = env!("RETROGRADE_OPT_LEVEL");

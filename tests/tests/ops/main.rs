@@ -1,6 +1,7 @@
 //! Every operator against an independent oracle, over shapes and operands of every kind.
 
 mod binary;
+mod conv;
 mod creation;
 mod indexing;
 mod integers;

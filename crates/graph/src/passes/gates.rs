@@ -46,7 +46,6 @@ pub(crate) fn downgrade_given(list: &mut List, given: &[Value]) {
             | Op::Expand
             | Op::Copy
             | Op::Gather => at(0),
-            Op::MatMul => at(0) || at(1),
             // As an adjoint, of a second order alone.
             Op::Attention => true,
             // That of a key that nobody sees is zero; a causal mask lets every query see its own.
@@ -55,12 +54,18 @@ pub(crate) fn downgrade_given(list: &mut List, given: &[Value]) {
                 let unseen = list.attr(v).as_attention().0 && of.keys > of.queries;
                 at(3) || unseen || list.args(v).len() > 4
             }
+            Op::MatMul | Op::Conv2d | Op::ConvWeight => at(0) || at(1),
+            // What no window covers is zero.
+            Op::ConvInput => at(0) || at(1) || !list.window(v).covers(),
+            Op::SumPoolInput => at(0) || !list.window(v).covers(),
+            Op::MaxPool | Op::SumPool => at(0),
             Op::Recurrence => at(1),
             Op::Concat => list.args(v).iter().any(|a| zeros[a.index()]),
             Op::Unary(_) | Op::Ternary(_) | Op::PowI | Op::Uniform | Op::Iota | Op::Random(_) => {
                 false
             }
             Op::LogSumExp | Op::Softmax | Op::LogSoftmax | Op::ArgMax | Op::ArgMin => false,
+            Op::MaxPoolIndex => false,
             Op::CumMax | Op::CumArgMax | Op::LogCumSumExp | Op::CheckIndex => false,
         };
         zeros[row] = zero;

@@ -1,23 +1,47 @@
-//! Copies for operands that no group can read: a group has three axes, and a broadcast or a transpose of more than three
-//! that strides keep apart does not fit. Rare: most lists pass unchanged.
+//! Copies for operands that no kernel can read: a group has three axes, and a broadcast or a transpose of more than
+//! three that strides keep apart does not fit; convolutions and pooling read dense memory. Rare: most lists pass
+//! unchanged.
 
 use retrograde_storage::Id;
 
 use super::group::{fits_alone, is_scalar};
 use super::places::Places;
 use super::rebuild::Rebuilt;
+use crate::list::Value;
 use crate::op::{Attr, Op};
 
 /// The list with copies inserted, or `None` if it needs none.
 pub(crate) fn legalise(built: &Rebuilt, places: &Places) -> Option<Rebuilt> {
     let old = &built.list;
-    let legal: Vec<bool> = old.values().map(|v| fits_alone(old, places, v)).collect();
+    let dense = |v: Value| places.view(v).is_dense();
+    let legal = |v: Value| {
+        if old.op(v).has_window() {
+            old.args(v).iter().all(|&a| dense(a))
+        } else {
+            fits_alone(old, places, v)
+        }
+    };
+    let legal: Vec<bool> = old.values().map(legal).collect();
     if legal.iter().all(|&l| l) {
         return None;
     }
     Some(built.rewrite(|list, v, args| {
         if legal[v.index()] {
             return None;
+        }
+        if old.op(v).has_window() {
+            let pairs = args.iter().zip(old.args(v));
+            let dense: Vec<_> = pairs
+                .map(|(&a, &before)| {
+                    if dense(before) {
+                        return a;
+                    }
+                    let (shape, dtype) = (list.shape(a), list.dtype(a));
+                    list.push(Op::Copy, &[a], Attr::NONE, shape, dtype)
+                })
+                .collect();
+            let attr = list.add_window(*old.window(v));
+            return Some(list.push(old.op(v), &dense, attr, old.shape(v), old.dtype(v)));
         }
         // What the instruction iterates over: after the copies all operands are dense over it, so one axis is enough.
         let shape = if let Op::Reduce(_) = old.op(v) {

@@ -58,6 +58,7 @@ impl Rebuilt {
             list.set_location(old.location(v));
             let attr = match old.op(v) {
                 Op::Slice | Op::Unslice => Attr::int(list.add_spec(*old.slice_spec(v)).into()),
+                op if op.has_window() => list.add_window(*old.window(v)),
                 _ => old.attr(v),
             };
             let new = emit(&mut list, v, &args);
@@ -184,6 +185,9 @@ pub(crate) fn rebuild(job: &Job<'_>, optimise: bool) -> Rebuilt {
             let list = &mut new.list;
             attr =
                 Attr::int((*new.specs.entry(spec).or_insert_with(|| list.add_spec(spec))).into());
+        }
+        if op.has_window() {
+            attr = new.list.add_window(*old.window(v));
         }
         new.list.set_location(old.location(v));
         let from = new.list.len();

@@ -182,6 +182,18 @@ fn flops(list: &List, v: Value) -> u64 {
                 scores * (6 * d + 4 * dv + 9)
             }
         }
+        Op::Conv2d | Op::ConvInput | Op::ConvWeight => {
+            // Every output is a sum over the taps of its row of the weight.
+            let (outputs, weight) = match list.op(v) {
+                Op::Conv2d => (v, list.arg(v, 1)),
+                Op::ConvInput => (list.arg(v, 0), list.arg(v, 1)),
+                _ => (list.arg(v, 1), v),
+            };
+            let taps: usize = list.dims(weight)[1..].iter().product();
+            2 * list.shape(outputs).len() as u64 * taps as u64
+        }
+        Op::MaxPool | Op::MaxPoolIndex | Op::SumPool => len * list.window(v).area() as u64,
+        Op::SumPoolInput => operand() * list.window(v).area() as u64,
         Op::Input | Op::Const | Op::Uniform | Op::Iota | Op::Random(_) => 0,
         Op::Cast | Op::Detach | Op::Reshape | Op::Permute | Op::Slice | Op::Unslice => 0,
         Op::Expand | Op::Copy | Op::Concat | Op::Gather | Op::CheckIndex => 0,

@@ -11,6 +11,7 @@
 //! Conventions where a derivative does not exist are stated at each rule.
 
 mod attention;
+mod conv;
 mod elementwise;
 mod index;
 mod product;
@@ -179,6 +180,7 @@ fn passes(list: &List, op: Op, i: usize, x: Value) -> bool {
         | Op::ArgMin
         | Op::CumArgMax
         | Op::CheckIndex
+        | Op::MaxPoolIndex
         | Op::Input
         | Op::Const
         | Op::Uniform
@@ -217,6 +219,12 @@ fn passes(list: &List, op: Op, i: usize, x: Value) -> bool {
         | Op::MatMul
         | Op::Attention
         | Op::AttentionGrad
+        | Op::Conv2d
+        | Op::ConvInput
+        | Op::ConvWeight
+        | Op::MaxPool
+        | Op::SumPool
+        | Op::SumPoolInput
         | Op::Gather
         | Op::ScatterAdd => true,
     };
@@ -283,7 +291,8 @@ impl Sweep<'_> {
         match self.list.op(v) {
             // Nothing behind these.
             Op::Input | Op::Const | Op::Uniform | Op::Iota | Op::Random(_) => {}
-            Op::Detach | Op::ArgMax | Op::ArgMin | Op::CumArgMax | Op::CheckIndex => {}
+            Op::Detach | Op::ArgMax | Op::ArgMin | Op::CumArgMax => {}
+            Op::CheckIndex | Op::MaxPoolIndex => {}
 
             Op::Unary(op) => self.unary(op, v, x, g),
             Op::Binary(op) => self.binary(op, v, g),
@@ -310,6 +319,13 @@ impl Sweep<'_> {
             Op::MatMul => self.matmul(v, g),
             Op::Attention => self.attention(v, g),
             Op::AttentionGrad => self.attention_grad(v, g),
+
+            Op::Conv2d => self.conv2d(v, g),
+            Op::ConvInput => self.conv_input(v, g),
+            Op::ConvWeight => self.conv_weight(v, g),
+            Op::MaxPool => self.max_pool(v, x, g),
+            Op::SumPool => self.exchange_sum_pool(Op::SumPoolInput, v, x, g),
+            Op::SumPoolInput => self.exchange_sum_pool(Op::SumPool, v, x, g),
 
             Op::Gather => self.gather(v, g),
             Op::ScatterAdd => self.scatter_add(v, g),

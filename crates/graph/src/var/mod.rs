@@ -34,6 +34,7 @@ mod arith;
 mod attention;
 mod axes;
 mod compare;
+mod conv;
 mod create;
 mod index;
 mod loss;
@@ -62,6 +63,7 @@ use crate::recorder::{Recorder, Recording};
 
 pub use attention::Attention;
 pub use axes::{Axes, keep};
+pub use conv::{ConvOptions, PerAxis, PoolOptions};
 pub use index::Index;
 pub use loss::Reduction;
 pub use random::Rng;

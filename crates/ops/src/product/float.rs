@@ -29,19 +29,19 @@ pub trait Kernel: Sized {
 
 /// A level together with its token, found once: asking the processor costs more than a 4 x 4 product.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Isa {
+pub(crate) struct Isa {
     pub(super) token: Token,
 }
 
 impl Isa {
-    pub(super) fn new(level: Level) -> Self {
+    pub(crate) fn new(level: Level) -> Self {
         Self {
             token: level.token(),
         }
     }
 
     /// What `at_level!` asks a level for.
-    pub(super) fn token(self) -> Token {
+    pub(crate) fn token(self) -> Token {
         self.token
     }
 }

@@ -27,5 +27,6 @@ mod guard;
 mod tests;
 
 pub use float::Float;
+pub(crate) use float::Isa;
 pub use plan::{Plan, Spec, Strides};
 pub use run::Operands;

@@ -23,6 +23,7 @@ mod inspect;
 mod lines;
 mod loops;
 mod memory;
+mod pool;
 mod random;
 mod scatter;
 pub mod sizes;
@@ -36,6 +37,7 @@ pub use gather::Gather;
 pub use inspect::{Contents, Inspect};
 pub use lines::{Lines, Walk};
 pub use memory::RawView;
+pub use pool::{Pool, Pooling};
 pub use random::{Counter, Draw, Permutation, Random, philox};
 pub use scatter::{Combine, Scatter};
 

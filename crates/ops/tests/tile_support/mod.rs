@@ -5,6 +5,7 @@
 use std::cell::Cell;
 use std::num::NonZeroUsize;
 
+use retrograde_ops::thresholds::BLOCK_ELEMENTS;
 use retrograde_ops::tile::*;
 use retrograde_ops::{Binary, Level, Reduce, Ternary, Unary};
 use retrograde_storage::{DType, Packet};
@@ -174,13 +175,17 @@ pub(crate) fn ways() -> Vec<Way> {
 /// Runs a group on buffers; gives the results of its reductions as bits.
 pub(crate) fn run(group: &Group, buffers: &mut [Buffer], way: Way) -> Vec<Vec<u64>> {
     group.check().expect("a valid group");
-    let geometry = match way.sizes {
-        None => group.geometry(&CacheSizes::detect()),
-        Some((tile, block)) => group.geometry(Request {
+    let request = match way.sizes {
+        None => Request {
+            tile_packets: group.tile_packets(&CacheSizes::detect()),
+            block_elements: BLOCK_ELEMENTS,
+        },
+        Some((tile, block)) => Request {
             tile_packets: NonZeroUsize::new(tile).unwrap(),
             block_elements: NonZeroUsize::new(block).unwrap(),
-        }),
+        },
     };
+    let geometry = group.geometry(request);
     // NaN as a float, a large number as an integer, half true as a mask: whatever leaks from padding or from slots
     // that are not written shows.
     let poison = Packet::from_lanes([0x7fc0_dead_7ff8_beefu64; 8]);

@@ -1,10 +1,11 @@
 //! Which kernels compute an instruction, on what operands.
 
-use retrograde_ops::Level;
 use retrograde_ops::structured as kernels;
+use retrograde_ops::{Level, conv};
 use retrograde_storage::{DType, View};
 
 use super::attention::Attention;
+use super::conv::Conv;
 use super::product::Product;
 use super::structured::Structured;
 use super::{Kernel, Kind, Operand};
@@ -30,6 +31,20 @@ pub(crate) fn kernels(list: &List, places: &Places, v: Value, level: Level) -> R
         }
         (Op::Attention | Op::AttentionGrad, _) => {
             vec![Kind::Attention32(Attention::new(level, list, places, v))]
+        }
+        (op @ (Op::Conv2d | Op::ConvInput | Op::ConvWeight), dtype) => {
+            let (x, y) = (arg(0), arg(1));
+            // Image, weight, output: one of them is what is computed.
+            let (kind, operands) = match op {
+                Op::Conv2d => (conv::Kind::Output, [x, y, dst]),
+                Op::ConvInput => (conv::Kind::Image, [dst, y, x]),
+                _ => (conv::Kind::Weight, [x, dst, y]),
+            };
+            let window = list.window(v);
+            vec![match dtype {
+                DType::F64 => Kind::Conv64(Box::new(Conv::new(level, kind, window, operands))),
+                _ => Kind::Conv32(Box::new(Conv::new(level, kind, window, operands))),
+            }]
         }
         _ => {
             let chosen = structured(list, places, v);
@@ -121,6 +136,17 @@ fn structured(list: &List, places: &Places, v: Value) -> Vec<Structured> {
             index: spread(arg(1), &arg(0)),
             dst,
             axis: attr.as_axis(),
+        },
+        Op::MaxPool | Op::MaxPoolIndex | Op::SumPool | Op::SumPoolInput => Structured::Pool {
+            kind: match list.op(v) {
+                Op::MaxPool => kernels::Pooling::Max,
+                Op::MaxPoolIndex => kernels::Pooling::MaxIndex,
+                Op::SumPool => kernels::Pooling::Sum,
+                _ => kernels::Pooling::SumAdjoint,
+            },
+            window: *list.window(v),
+            src: arg(0),
+            dst,
         },
         Op::CheckIndex => Structured::CheckIndex {
             index: arg(0),

@@ -1,10 +1,11 @@
 //! Kernels of instructions that are not fused.
 //!
-//! [`choose`] says which kernels an instruction runs, with what operands; [`structured`], [`product`] and [`attention`]
-//! are the kinds there are, each a [`Work`].
+//! [`choose`] says which kernels an instruction runs, with what operands; [`structured`], [`product`], [`attention`] and
+//! [`conv`] are the kinds there are, each a [`Work`].
 
 mod attention;
 mod choose;
+mod conv;
 mod product;
 mod structured;
 
@@ -19,6 +20,7 @@ use crate::list::{List, Value};
 use crate::passes::memory::Place;
 use crate::passes::places::Places;
 use attention::Attention;
+use conv::Conv;
 use product::Product;
 use structured::Structured;
 
@@ -130,6 +132,8 @@ enum Kind {
     Product64(Product<f64>),
     Attention32(Attention<f32>),
     Attention64(Attention<f64>),
+    Conv32(Box<Conv<f32>>),
+    Conv64(Box<Conv<f64>>),
 }
 
 impl Kernel {
@@ -170,6 +174,8 @@ impl Kernel {
             Kind::Product64(work) => work,
             Kind::Attention32(work) => work,
             Kind::Attention64(work) => work,
+            Kind::Conv32(work) => &**work,
+            Kind::Conv64(work) => &**work,
         }
     }
 

@@ -24,7 +24,7 @@ pub(super) struct Product<T: Float> {
 /// Blocks wanted of a product at most: a few for each of many cores. Bits do not depend on it.
 const PRODUCT_BLOCKS: usize = 8;
 /// Nanoseconds a multiply-add of 4-byte elements takes: 80 GFLOP/s. One of 8-byte elements takes twice that.
-const PRODUCT_NS: f64 = 0.025;
+pub(super) const PRODUCT_NS: f64 = 0.025;
 
 impl<T: Float> Product<T> {
     /// Operands of rank 2 or more whose extents fit, as recording checked.

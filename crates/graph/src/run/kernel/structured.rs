@@ -1,8 +1,8 @@
 //! Kernels of one phase over strided operands: those of [`retrograde_ops::structured`] with operands that are bound to
 //! addresses when a block runs.
 
-use retrograde_ops::Level;
 use retrograde_ops::structured as kernels;
+use retrograde_ops::{Level, Window};
 use retrograde_storage::Packet;
 
 use super::{Block, Operand, Work};
@@ -46,6 +46,12 @@ pub(super) enum Structured {
         y: Option<Operand>,
         dst: Operand,
         axis: usize,
+    },
+    Pool {
+        kind: kernels::Pooling,
+        window: Window,
+        src: Operand,
+        dst: Operand,
     },
     Random {
         dst: Operand,
@@ -99,6 +105,7 @@ bound! {
     kernels::Scatter<'_>: kernels::Scatter::check,
     kernels::CheckIndex<'_>: kernels::CheckIndex::check,
     kernels::Lines: kernels::Lines::check,
+    kernels::Pool: kernels::Pool::check,
     kernels::Random: kernels::Random::check,
     kernels::Permutation: kernels::Permutation::check,
 }
@@ -169,6 +176,17 @@ impl Structured {
                 dst: raw(dst),
                 axis,
             }),
+            Self::Pool {
+                kind,
+                window,
+                ref src,
+                ref dst,
+            } => f(&kernels::Pool {
+                kind,
+                window,
+                src: raw(src),
+                dst: raw(dst),
+            }),
             Self::Random {
                 ref dst,
                 draw,
@@ -211,6 +229,7 @@ impl Work for Structured {
             Self::Random { dst, .. } | Self::Permutation { dst, .. } => dst.bytes(),
             Self::Lines { x, .. } => x.bytes(),
             Self::ScatterAdd { src, dst, .. } => (src.bytes() + dst.bytes()) * BYTE_NS,
+            Self::Pool { src, dst, .. } => src.bytes().max(dst.bytes()) * BYTE_NS,
         }
     }
 
