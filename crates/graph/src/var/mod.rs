@@ -38,6 +38,7 @@ mod create;
 mod index;
 mod loss;
 mod norm;
+mod pool;
 mod product;
 mod random;
 mod reduce;
@@ -61,9 +62,10 @@ use crate::params::Bound;
 use crate::recorder::{Recorder, Recording};
 
 pub use axes::{Axes, keep};
-pub use conv::{ConvOptions, PerAxis, PoolOptions};
+pub use conv::{ConvOptions, PerAxis};
 pub use index::Index;
 pub use loss::Reduction;
+pub use pool::PoolOptions;
 pub use random::Rng;
 pub use shape::INFER;
 
