@@ -26,7 +26,7 @@
 //! | linear in the seed, a zero seed, ends of domains | `properties`, `special`, `kinks` |
 //! | infinities and NaN | `special`, `rows::extreme_rows`, `losses::extreme_logits` |
 //! | indices: repeated, negative, none, out of range | `indexing` |
-//! | windows: stride, padding, dilation, groups, ties | `conv` |
+//! | windows: stride, padding, dilation, groups, ties | `conv`, `pool` |
 //! | long sums | `reductions::long_sums_..` |
 //! | replays, options, threads | `engines`, `properties` |
 //! | a million instructions, 100,000 steps | `scale` |

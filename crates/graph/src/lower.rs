@@ -88,7 +88,7 @@ pub(crate) fn lower(
         | Op::ConvInput
         | Op::ConvWeight
         | Op::MaxPool
-        | Op::MaxPoolIndex
+        | Op::MaxPoolInput
         | Op::SumPool
         | Op::SumPoolInput
         | Op::Gather

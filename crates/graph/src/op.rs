@@ -87,10 +87,11 @@ pub enum Op {
     ConvInput,
     /// Adjoint of `Conv2d` with respect to the weight: of images `x` and outputs `y`. Attribute: the [`Window`](retrograde_ops::Window).
     ConvWeight,
-    /// Largest element under every place of a window over the last two axes of `x`. Attribute: the [`Window`](retrograde_ops::Window).
+    /// The element of `x` where `y` has its first largest, for every place of a window over their last two axes: of `x`
+    /// and `x` the largest. Attribute: the [`Window`](retrograde_ops::Window).
     MaxPool,
-    /// Where `MaxPool` finds the first (u32): its position in its plane. Attribute: the [`Window`](retrograde_ops::Window).
-    MaxPoolIndex,
+    /// Adjoint of `MaxPool` with respect to `x`: `y` says where. Attribute: the [`Window`](retrograde_ops::Window).
+    MaxPoolInput,
     /// Sum of the elements under every place of a window. Attribute: the [`Window`](retrograde_ops::Window).
     SumPool,
     /// Adjoint of `SumPool`. Attribute: the [`Window`](retrograde_ops::Window).
@@ -135,7 +136,7 @@ impl Op {
     pub fn has_window(self) -> bool {
         let pools = matches!(
             self,
-            Self::MaxPool | Self::MaxPoolIndex | Self::SumPool | Self::SumPoolInput
+            Self::MaxPool | Self::MaxPoolInput | Self::SumPool | Self::SumPoolInput
         );
         pools || matches!(self, Self::Conv2d | Self::ConvInput | Self::ConvWeight)
     }

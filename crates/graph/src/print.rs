@@ -68,7 +68,7 @@ pub(crate) fn instruction(list: &List, v: Value) -> String {
         | Op::Copy
         | Op::MatMul => Ok(()),
         Op::Conv2d | Op::ConvInput | Op::ConvWeight => Ok(()),
-        Op::MaxPool | Op::MaxPoolIndex | Op::SumPool | Op::SumPoolInput => Ok(()),
+        Op::MaxPool | Op::MaxPoolInput | Op::SumPool | Op::SumPoolInput => Ok(()),
     };
     let _ = write!(line, " : {} {}", list.shape(v), list.dtype(v));
     line

@@ -298,7 +298,7 @@ fn instruction(list: &List, v: Value, values: &[Vec<f64>]) -> Result<Vec<f64>, O
             conv::instruction(op, list.window(v), &operands, &shapes, shape)
         }
         Op::Conv2d | Op::ConvInput | Op::ConvWeight => unreachable!("these have a window"),
-        Op::MaxPool | Op::MaxPoolIndex | Op::SumPool | Op::SumPoolInput => {
+        Op::MaxPool | Op::MaxPoolInput | Op::SumPool | Op::SumPoolInput => {
             unreachable!("these have a window")
         }
 

@@ -26,7 +26,7 @@ pub(crate) fn downgrade_given(list: &mut List, given: &[Value]) {
         let zero = match list.op(v) {
             Op::Const => list.dtype(v).is_float() && list.attr(v).as_float() == 0.0,
             // A seed, or a value taken as data: whoever gave it may have put zeros in.
-            Op::Detach | Op::Unslice | Op::ScatterAdd => true,
+            Op::Detach | Op::Unslice | Op::ScatterAdd | Op::MaxPoolInput => true,
             Op::Input => given.binary_search(&v).is_ok(),
             Op::Cast => list.dtype(list.arg(v, 0)) == DType::Bool || at(0),
             Op::Ternary(Ternary::Select) => at(1) || at(2),
@@ -65,7 +65,6 @@ pub(crate) fn downgrade_given(list: &mut List, given: &[Value]) {
                 false
             }
             Op::LogSumExp | Op::Softmax | Op::LogSoftmax | Op::ArgMax | Op::ArgMin => false,
-            Op::MaxPoolIndex => false,
             Op::CumMax | Op::CumArgMax | Op::LogCumSumExp | Op::CheckIndex => false,
         };
         zeros[row] = zero;

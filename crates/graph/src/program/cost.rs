@@ -192,8 +192,8 @@ fn flops(list: &List, v: Value) -> u64 {
             let taps: usize = list.dims(weight)[1..].iter().product();
             2 * list.shape(outputs).len() as u64 * taps as u64
         }
-        Op::MaxPool | Op::MaxPoolIndex | Op::SumPool => len * list.window(v).area() as u64,
-        Op::SumPoolInput => operand() * list.window(v).area() as u64,
+        Op::MaxPool | Op::SumPool => len * list.window(v).area() as u64,
+        Op::MaxPoolInput | Op::SumPoolInput => operand() * list.window(v).area() as u64,
         Op::Input | Op::Const | Op::Uniform | Op::Iota | Op::Random(_) => 0,
         Op::Cast | Op::Detach | Op::Reshape | Op::Permute | Op::Slice | Op::Unslice => 0,
         Op::Expand | Op::Copy | Op::Concat | Op::Gather | Op::CheckIndex => 0,

@@ -61,7 +61,7 @@ pub(super) fn instruction(
         }
         _ => {
             let (image, pooled) = match op {
-                Op::SumPoolInput => (shape, shapes[0]),
+                Op::MaxPoolInput | Op::SumPoolInput => (shape, shapes[0]),
                 _ => (shapes[0], shape),
             };
             let (rows, columns) = (pooled.dims()[2], pooled.dims()[3]);
@@ -77,9 +77,9 @@ pub(super) fn instruction(
                         Op::SumPool => result[out] += x[plane + at],
                         Op::SumPoolInput => result[plane + at] += x[out],
                         _ => {
+                            let by = &operands[1][plane..];
                             let better = best.is_none_or(|best| {
-                                let (x, best) = (x[plane + at], x[plane + best]);
-                                x > best || (x.is_nan() && !best.is_nan())
+                                by[at] > by[best] || (by[at].is_nan() && !by[best].is_nan())
                             });
                             if better {
                                 best = Some(at);
@@ -87,12 +87,10 @@ pub(super) fn instruction(
                         }
                     }
                 });
-                if let Some(best) = best {
-                    result[out] = if op == Op::MaxPool {
-                        x[plane + best]
-                    } else {
-                        best as f64
-                    };
+                match best {
+                    Some(best) if op == Op::MaxPool => result[out] = x[plane + best],
+                    Some(best) => result[plane + best] += x[out],
+                    None => {}
                 }
             }
         }

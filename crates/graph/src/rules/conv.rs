@@ -3,11 +3,9 @@
 //! A convolution is linear in the image and in the weight, so that with both its adjoints it is a family of three closed
 //! under differentiation: the derivative of each is one of the others.
 
-use retrograde_storage::{DType, Shape};
-
 use super::Sweep;
-use crate::list::{List, Value};
-use crate::op::{Attr, Op};
+use crate::list::Value;
+use crate::op::Op;
 
 impl Sweep<'_> {
     /// `y = conv(x, w)`.
@@ -41,42 +39,16 @@ impl Sweep<'_> {
         }
     }
 
-    /// To the first largest element of every window.
-    pub(super) fn max_pool(&mut self, v: Value, x: Value, g: Value) {
-        let list = &mut *self.list;
-        let (attr, shape, image) = (list.attr(v), list.shape(v), list.shape(x));
-        let index = list.push(Op::MaxPoolIndex, &[x], attr, shape, DType::U32);
-        let index = planes(list, index);
-        let g = planes(list, g);
-        let &[n, c, h, w] = image.dims() else {
-            unreachable!("pooling was checked to have four axes")
-        };
-        let flat = Shape::new(&[n, c, h * w]).expect("as many elements as the image");
-        let dtype = list.dtype(x);
-        let gx = list.push(
-            Op::ScatterAdd,
-            &[g, index],
-            Attr::axis(2, false),
-            flat,
-            dtype,
-        );
-        let gx = list.reshape(gx, image);
-        self.give(x, gx);
-    }
-
-    /// Sums over windows and their adjoint are each other's.
-    pub(super) fn exchange_sum_pool(&mut self, adjoint: Op, v: Value, x: Value, g: Value) {
-        let (shape, dtype) = (self.list.shape(x), self.list.dtype(x));
+    /// Pooling and its adjoint are each other's. What says where the largest element is passes nothing on: it stays
+    /// where it is as elements change a little.
+    pub(super) fn pool(&mut self, adjoint: Op, v: Value, g: Value) {
+        let x = self.list.arg(v, 0);
+        let (attr, shape, dtype) = (self.list.attr(v), self.list.shape(x), self.list.dtype(x));
+        let operands = [g, *self.list.args(v).last().unwrap_or(&g)];
+        let count = self.list.args(v).len();
         let gx = self
             .list
-            .push(adjoint, &[g], self.list.attr(v), shape, dtype);
+            .push(adjoint, &operands[..count], attr, shape, dtype);
         self.give(x, gx);
     }
-}
-
-/// The last two of four axes as one.
-fn planes(list: &mut List, x: Value) -> Value {
-    let dims = list.dims(x);
-    let flat = Shape::new(&[dims[0], dims[1], dims[2] * dims[3]]).expect("as many elements");
-    list.reshape(x, flat)
 }

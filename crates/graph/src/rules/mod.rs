@@ -180,7 +180,6 @@ fn passes(list: &List, op: Op, i: usize, x: Value) -> bool {
         | Op::ArgMin
         | Op::CumArgMax
         | Op::CheckIndex
-        | Op::MaxPoolIndex
         | Op::Input
         | Op::Const
         | Op::Uniform
@@ -197,7 +196,9 @@ fn passes(list: &List, op: Op, i: usize, x: Value) -> bool {
                 | Unary::IsNan
                 | Unary::IsFinite
         ),
-        Op::Binary(Binary::Copysign | Binary::Hardshrink) => i == 0,
+        Op::Binary(Binary::Copysign | Binary::Hardshrink) | Op::MaxPool | Op::MaxPoolInput => {
+            i == 0
+        }
         Op::Binary(_) => true,
         Op::Ternary(Ternary::Select | Ternary::Fma | Ternary::Clamp) => true,
         Op::PowI
@@ -222,7 +223,6 @@ fn passes(list: &List, op: Op, i: usize, x: Value) -> bool {
         | Op::Conv2d
         | Op::ConvInput
         | Op::ConvWeight
-        | Op::MaxPool
         | Op::SumPool
         | Op::SumPoolInput
         | Op::Gather
@@ -292,7 +292,7 @@ impl Sweep<'_> {
             // Nothing behind these.
             Op::Input | Op::Const | Op::Uniform | Op::Iota | Op::Random(_) => {}
             Op::Detach | Op::ArgMax | Op::ArgMin | Op::CumArgMax => {}
-            Op::CheckIndex | Op::MaxPoolIndex => {}
+            Op::CheckIndex => {}
 
             Op::Unary(op) => self.unary(op, v, x, g),
             Op::Binary(op) => self.binary(op, v, g),
@@ -323,9 +323,10 @@ impl Sweep<'_> {
             Op::Conv2d => self.conv2d(v, g),
             Op::ConvInput => self.conv_input(v, g),
             Op::ConvWeight => self.conv_weight(v, g),
-            Op::MaxPool => self.max_pool(v, x, g),
-            Op::SumPool => self.exchange_sum_pool(Op::SumPoolInput, v, x, g),
-            Op::SumPoolInput => self.exchange_sum_pool(Op::SumPool, v, x, g),
+            Op::MaxPool => self.pool(Op::MaxPoolInput, v, g),
+            Op::MaxPoolInput => self.pool(Op::MaxPool, v, g),
+            Op::SumPool => self.pool(Op::SumPoolInput, v, g),
+            Op::SumPoolInput => self.pool(Op::SumPool, v, g),
 
             Op::Gather => self.gather(v, g),
             Op::ScatterAdd => self.scatter_add(v, g),

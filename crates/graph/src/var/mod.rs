@@ -39,6 +39,7 @@ mod create;
 mod index;
 mod loss;
 mod norm;
+mod pool;
 mod product;
 mod random;
 mod reduce;
@@ -63,9 +64,10 @@ use crate::recorder::{Recorder, Recording};
 
 pub use attention::Attention;
 pub use axes::{Axes, keep};
-pub use conv::{ConvOptions, PerAxis, PoolOptions};
+pub use conv::{ConvOptions, PerAxis};
 pub use index::Index;
 pub use loss::Reduction;
+pub use pool::PoolOptions;
 pub use random::Rng;
 pub use shape::INFER;
 

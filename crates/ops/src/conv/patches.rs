@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use fearless_simd::{Select, Simd, SimdBase};
+use fearless_simd::{Select, Simd, SimdBase, SimdMask};
 
 use super::geometry::{Columns, Rows, Tile};
 use crate::at_level;
@@ -32,16 +32,33 @@ impl Layout {
         self.rows.count(rows) * self.columns.lines * self.columns.length
     }
 
-    /// Calls `f(tap, first element in the buffer, row of the tile)` for every tap and row, in order.
+    /// Calls `f(element of the buffer, element of the patches, whether it ends a row)` for every vector of every row of
+    /// every tap, in order.
     #[inline(always)]
-    fn taps(&self, tile: &Tile, mut f: impl FnMut(usize, usize, usize)) {
+    fn vectors(&self, tile: &Tile, lanes: usize, mut f: impl FnMut(usize, usize, bool)) {
         let Columns { lines, length, .. } = self.columns;
+        let (rows, width) = (tile.rows.len(), tile.columns.len());
+        let step = self.rows.slot(1, 0) * lines * length;
+        let count = width.div_ceil(lanes);
         for i in 0..self.kernel[0] {
             for j in 0..self.kernel[1] {
                 let (line, shift) = self.columns.tap(j);
-                for row in 0..tile.rows.len() {
-                    let at = (self.rows.slot(row, i) * lines + line) * length + shift;
-                    f(i * self.kernel[1] + j, at, row);
+                let first = (self.rows.slot(0, i) * lines + line) * length + shift;
+                let patch = (i * self.kernel[1] + j) * self.pitch;
+                for row in 0..rows {
+                    let (at, patch) = (first + row * step, patch + row * width);
+                    // Most rows are short: as many vectors as were counted, without a loop for few.
+                    match count {
+                        1 => f(at, patch, true),
+                        2 => {
+                            f(at, patch, false);
+                            f(at + lanes, patch + lanes, true);
+                        }
+                        _ => (0..count).for_each(
+                            #[inline(always)]
+                            |v| f(at + v * lanes, patch + v * lanes, v + 1 == count),
+                        ),
+                    }
                 }
             }
         }
@@ -100,8 +117,6 @@ impl Layout {
         to: &mut [T],
     ) {
         let (size, taps) = self.sizes();
-        let width = tile.columns.len();
-        let whole = width.next_multiple_of(T::LANES);
         for (plane, to) in planes.chunks_exact(size).zip(to.chunks_exact_mut(taps)) {
             self.lines(
                 tile,
@@ -121,16 +136,14 @@ impl Layout {
                     }
                 },
             );
-            self.taps(
+            self.vectors(
                 tile,
+                T::LANES,
                 #[inline(always)]
-                |tap, at, row| {
-                    // The last vector runs over into the next row's place, which is written after it.
-                    let from = buffer[at..at + whole].chunks_exact(T::LANES);
-                    let to = &mut to[tap * self.pitch + row * width..][..whole];
-                    for (to, from) in to.chunks_exact_mut(T::LANES).zip(from) {
-                        T::Vector::<S>::from_slice(simd, from).store_slice(to);
-                    }
+                |at, patch, _| {
+                    // The last vector of a row runs over into the next row's place, which is written after it.
+                    let row = T::Vector::<S>::from_slice(simd, &buffer[at..at + T::LANES]);
+                    row.store_slice(&mut to[patch..patch + T::LANES]);
                 },
             );
         }
@@ -166,34 +179,24 @@ impl Layout {
         let whole = width.next_multiple_of(T::LANES);
         let zero = T::Vector::<S>::splat(simd, T::default());
         // Lanes of the last vector that belong to the row.
-        let mut numbers = [T::default(); 16];
-        for (i, number) in numbers.iter_mut().enumerate() {
-            *number = T::from_f64(i as f64);
-        }
-        let numbers = T::Vector::<S>::from_slice(simd, &numbers[..T::LANES]);
-        let last = T::from_f64((width + T::LANES - whole) as f64);
-        let inside = numbers.simd_lt(T::Vector::<S>::splat(simd, last));
+        let last = u64::MAX >> (64 + whole - width - T::LANES);
+        let inside = <T::Vector<S> as SimdBase<S>>::Mask::from_bitmask(simd, last);
         let used = self.buffer(tile.rows.len());
         let buffer = &mut buffer[..used];
         for (plane, from) in planes.chunks_exact_mut(size).zip(from.chunks_exact(taps)) {
             buffer.fill(T::default());
-            self.taps(
+            self.vectors(
                 tile,
+                T::LANES,
                 #[inline(always)]
-                |tap, at, row| {
-                    let from =
-                        from[tap * self.pitch + row * width..][..whole].chunks_exact(T::LANES);
-                    let to = buffer[at..at + whole].chunks_exact_mut(T::LANES);
-                    let count = whole / T::LANES;
-                    for (i, (to, from)) in to.zip(from).enumerate() {
-                        let sum = T::Vector::<S>::from_slice(simd, to);
-                        let mut term = T::Vector::<S>::from_slice(simd, from);
-                        if i + 1 == count {
-                            // Beyond are elements of the next row: they are not added here.
-                            term = inside.select(term, zero);
-                        }
-                        (sum + term).store_slice(to);
+                |at, patch, last| {
+                    let to = &mut buffer[at..at + T::LANES];
+                    let mut term = T::Vector::<S>::from_slice(simd, &from[patch..patch + T::LANES]);
+                    if last {
+                        // Beyond its end are elements of the next row: they are not added here.
+                        term = inside.select(term, zero);
                     }
+                    (T::Vector::<S>::from_slice(simd, to) + term).store_slice(to);
                 },
             );
             self.lines(

@@ -41,6 +41,11 @@ pub struct Spec {
 const CHUNK_TERMS: usize = product::tuning::PIECE;
 /// Bytes of the patches of one tile and chunk: a quarter of the second-level cache of most machines.
 const PATCH_BYTES: usize = 256 * 1024;
+/// The same for patches that a product goes over once, because there are no more outputs than columns in its tiles: the
+/// first-level cache, so that what was packed is read where it was written.
+const PATCH_BYTES_READ_ONCE: usize = 24 * 1024;
+/// Outputs that a product makes in one go over its patches.
+const OUTPUTS_AT_ONCE: usize = 6;
 /// Outputs that a tile has at least where the image has them, though its patches take more: vectors of a whole panel.
 const TILE_MIN: usize = 64;
 /// Tasks that an image is cut into where there are not as many images.
@@ -86,7 +91,11 @@ impl<T: Float> Plan<T> {
         let chunks = Cut::of(group_channels, (CHUNK_TERMS / area).max(1));
         let terms = chunks.longest() * area;
         let images = (spec.batch * window.groups).max(1);
-        let most = PATCH_BYTES / size_of::<T>() / terms.max(1);
+        let bytes = match spec.kind {
+            Kind::Output if group_outputs <= OUTPUTS_AT_ONCE => PATCH_BYTES_READ_ONCE,
+            Kind::Output | Kind::Image | Kind::Weight => PATCH_BYTES,
+        };
+        let most = bytes / size_of::<T>() / terms.max(1);
         let shared_out = plane.div_ceil(TASKS.div_ceil(images));
         let tiling = Tiling::new(outputs, most.min(shared_out).max(TILE_MIN));
         let tiles = tiling.lengths();

@@ -18,6 +18,7 @@ mod copy;
 mod fault;
 mod fill;
 mod gather;
+mod halve;
 mod index;
 mod inspect;
 mod lines;

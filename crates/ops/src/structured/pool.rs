@@ -1,26 +1,27 @@
-//! Pooling: the largest element, where it stands, or the sum, under every place of a window.
+//! Pooling: the largest element or the sum under every place of a window, and the adjoints.
 
 use std::ops::Range;
 
-use bytemuck::Pod;
 use fearless_simd::Simd;
 use retrograde_storage::{DType, Real};
 
 use super::memory::RawView;
 use super::sizes::MOVE_BLOCK;
-use super::{Mismatch, ensure, part};
+use super::{Mismatch, ensure, halve, part};
+use crate::product::Float;
 use crate::{Level, Window, at_level};
 
-/// What is kept of the elements under a window.
+/// What becomes of the elements under a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pooling {
-    /// The largest; NaN counts as larger than any.
+    /// The element where the first largest of another image stands (NaN counts as larger than any): with the image
+    /// itself as the other the largest.
     Max,
-    /// Where the first largest stands in its plane of the image (u32).
-    MaxIndex,
+    /// Its adjoint: added to that element, whose image is the result.
+    MaxAdjoint,
     /// The sum, row after row.
     Sum,
-    /// The adjoint of `Sum`: every element of the image is the sum of what its windows had.
+    /// Its adjoint: added to every element.
     SumAdjoint,
 }
 
@@ -29,27 +30,32 @@ pub enum Pooling {
 pub struct Pool {
     /// What is computed.
     pub kind: Pooling,
-    /// The window; its groups mean nothing here.
+    /// The window, without dilation; its groups mean nothing here.
     pub window: Window,
-    /// What is read, dense: images, or sums for the adjoint.
+    /// What is read, dense: images, or for the adjoints what is pooled.
     pub src: RawView,
-    /// What is written, dense: one element a window, or images for the adjoint.
+    /// The images whose largest elements are looked for, dense.
+    pub by: Option<RawView>,
+    /// What is written, dense: one element a window, or images for the adjoints.
     pub dst: RawView,
 }
-
-/// Windows of a row that are looked at together: their best so far stay in L1.
-const CHUNK: usize = 64;
 
 impl Pool {
     /// Dtypes, shapes and strides fit.
     pub fn check(&self) -> Result<(), Mismatch> {
-        let index = self.kind == Pooling::MaxIndex;
-        let dtype = if index { DType::U32 } else { self.src.dtype };
+        let views = [Some(self.src), self.by, Some(self.dst)];
+        let all = |f: &dyn Fn(&RawView) -> bool| views.iter().flatten().all(f);
         ensure(self.src.dtype.is_float(), "pool", "floats")?;
-        ensure(self.dst.dtype == dtype, "pool", "one dtype, or u32 indices")?;
-        let dense = self.src.view().is_dense() && self.dst.view().is_dense();
-        ensure(dense, "pool", "dense operands")?;
+        ensure(all(&|v| v.dtype == self.src.dtype), "pool", "one dtype")?;
+        ensure(all(&|v| v.view().is_dense()), "pool", "dense operands")?;
         let (image, pooled) = self.dims();
+        let looks = matches!(self.kind, Pooling::Max | Pooling::MaxAdjoint);
+        let by = self.by.is_none_or(|by| by.dims() == image);
+        ensure(
+            by && self.by.is_some() == looks && self.window.dilation == [1, 1],
+            "pool",
+            "an image to look for the largest in, and taps side by side",
+        )?;
         let fit = image.len() == 4
             && pooled.len() == 4
             && image[..2] == pooled[..2]
@@ -61,8 +67,8 @@ impl Pool {
     /// Extents of the images and of what is pooled.
     fn dims(&self) -> (&[usize], &[usize]) {
         match self.kind {
-            Pooling::SumAdjoint => (self.dst.dims(), self.src.dims()),
-            Pooling::Max | Pooling::MaxIndex | Pooling::Sum => (self.src.dims(), self.dst.dims()),
+            Pooling::SumAdjoint | Pooling::MaxAdjoint => (self.dst.dims(), self.src.dims()),
+            Pooling::Max | Pooling::Sum => (self.src.dims(), self.dst.dims()),
         }
     }
 
@@ -98,37 +104,31 @@ impl Pool {
 
     /// # Safety
     /// [The block contract](super).
-    unsafe fn run<T: Real + Pod>(&self, level: Level, block: usize) {
+    unsafe fn run<T: Float>(&self, level: Level, block: usize) {
         let planes = self.planes();
         let range = part(planes.count, planes.in_a_block(), block);
         if range.is_empty() {
             return;
         }
-        let image = planes.image[0] * planes.image[1];
-        let pooled = planes.pooled[0] * planes.pooled[1];
+        let [image, pooled] = [planes.image, planes.pooled].map(|[rows, columns]| rows * columns);
         let (from, to) = match self.kind {
-            Pooling::SumAdjoint => (pooled, image),
-            Pooling::Max | Pooling::MaxIndex | Pooling::Sum => (image, pooled),
+            Pooling::SumAdjoint | Pooling::MaxAdjoint => (pooled, image),
+            Pooling::Max | Pooling::Sum => (image, pooled),
         };
+        let at = |view: &RawView, each: usize| view.offset + (range.start * each) as isize;
         // SAFETY: the block contract covers what `source` and `dest` ask for; blocks write disjoint planes.
         unsafe {
-            let src = self.src.source::<T>();
-            let at = self.src.offset + (range.start * from) as isize;
-            let src = src.row(at, range.len() * from);
-            let at = self.dst.offset + (range.start * to) as isize;
-            if self.kind == Pooling::MaxIndex {
-                let mut dst = self.dst.dest::<u32>();
-                planes.indices(level, src, dst.row_mut(at, range.len() * to));
-                return;
-            }
-            let mut dst = self.dst.dest::<T>();
-            let dst = dst.row_mut(at, range.len() * to);
-            match self.kind {
-                Pooling::Max => planes.largest(level, src, dst),
-                Pooling::Sum => planes.sums(level, src, dst),
-                Pooling::SumAdjoint => planes.spread(level, src, dst),
-                Pooling::MaxIndex => {}
-            }
+            let (src, mut dst) = (self.src.source::<T>(), self.dst.dest::<T>());
+            let by = self.by.map(|by| (by.source::<T>(), at(&by, image)));
+            let src = src.row(at(&self.src, from), range.len() * from);
+            let dst = dst.row_mut(at(&self.dst, to), range.len() * to);
+            let by = by
+                .as_ref()
+                .map_or(&[][..], |(by, at)| by.row(*at, range.len() * image));
+            at_level!(level, simd => simd.vectorize(
+                #[inline(always)]
+                || planes.run(simd, self.kind, src, by, dst)
+            ));
         }
     }
 }
@@ -141,215 +141,116 @@ struct Planes {
     pooled: [usize; 2],
 }
 
-/// One tap over neighbouring windows: the first element it sees, and the windows of the chunk that see one.
-struct Tap {
-    first: usize,
-    windows: Range<usize>,
-}
-
 impl Planes {
     fn in_a_block(&self) -> usize {
         (MOVE_BLOCK / (self.image[0] * self.image[1]).max(1)).max(1)
     }
 
-    /// Calls `f` for every tap of the windows `chunk` in the row `row`, in order.
     #[inline(always)]
-    fn taps(&self, row: usize, chunk: &Range<usize>, mut f: impl FnMut(Tap)) {
-        let Window {
-            kernel,
-            stride,
-            padding,
-            dilation,
-            ..
-        } = self.window;
-        let [height, width] = self.image;
-        for i in 0..kernel[0] {
-            let h = row * stride[0] + i * dilation[0];
-            if h < padding[0] || h >= padding[0] + height {
-                continue;
+    fn run<S: Simd, T: Float>(&self, simd: S, kind: Pooling, src: &[T], by: &[T], dst: &mut [T]) {
+        let [image, pooled] = [self.image, self.pooled].map(|[rows, columns]| rows * columns);
+        let halves = self.window.kernel == [2, 2]
+            && self.window.stride == [2, 2]
+            && self.window.padding == [0, 0];
+        match kind {
+            Pooling::Max if halves => halve::pick(simd, self.image, self.pooled, src, by, dst),
+            Pooling::MaxAdjoint if halves => {
+                // What is left over at the end of odd extents is in no window.
+                if self.image != self.pooled.map(|n| 2 * n) {
+                    dst.fill(T::default());
+                }
+                halve::put(simd, self.image, self.pooled, src, by, dst);
             }
-            let plane = (h - padding[0]) * width;
-            for j in 0..kernel[1] {
-                // Windows whose column `q * stride + offset` is in the image.
-                let offset = j * dilation[1];
-                let until = |end: usize| {
-                    let q = end.saturating_sub(offset).div_ceil(stride[1]);
-                    q.clamp(chunk.start, chunk.end)
-                };
-                let inside = until(padding[1])..until(padding[1] + width);
-                if !inside.is_empty() {
-                    f(Tap {
-                        first: plane + inside.start * stride[1] + offset - padding[1],
-                        windows: inside.start - chunk.start..inside.end - chunk.start,
+            Pooling::Max => {
+                let images = src.chunks_exact(image).zip(by.chunks_exact(image));
+                for ((x, by), to) in images.zip(dst.chunks_exact_mut(pooled)) {
+                    self.windows(|w, e| to[e] = x[self.largest(by, w)]);
+                }
+            }
+            Pooling::MaxAdjoint => {
+                let images = dst.chunks_exact_mut(image).zip(by.chunks_exact(image));
+                for ((x, by), from) in images.zip(src.chunks_exact(pooled)) {
+                    x.fill(T::default());
+                    self.windows(|w, e| {
+                        let at = self.largest(by, w);
+                        x[at] = x[at] + from[e];
+                    });
+                }
+            }
+            Pooling::Sum => {
+                for (x, to) in src.chunks_exact(image).zip(dst.chunks_exact_mut(pooled)) {
+                    self.windows(|w, e| {
+                        to[e] = T::default();
+                        self.rows(w, |row| x[row].iter().for_each(|&x| to[e] = to[e] + x));
+                    });
+                }
+            }
+            Pooling::SumAdjoint => {
+                for (x, from) in dst.chunks_exact_mut(image).zip(src.chunks_exact(pooled)) {
+                    x.fill(T::default());
+                    self.windows(|w, e| {
+                        self.rows(w, |row| x[row].iter_mut().for_each(|x| *x = *x + from[e]));
                     });
                 }
             }
         }
     }
 
-    /// Calls `f(row, windows, first of them in the plane)` for every chunk of windows.
+    /// Calls `f(rows and columns of the image, number)` for every window.
     #[inline(always)]
-    fn chunks(&self, mut f: impl FnMut(usize, Range<usize>, usize)) {
-        let [rows, columns] = self.pooled;
-        for row in 0..rows {
-            for first in (0..columns).step_by(CHUNK) {
-                let windows = first..columns.min(first + CHUNK);
-                f(row, windows, row * columns + first);
+    fn windows(&self, mut f: impl FnMut([Range<usize>; 2], usize)) {
+        let Window {
+            kernel,
+            stride,
+            padding,
+            ..
+        } = self.window;
+        let along = |axis: usize, place: usize| {
+            let first = place * stride[axis];
+            let end = (first + kernel[axis]).saturating_sub(padding[axis]);
+            first.saturating_sub(padding[axis])..end.min(self.image[axis])
+        };
+        for p in 0..self.pooled[0] {
+            let rows = along(0, p);
+            for q in 0..self.pooled[1] {
+                f([rows.clone(), along(1, q)], p * self.pooled[1] + q);
             }
         }
     }
 
-    fn largest<T: Real>(&self, level: Level, src: &[T], dst: &mut [T]) {
-        at_level!(level, simd => simd.vectorize(
-            #[inline(always)]
-            || self.each(src, dst, #[inline(always)] |image, pooled| {
-                self.chunks(#[inline(always)] |row, windows, first| {
-                    let best = &mut pooled[first..first + windows.len()];
-                    best.fill(-T::INFINITY);
-                    self.taps(row, &windows, #[inline(always)] |tap| {
-                        let best = &mut best[tap.windows.clone()];
-                        strided(self.window.stride[1], &image[tap.first..], best, #[inline(always)] |x, best, _| {
-                            // A NaN is kept: nothing is larger than one.
-                            if x > *best || x != x {
-                                *best = x;
-                            }
-                        });
-                    });
-                });
-            })
-        ));
-    }
-
-    fn indices<T: Real>(&self, level: Level, src: &[T], dst: &mut [u32]) {
-        let step = self.window.stride[1];
-        at_level!(level, simd => simd.vectorize(
-            #[inline(always)]
-            || self.each(src, dst, #[inline(always)] |image, pooled| {
-                self.chunks(#[inline(always)] |row, windows, first| {
-                    let index = &mut pooled[first..first + windows.len()];
-                    // Nothing found yet: what comes first is taken, were it negative infinity.
-                    let mut best = [T::default(); CHUNK];
-                    index.fill(u32::MAX);
-                    self.taps(row, &windows, #[inline(always)] |tap| {
-                        let index = &mut index[tap.windows.clone()];
-                        let best = &mut best[tap.windows.clone()];
-                        strided(step, &image[tap.first..], best, #[inline(always)] |x, best, e| {
-                            let larger = x > *best || (x != x && *best == *best);
-                            if larger || index[e] == u32::MAX {
-                                *best = x;
-                                index[e] = (tap.first + e * step) as u32;
-                            }
-                        });
-                    });
-                });
-            })
-        ));
-    }
-
-    fn sums<T: Real>(&self, level: Level, src: &[T], dst: &mut [T]) {
-        at_level!(level, simd => simd.vectorize(
-            #[inline(always)]
-            || self.each(src, dst, #[inline(always)] |image, pooled| {
-                self.chunks(#[inline(always)] |row, windows, first| {
-                    let sums = &mut pooled[first..first + windows.len()];
-                    sums.fill(T::default());
-                    self.taps(row, &windows, #[inline(always)] |tap| {
-                        let sums = &mut sums[tap.windows.clone()];
-                        strided(self.window.stride[1], &image[tap.first..], sums, #[inline(always)] |x, sum, _| {
-                            *sum = *sum + x;
-                        });
-                    });
-                });
-            })
-        ));
-    }
-
-    fn spread<T: Real>(&self, level: Level, src: &[T], dst: &mut [T]) {
-        let step = self.window.stride[1];
-        at_level!(level, simd => simd.vectorize(
-            #[inline(always)]
-            || self.each(dst, src, #[inline(always)] |image: &mut [T], pooled: &[T]| {
-                image.fill(T::default());
-                self.chunks(#[inline(always)] |row, windows, first| {
-                    let pooled = &pooled[first..first + windows.len()];
-                    self.taps(row, &windows, #[inline(always)] |tap| {
-                        let image = image[tap.first..].iter_mut().step_by(step);
-                        for (to, &g) in image.zip(&pooled[tap.windows.clone()]) {
-                            *to = *to + g;
-                        }
-                    });
-                });
-            })
-        ));
-    }
-
-    /// Calls `f` for every plane of the images and of what is pooled.
+    /// Calls `f` with the positions in the plane of each row of a window.
     #[inline(always)]
-    fn each<I: Chunks, P: Chunks>(
-        &self,
-        images: I,
-        pooled: P,
-        mut f: impl FnMut(I::Chunk, P::Chunk),
-    ) {
-        let images = images.chunks_of(self.image[0] * self.image[1]);
-        let pooled = pooled.chunks_of(self.pooled[0] * self.pooled[1]);
-        images.zip(pooled).for_each(
-            #[inline(always)]
-            |(image, pooled)| f(image, pooled),
-        );
+    fn rows(&self, [rows, columns]: [Range<usize>; 2], mut f: impl FnMut(Range<usize>)) {
+        for row in rows {
+            let first = row * self.image[1];
+            f(first + columns.start..first + columns.end);
+        }
     }
-}
 
-/// Slices to read and to write alike, cut into equal parts.
-trait Chunks {
-    type Chunk;
-    fn chunks_of(self, len: usize) -> impl Iterator<Item = Self::Chunk>;
-}
-
-impl<'a, T> Chunks for &'a [T] {
-    type Chunk = &'a [T];
+    /// Position in the plane of the first largest element of a window.
     #[inline(always)]
-    fn chunks_of(self, len: usize) -> impl Iterator<Item = &'a [T]> {
-        self.chunks_exact(len)
+    fn largest<T: Real>(&self, plane: &[T], window: [Range<usize>; 2]) -> usize {
+        let mut at = window[0].start * self.image[1] + window[1].start;
+        let mut best = plane[at];
+        self.rows(window, |row| {
+            for (e, &x) in row.clone().zip(&plane[row]) {
+                let better = better(x, best);
+                // Not a branch: which element is largest is anybody's guess.
+                best = if better { x } else { best };
+                at = if better { e } else { at };
+            }
+        });
+        at
     }
 }
 
-impl<'a, T> Chunks for &'a mut [T] {
-    type Chunk = &'a mut [T];
-    #[inline(always)]
-    fn chunks_of(self, len: usize) -> impl Iterator<Item = &'a mut [T]> {
-        self.chunks_exact_mut(len)
-    }
-}
-
-/// Calls `f(from[e * step], to[e], e)` for every element of `to`; the common steps as loops that vectors can run.
+/// Whether `x` is larger than what comes before it; a NaN is larger than any number.
 #[inline(always)]
-fn strided<T: Copy, U>(step: usize, from: &[T], to: &mut [U], f: impl FnMut(T, &mut U, usize)) {
-    /// The last element is apart: `from` may end with it.
-    #[inline(always)]
-    fn by<const STEP: usize, T: Copy, U>(
-        from: &[T],
-        to: &mut [U],
-        mut f: impl FnMut(T, &mut U, usize),
-    ) {
-        let Some((last, rest)) = to.split_last_mut() else {
-            return;
-        };
-        let count = rest.len();
-        let pairs = from.as_chunks::<STEP>().0.iter().zip(rest).enumerate();
-        for (e, (x, to)) in pairs {
-            f(x[0], to, e);
-        }
-        f(from[count * STEP], last, count);
-    }
-    match step {
-        1 => by::<1, _, _>(from, to, f),
-        2 => by::<2, _, _>(from, to, f),
-        3 => by::<3, _, _>(from, to, f),
-        _ => {
-            let mut f = f;
-            let pairs = from.iter().step_by(step).zip(to).enumerate();
-            pairs.for_each(|(e, (&x, to))| f(x, to, e));
-        }
-    }
+#[expect(clippy::eq_op, reason = "what is not equal to itself is NaN")]
+#[expect(
+    clippy::neg_cmp_op_on_partial_ord,
+    reason = "true for NaN, as it must be"
+)]
+pub(super) fn better<T: Real>(x: T, best: T) -> bool {
+    !(x <= best) & (best == best)
 }

@@ -137,15 +137,16 @@ fn structured(list: &List, places: &Places, v: Value) -> Vec<Structured> {
             dst,
             axis: attr.as_axis(),
         },
-        Op::MaxPool | Op::MaxPoolIndex | Op::SumPool | Op::SumPoolInput => Structured::Pool {
+        Op::MaxPool | Op::MaxPoolInput | Op::SumPool | Op::SumPoolInput => Structured::Pool {
             kind: match list.op(v) {
                 Op::MaxPool => kernels::Pooling::Max,
-                Op::MaxPoolIndex => kernels::Pooling::MaxIndex,
+                Op::MaxPoolInput => kernels::Pooling::MaxAdjoint,
                 Op::SumPool => kernels::Pooling::Sum,
                 _ => kernels::Pooling::SumAdjoint,
             },
             window: *list.window(v),
             src: arg(0),
+            by: list.args(v).get(1).map(|&by| operand(by)),
             dst,
         },
         Op::CheckIndex => Structured::CheckIndex {

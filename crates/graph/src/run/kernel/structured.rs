@@ -51,6 +51,7 @@ pub(super) enum Structured {
         kind: kernels::Pooling,
         window: Window,
         src: Operand,
+        by: Option<Operand>,
         dst: Operand,
     },
     Random {
@@ -180,11 +181,13 @@ impl Structured {
                 kind,
                 window,
                 ref src,
+                ref by,
                 ref dst,
             } => f(&kernels::Pool {
                 kind,
                 window,
                 src: raw(src),
+                by: by.as_ref().map(raw),
                 dst: raw(dst),
             }),
             Self::Random {
