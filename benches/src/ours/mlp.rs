@@ -7,13 +7,14 @@ use std::hint::black_box;
 use super::text;
 use crate::inputs::{ADAM, MLP_WIDTHS, STEPS_CHECKED, mlp_batch, mlp_params, to_f32};
 use crate::results::Results;
-use crate::workload::{Config, Workload};
+use crate::workload::{Config, StepCost, Workload};
 
 const NAMES: [&str; 6] = ["w1", "b1", "w2", "b2", "w3", "b3"];
 
 /// A perceptron with its batch.
 pub(super) struct Mlp {
     tape: Tape,
+    options: Options,
     params: Params,
     ids: Vec<Param>,
     start: Vec<f32>,
@@ -43,11 +44,13 @@ impl Mlp {
             ids.push(params.insert(NAMES[i], initial));
         }
         let (images, labels) = mlp_batch(batch, MLP_WIDTHS[0], MLP_WIDTHS[3] as u32);
+        let options = Options {
+            threads: config.threads,
+            ..Options::default()
+        };
         Ok(Self {
-            tape: Tape::with_options(Options {
-                threads: config.threads,
-                ..Options::default()
-            }),
+            tape: Tape::with_options(options),
+            options,
             start: params.values().to_vec(),
             params,
             ids,
@@ -125,5 +128,30 @@ impl Workload for Mlp {
 
     fn results(&mut self) -> Result<Results, String> {
         self.all().map_err(text)
+    }
+
+    fn primal(&mut self) -> Result<(), String> {
+        let step = self.tape.step(&self.params);
+        let loss = Self::loss(step, &self.ids, &self.images, &self.labels);
+        black_box(loss.item().map_err(text)?);
+        Ok(())
+    }
+
+    fn cost(&mut self) -> Option<StepCost> {
+        self.train().ok()?;
+        let program = self.tape.last_program()?;
+        // Weights with two moments, and the batch.
+        let held = 3 * self.params.count() + self.images.len() + self.labels.len();
+        Some(StepCost {
+            instructions: program.instructions,
+            flops: program.flops,
+            bytes: program.bytes,
+            planned_bytes: program.arena_bytes + held * size_of::<f32>(),
+        })
+    }
+
+    fn compile(&mut self) -> Result<(), String> {
+        self.tape = Tape::with_options(self.options);
+        self.step()
     }
 }

@@ -1,8 +1,15 @@
 //! The workloads on Retrograde, written as a user would write them, on the public API alone.
 
+mod gmm;
+pub mod growth;
+mod logreg;
 mod mlp;
+pub mod overhead;
 mod programs;
+mod replay;
 mod scalar;
+
+pub use overhead::reset_often;
 
 use crate::workload::Build;
 
@@ -19,7 +26,10 @@ pub const RETROGRADE: &[(&str, Build)] = &[
         Ok(Box::new(programs::chain(c).map_err(text)?))
     }),
     ("black_scholes_1m", |c| {
-        Ok(Box::new(programs::black_scholes(c).map_err(text)?))
+        Ok(Box::new(programs::black_scholes::<f32>(c).map_err(text)?))
+    }),
+    ("black_scholes_1m_f64", |c| {
+        Ok(Box::new(programs::black_scholes::<f64>(c).map_err(text)?))
     }),
     ("mc_asian", |c| {
         Ok(Box::new(programs::asian(c).map_err(text)?))
@@ -30,7 +40,16 @@ pub const RETROGRADE: &[(&str, Build)] = &[
     ("mlp_b512", |c| {
         Ok(Box::new(mlp::Mlp::new(c, 512).map_err(text)?))
     }),
+    ("gmm_f64", |c| Ok(Box::new(gmm::gmm(c).map_err(text)?))),
+    ("logreg_hvp_f64", |c| {
+        Ok(Box::new(logreg::logreg(c).map_err(text)?))
+    }),
 ];
+
+/// How the workload of that name is made ready.
+pub fn build(name: &str) -> Option<Build> {
+    RETROGRADE.iter().find(|row| row.0 == name).map(|row| row.1)
+}
 
 /// Errors end up in a row of the report.
 fn text(error: retrograde::Error) -> String {
