@@ -103,20 +103,21 @@ def gmm_f64():
     (n, d, k), (rows, columns), constant = inputs.GMM, inputs.triangle(), inputs.mixture_constant()
     leaves, points = inputs.mixture()
     diagonals = np.arange(d)
+    columns_of_points = np.ascontiguousarray(np.concatenate([points.T, np.ones((1, n))]))
 
-    # One product for all components; centring the points first takes longer.
+    # One product for all components, the points along the last axis: a tenth faster than along the first.
     def loss(alpha, mean, diagonal, lower, points):
         scales = jnp.exp(diagonal)
         factors = jnp.zeros((k, d, d)).at[:, diagonals, diagonals].set(scales).at[:, rows, columns].set(lower)
         centres = (factors * mean[:, None, :]).sum(2)
-        images = points @ factors.reshape(k * d, d).T - centres.reshape(-1)
-        squares = jnp.square(images).reshape(n, k, d).sum(2)
-        main = alpha + diagonal.sum(1) - 0.5 * squares
+        maps = jnp.concatenate([factors.reshape(k * d, d), -centres.reshape(k * d, 1)], 1)
+        squares = jnp.square(maps @ points).reshape(k, d, n).sum(1)
+        main = (alpha + diagonal.sum(1))[:, None] - 0.5 * squares
         prior = 0.5 * (jnp.square(scales).sum() + jnp.square(lower).sum())
-        likelihood = jax.nn.logsumexp(main, axis=1).sum() - n * jax.nn.logsumexp(alpha)
+        likelihood = jax.nn.logsumexp(main, axis=0).sum() - n * jax.nn.logsumexp(alpha)
         return likelihood + prior + constant
 
-    return gradient_of(loss, leaves, (points,))
+    return gradient_of(loss, leaves, (columns_of_points,))
 
 
 def logreg_hvp_f64():

@@ -124,19 +124,19 @@ def gmm_f64():
     (n, d, k), constant = inputs.GMM, inputs.mixture_constant()
     rows, columns = (torch.from_numpy(i) for i in inputs.triangle())
     leaves, points = inputs.mixture()
-    points = torch.from_numpy(points)
+    points = torch.from_numpy(np.ascontiguousarray(np.concatenate([points.T, np.ones((1, n))])))
 
-    # One product for all components; centring the points first takes longer.
+    # One product for all components, the points along the last axis: up to three times as fast as along the first.
     def loss(alpha, mean, diagonal, lower):
         scales = torch.exp(diagonal)
         below = torch.zeros(k, d, d, dtype=torch.float64).index_put((torch.arange(k)[:, None], rows, columns), lower)
         factors = below + torch.diag_embed(scales)
         centres = (factors * mean[:, None, :]).sum(2)
-        images = points @ factors.reshape(k * d, d).t() - centres.reshape(-1)
-        squares = images.square().reshape(n, k, d).sum(2)
-        main = alpha + diagonal.sum(1) - 0.5 * squares
+        maps = torch.cat([factors.reshape(k * d, d), -centres.reshape(k * d, 1)], 1)
+        squares = (maps @ points).square().reshape(k, d, n).sum(1)
+        main = (alpha + diagonal.sum(1))[:, None] - 0.5 * squares
         prior = 0.5 * (scales.square().sum() + lower.square().sum())
-        return torch.logsumexp(main, 1).sum() - n * torch.logsumexp(alpha, 0) + prior + constant
+        return torch.logsumexp(main, 0).sum() - n * torch.logsumexp(alpha, 0) + prior + constant
 
     return gradient_of(loss, {name: leaf(array) for name, array in leaves.items()})
 

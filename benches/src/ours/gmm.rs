@@ -40,13 +40,20 @@ pub(super) fn gmm(config: &Config) -> Result<Replay> {
             let scales = diagonal.exp();
             let parts = t.concat(&[scales, lower, t.zeros([k, 1])], 1);
             let factors = parts.index_select(1, layout).reshape([k, d, d]);
-            // Q (x - mean) for all points and components at once: one product, and Q mean taken off.
+            // Q (x - mean) for all components and points in one product: [Q, -Q mean] times [x, 1]. The long axis of the
+            // points goes last, where every later step runs along it.
             let centres = (factors * mean.unsqueeze(1)).sum_over(2);
-            let images = points.matmul(factors.reshape([k * d, d]).t()) - centres.flatten();
-            let squares = images.square().reshape([n, k, d]).sum_over(2);
-            let main = alpha + diagonal.sum_over(1) - 0.5 * squares;
+            let maps = t.concat(
+                &[factors.reshape([k * d, d]), -centres.reshape([k * d, 1])],
+                1,
+            );
+            let columns = t.concat(&[points.t(), t.ones([1, n])], 0);
+            let images = maps.matmul(columns).reshape([k, d, n]);
+            // A product rather than `square`: its derivative reads the images again instead of keeping them doubled.
+            let squares = (images * images).sum_over(1);
+            let main = (alpha + diagonal.sum_over(1)).unsqueeze(1) - 0.5 * squares;
             let prior = 0.5 * (scales.square().sum() + lower.square().sum());
-            let likelihood = main.logsumexp_over(1).sum() - n as f64 * alpha.logsumexp();
+            let likelihood = main.logsumexp_over(0).sum() - n as f64 * alpha.logsumexp();
             likelihood + prior + mixture_constant(n, d, k)
         },
     )?;

@@ -1,5 +1,6 @@
 //! The workloads on Retrograde, written as a user would write them, on the public API alone.
 
+pub mod counted;
 mod gmm;
 pub mod growth;
 mod logreg;
@@ -11,6 +12,7 @@ mod scalar;
 
 pub use overhead::reset_often;
 
+use crate::inputs::OPTIONS;
 use crate::workload::Build;
 
 /// Each workload of [`SPECS`](crate::spec::SPECS) by its name.
@@ -26,10 +28,14 @@ pub const RETROGRADE: &[(&str, Build)] = &[
         Ok(Box::new(programs::chain(c).map_err(text)?))
     }),
     ("black_scholes_1m", |c| {
-        Ok(Box::new(programs::black_scholes::<f32>(c).map_err(text)?))
+        Ok(Box::new(
+            programs::black_scholes::<f32>(c, OPTIONS).map_err(text)?,
+        ))
     }),
     ("black_scholes_1m_f64", |c| {
-        Ok(Box::new(programs::black_scholes::<f64>(c).map_err(text)?))
+        Ok(Box::new(
+            programs::black_scholes::<f64>(c, OPTIONS).map_err(text)?,
+        ))
     }),
     ("mc_asian", |c| {
         Ok(Box::new(programs::asian(c).map_err(text)?))

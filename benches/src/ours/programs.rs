@@ -46,8 +46,8 @@ pub(super) fn chain(config: &Config) -> Result<Replay> {
 }
 
 /// Prices of European calls.
-pub(super) fn black_scholes<T: Float>(config: &Config) -> Result<Replay> {
-    let o = inputs::options(inputs::OPTIONS);
+pub(super) fn black_scholes<T: Float>(config: &Config, count: usize) -> Result<Replay> {
+    let o = inputs::options(count);
     let inputs = [o.spot, o.strike, o.maturity, o.sigma, o.rate]
         .map(|c| Array::from(c.into_iter().map(T::of).collect::<Vec<T>>()));
     let value = Program::record(&inputs, |_, [spot, strike, maturity, sigma, rate]| {

@@ -34,14 +34,14 @@ pub fn measure(options: &Options) -> Ceilings {
         fma(
             options,
             turns,
-            |level, turns| at_level!(level, simd => f32_chains(simd, turns)),
+            |level, turns| at_level!(level, simd => simd.vectorize(#[inline(always)] || f32_chains(simd, turns))),
         )
     });
     let fma_f64 = best(rounds, || {
         fma(
             options,
             turns,
-            |level, turns| at_level!(level, simd => f64_chains(simd, turns)),
+            |level, turns| at_level!(level, simd => simd.vectorize(#[inline(always)] || f64_chains(simd, turns))),
         )
     });
     Ceilings {
