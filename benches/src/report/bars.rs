@@ -36,17 +36,17 @@ pub(super) fn ratio_bars(page: &mut String, comparisons: &[Comparison]) {
     let scale = Scale::new(ratios.chain(marks));
     page.push_str("<div class=\"bars\">\n");
     for comparison in comparisons {
-        let (class, what) = match (comparison.ratio(), comparison.best_peer()) {
+        let (class, value, detail) = match (comparison.ratio(), comparison.best_peer()) {
             (Some(ratio), Some(peer)) => {
-                let met = comparison.is_met() == Some(true);
-                let class = if met { "met" } else { "missed" };
-                let text = format!(
-                    "{ratio:.2}x {}, mark {}x",
-                    peer.figure.peer, comparison.spec.mark
-                );
-                (Some((class, ratio)), text)
+                let class = match comparison.is_met() {
+                    Some(true) => "met",
+                    _ if ratio >= 1.0 => "short",
+                    _ => "behind",
+                };
+                let detail = format!("{}, mark {}x", peer.figure.peer, comparison.spec.mark);
+                (Some((class, ratio)), format!("{ratio:.2}x"), detail)
             }
-            _ => (None, comparison.verdict()),
+            _ => (None, String::new(), comparison.verdict()),
         };
         let fill = class.map(|(class, ratio)| bar(&scale, 1.0, ratio, class));
         row(
@@ -58,7 +58,8 @@ pub(super) fn ratio_bars(page: &mut String, comparisons: &[Comparison]) {
                 one(&scale),
                 scale.at(comparison.spec.mark)
             ),
-            &what,
+            &value,
+            &detail,
         );
     }
     page.push_str("</div>\n");
@@ -76,9 +77,11 @@ pub(super) fn comparison_bars(page: &mut String, comparison: &Comparison) {
     for standing in &standings {
         let (figure, ratio) = (standing.figure, standing.best / unit);
         let class = if figure.peer == OURS { "ours" } else { "" };
-        let error = figure
-            .error
-            .map_or(String::new(), |e| format!(", error {e:.0e}"));
+        let error = match figure.error {
+            Some(0.0) => ", exact".into(),
+            Some(e) => format!(", error {e:.0e}"),
+            None => String::new(),
+        };
         // From the left edge, so that ours has a bar too.
         let fill = format!(
             "<i class=\"fill {class}\" style=\"left:0;width:{:.1}%\"></i>{}",
@@ -89,7 +92,8 @@ pub(super) fn comparison_bars(page: &mut String, comparison: &Comparison) {
             page,
             &figure.peer,
             &fill,
-            &format!("{} ({ratio:.2}x{error})", duration(standing.best)),
+            &duration(standing.best),
+            &format!("{}{error}", times(ratio)),
         );
     }
     page.push_str("</div>\n");
@@ -106,13 +110,24 @@ fn one(scale: &Scale) -> String {
     format!("<i class=\"one\" style=\"left:{:.1}%\"></i>", scale.at(1.0))
 }
 
-fn row(page: &mut String, who: &str, track: &str, what: &str) {
+/// A ratio in as many digits as say something.
+fn times(ratio: f64) -> String {
+    match ratio {
+        r if r < 0.095 => format!("{r:.3}x"),
+        r if r < 9.95 => format!("{r:.2}x"),
+        r if r < 99.5 => format!("{r:.1}x"),
+        r => format!("{r:.0}x"),
+    }
+}
+
+fn row(page: &mut String, who: &str, track: &str, value: &str, detail: &str) {
     let _ = writeln!(
         page,
         "<div class=\"bar\"><span class=\"who\">{}</span><span class=\"track\">{track}</span><span \
-         class=\"what\">{}</span></div>",
+         class=\"what\"><b>{}</b> {}</span></div>",
         escape(who),
-        escape(what)
+        escape(value),
+        escape(detail)
     );
 }
 

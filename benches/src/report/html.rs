@@ -102,7 +102,8 @@ impl Report {
         page.push_str(
             "<h2 id=\"peers\">Against the fastest peer</h2>\n<p>A bar is how many times faster Retrograde is than the \
              fastest of the peers in the same run, on a logarithmic scale; the thin line is 1, as fast. The thick tick is \
-             the mark: what this project set itself to reach for that workload.</p>\n",
+             the mark: what this project set itself to reach for that workload. Green reaches it, yellow is faster than every peer \
+             but short of the mark, red is slower than the fastest peer.</p>\n",
         );
         ratio_bars(page, &self.comparisons);
         page.push_str(
@@ -152,7 +153,9 @@ impl Report {
             rows: rows.map(Figure::cells).collect(),
             ..Table::default()
         };
+        page.push_str("<div class=\"dense\">");
         grid(page, &table);
+        page.push_str("</div>\n");
     }
 }
 

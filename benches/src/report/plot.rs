@@ -221,11 +221,12 @@ fn draw(svg: &mut String, line: &Line, number: usize, across: &Axis, up: &Axis) 
             escape(&line.name)
         );
     } else if let Some(end) = points.last() {
+        // The first above its line, the second below: roofs lie close to each other.
         let _ = writeln!(
             svg,
             "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
             end.0,
-            end.1 - 6.0,
+            end.1 + if number == 0 { -6.0 } else { 17.0 },
             escape(&line.name)
         );
     }

@@ -111,3 +111,21 @@ pub fn table(found: &Independent) -> Table {
     }
     table
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn throughput_that_does_not_add_up_is_named() {
+        let found = |at_once| Independent {
+            trainings: 2,
+            serial: 1000.0,
+            shared: 1500.0,
+            at_once,
+        };
+        assert!(table(&found(1900.0)).weak.is_empty());
+        let weak = table(&found(900.0)).weak;
+        assert!(weak[0].contains("0.90 times as fast"), "{weak:?}");
+    }
+}

@@ -4,6 +4,9 @@ use super::{Context, Table, or_dash};
 use crate::cli::Options;
 use crate::figure::bytes;
 
+/// What fits into memory that a process has anyway: the kernel counts pages, allocators keep some.
+const SMALL: u64 = 256 << 10;
+
 pub(super) fn table(context: &Context<'_>) -> Table {
     let mut table = Table {
         title: "Memory".into(),
@@ -35,7 +38,7 @@ pub(super) fn table(context: &Context<'_>) -> Table {
             or_dash(torch.map(bytes)),
         ]);
         if let (Some(planned), Some(torch)) = (planned, torch)
-            && planned > torch
+            && planned > torch.max(SMALL)
         {
             table.weak.push(format!(
                 "{}: {} planned, more than the {} that PyTorch takes",

@@ -38,3 +38,24 @@ pub(super) fn table(comparisons: &[Comparison]) -> Table {
     }
     table
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::figure::Check;
+    use crate::report::tests::figure;
+    use crate::spec;
+
+    #[test]
+    fn a_dear_gradient_is_named() {
+        let of = |primal_s| {
+            let mut ours = figure("retrograde", 1e-3, Check::Pass);
+            ours.primal_s = primal_s;
+            table(&[Comparison::new(spec::find("mlp_b64").unwrap(), vec![ours])])
+        };
+        assert_eq!(of(Some(4e-4)).rows[0][3], "2.50");
+        assert!(of(Some(4e-4)).weak.is_empty());
+        assert!(of(Some(1e-4)).weak[0].contains("10.0 times as long"));
+        assert_eq!(of(None).rows[0][3], "-");
+    }
+}

@@ -6,7 +6,11 @@ use crate::report::Comparison;
 use crate::report::plot::{Line, Plot, Spot};
 
 pub(super) fn table(comparisons: &[Comparison], ceilings: &Ceilings) -> Table {
-    let giga = |x: f64| format!("{:.1}", x / 1e9);
+    let giga = |x: f64| match x / 1e9 {
+        g if g < 0.95 => format!("{g:.2}"),
+        g if g < 9.95 => format!("{g:.1}"),
+        g => format!("{g:.0}"),
+    };
     let mut table = Table {
         title: "Roofline".into(),
         about: format!(
@@ -47,7 +51,12 @@ pub(super) fn table(comparisons: &[Comparison], ceilings: &Ceilings) -> Table {
         };
         let rate = |count: u64| (count > 0).then(|| count as f64 / ours.best);
         let (flops, bytes) = (rate(cost.flops), rate(cost.bytes));
-        let share = |rate: Option<f64>, of: f64| rate.map(|r| format!("{:.0}%", 100.0 * r / of));
+        let share = |rate: Option<f64>, of: f64| {
+            rate.map(|r| match 100.0 * r / of {
+                p if p < 9.5 => format!("{p:.1}%"),
+                p => format!("{p:.0}%"),
+            })
+        };
         table.rows.push(vec![
             name.into(),
             count(cost.flops),
@@ -69,7 +78,7 @@ pub(super) fn table(comparisons: &[Comparison], ceilings: &Ceilings) -> Table {
         let roof = |name: &str, flops: f64| {
             let ridge = flops / ceilings.triad;
             Line {
-                name: name.into(),
+                name: format!("{name}: {} GFLOP/s", giga(flops)),
                 points: [1.0 / 32.0, ridge, 1024.0]
                     .map(|x| (x, flops.min(x * ceilings.triad) / 1e9))
                     .to_vec(),

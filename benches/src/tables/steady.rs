@@ -144,3 +144,31 @@ pub fn table(found: &Steady) -> Table {
     table.plot = Some(plot.svg());
     table
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(last: f64, tape: [usize; 2]) -> Table {
+        let mut step_s = vec![1e-3; STRETCHES];
+        step_s[STRETCHES - 5..].fill(last);
+        table(&Steady {
+            steps: 1_000,
+            step_s,
+            resets: 100_000,
+            tape,
+            resident: None,
+        })
+    }
+
+    #[test]
+    fn what_slows_down_or_grows_is_named() {
+        assert!(run(1.1e-3, [4096, 4096]).weak.is_empty());
+        let weak = run(6e-3, [4096, 8192]).weak;
+        assert!(
+            weak[0].contains("6.00 times as long after 20000 steps"),
+            "{weak:?}"
+        );
+        assert!(weak[1].contains("grows over 100000 resets"), "{weak:?}");
+    }
+}

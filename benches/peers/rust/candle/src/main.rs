@@ -18,7 +18,9 @@ type Result<T> = candle_core::Result<T>;
 
 const REGISTRY: &[(&str, Build)] = &[
     ("tiny", |_| made(Function::new(arange(), tiny))),
-    ("tiny_define_by_run", |_| made(Function::new(arange(), tiny))),
+    ("tiny_define_by_run", |_| {
+        made(Function::new(arange(), tiny))
+    }),
     ("chain_4m", |_| {
         made(Function::new(to_f32(&chain(CHAIN_LEN)), activations))
     }),
