@@ -6,6 +6,7 @@ batch is at most 500 steps: trained for thousands of steps on one batch, softmax
 """
 
 import argparse
+import ctypes
 import json
 import statistics
 import sys
@@ -16,6 +17,7 @@ import numpy as np
 
 BATCHES = 5
 TRAINING_STEPS = 500
+STEPS_WATCHED = 5
 
 
 class Workload:
@@ -73,6 +75,30 @@ def measure(work, quick):
     return times
 
 
+def _status(field):
+    """Bytes, of a line of the kernel's account of this process."""
+    with open("/proc/self/status") as status:
+        for line in status:
+            if line.startswith(field):
+                return 1024 * int(line.split()[1])
+    raise RuntimeError(f"this system does not tell {field}")
+
+
+def memory(build, before):
+    """Bytes resident at the peak of a few steps beyond `before`, pages of files left out: as `benches/src/serve.rs`."""
+    work = build()
+    if work.reset:
+        work.reset()
+    for _ in range(STEPS_WATCHED):
+        work.step()
+    ctypes.CDLL(None).malloc_trim(0)
+    with open("/proc/self/clear_refs", "w") as control:
+        control.write("5")
+    for _ in range(STEPS_WATCHED):
+        work.step()
+    return max(0, _status("VmHWM:") - _status("RssFile:") - _status("RssShmem:") - before)
+
+
 def main(peer, version, registry, configure, level):
     """Runs the workloads named on the command line (all of them without a name), one JSON line each.
 
@@ -82,6 +108,7 @@ def main(peer, version, registry, configure, level):
     parser.add_argument("--workload", action="append", default=[], metavar="NAME")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--memory", action="store_true", help="measure resident memory instead of time")
     parser.add_argument("--list", action="store_true", help="print the names of the workloads and stop")
     args, _ = parser.parse_known_args()
     if args.list:
@@ -96,6 +123,10 @@ def main(peer, version, registry, configure, level):
     for name in args.workload or registry:
         line = {"peer": peer, "version": version, "threads": args.threads, "level": level(), "workload": name}
         try:
+            if args.memory:
+                line["peak_bytes"] = memory(registry[name], _status("RssAnon:"))
+                print(json.dumps(line), flush=True)
+                continue
             start = time.perf_counter()
             work = registry[name]()
             result = work.record()

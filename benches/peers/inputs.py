@@ -5,6 +5,8 @@ without those before it. Only integer arithmetic and single IEEE operations in f
 rounded once, so both precisions of a workload see the same data.
 """
 
+import math
+
 import numpy as np
 
 GOLDEN = 0x9E3779B97F4A7C15
@@ -52,6 +54,8 @@ def integers(seed, count, below):
 CHAIN_LEN = 4_000_000
 OPTIONS = 1_000_000
 PATHS, STEPS = 65_536, 64
+GMM = (10_000, 10, 25)
+LOGREG = (10_000, 100)
 ASIAN = {"s0": 100.0, "r": 0.03, "sigma": 0.2, "strike": 100.0, "maturity": 1.0}
 SCALAR_X, SCALAR_ROUNDS = 0.7, 250
 MLP_WIDTHS = (784, 256, 128, 10)
@@ -75,6 +79,41 @@ def options(dtype=np.float32):
 
 def asian_normals():
     return normal(21, (STEPS, PATHS))
+
+
+def mixture():
+    """Log weights, means, log diagonals, lower triangles column by column, and the points of `gmm_f64`."""
+    n, d, k = GMM
+    return {
+        "alpha": normal(51, (k,), dtype=np.float64),
+        "mean": uniform(52, (k, d), 0.0, 1.0, np.float64),
+        "diagonal": normal(53, (k, d), dtype=np.float64),
+        "lower": normal(54, (k, d * (d - 1) // 2), dtype=np.float64),
+    }, normal(55, (n, d), dtype=np.float64)
+
+
+def mixture_constant():
+    """The part of ADBench's objective that depends on no parameter, gamma = 1 and m = 0."""
+    n, d, k = GMM
+    nu = d + 1
+    log_gamma = sum(math.lgamma(0.5 * (nu - j)) for j in range(d)) + 0.25 * d * (d - 1) * math.log(math.pi)
+    c = -0.5 * nu * d * math.log(2.0) - log_gamma
+    return -0.5 * n * d * math.log(2.0 * math.pi) - k * c
+
+
+def triangle():
+    """Rows and columns of the strictly lower entries, column by column."""
+    d = GMM[1]
+    pairs = [(row, column) for column in range(d) for row in range(column + 1, d)]
+    return np.array([p[0] for p in pairs]), np.array([p[1] for p in pairs])
+
+
+def logreg():
+    """Features, labels 0 or 1, weights and a direction."""
+    n, d = LOGREG
+    labels = integers(62, n, 2).astype(np.float64)
+    wide = {"dtype": np.float64}
+    return normal(61, (n, d), **wide), labels, normal(63, (d,), 0.1, **wide), normal(64, (d,), **wide)
 
 
 def mlp_params(widths=MLP_WIDTHS):

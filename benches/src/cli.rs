@@ -1,7 +1,13 @@
 //! The command line that `bench` and `workloads` share.
 
 use crate::spec::{self, SPECS, Spec};
+use crate::tables::Kind;
 use retrograde_ops::Level;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// `torch.compile` needs 20 s to prepare the longest workload, and more on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What was asked for.
 #[derive(Clone)]
@@ -12,6 +18,8 @@ use retrograde_ops::Level;
 pub struct Options {
     /// The workloads, in the order of the report.
     pub workloads: Vec<&'static Spec>,
+    /// Whether workloads were chosen by name.
+    pub named: bool,
     /// Threads for every figure.
     pub threads: usize,
     /// The forced level; the machine's widest unless said.
@@ -22,6 +30,20 @@ pub struct Options {
     pub peers: bool,
     /// Measure the reference's plain loops instead of Retrograde (`workloads` only).
     pub hand: bool,
+    /// Measure resident memory instead of time (`workloads` and peers only).
+    pub memory: bool,
+    /// Tables asked for by name; none: those that suit the rest of the command line.
+    pub tables: Vec<Kind>,
+    /// No table beyond the comparison.
+    pub no_tables: bool,
+    /// Write the summary to `benches/records` as well.
+    pub record: bool,
+    /// Where reports go; `target/bench` unless said.
+    pub out: Option<PathBuf>,
+    /// Where the peers are installed; `target/peers` unless said.
+    pub peers_in: Option<PathBuf>,
+    /// A figure that takes longer is given up.
+    pub patience: Duration,
     /// Print the names and stop.
     pub list: bool,
 }
@@ -35,11 +57,19 @@ impl Options {
         let mut named = Vec::new();
         let mut options = Self {
             workloads: Vec::new(),
+            named: false,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             level: Level::detect(),
             quick: false,
             peers: false,
             hand: false,
+            memory: false,
+            tables: Vec::new(),
+            no_tables: false,
+            record: false,
+            out: None,
+            peers_in: None,
+            patience: PATIENCE,
             list: false,
         };
         let mut args = args;
@@ -52,19 +82,38 @@ impl Options {
                 "--quick" => options.quick = true,
                 "--peers" => options.peers = true,
                 "--hand" => options.hand = true,
+                "--memory" => options.memory = true,
+                "--record" => options.record = true,
+                "--out" => options.out = Some(value()?.into()),
+                "--peers-in" => options.peers_in = Some(value()?.into()),
+                "--patience" => options.patience = seconds(&value()?)?,
+                "--table" => match value()?.as_str() {
+                    "none" => options.no_tables = true,
+                    name => options.tables.push(Kind::find(name)?),
+                },
                 "--list" => options.list = true,
                 _ => {
                     return Err(format!(
-                        "unknown argument `{arg}`; there are --workload NAME, --threads N, --level L, --quick, --peers, --list"
+                        "unknown argument `{arg}`; there are --workload NAME, --threads N, --level L, --quick, --peers, \
+                         --table NAME, --record, --out FOLDER, --peers-in FOLDER, --patience SECONDS, --list"
                     ));
                 }
             }
         }
+        options.named = !named.is_empty();
         options.workloads = SPECS
             .iter()
             .filter(|s| named.is_empty() || named.contains(&s.name))
             .collect();
         Ok(options)
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(0) => Err("--patience must be at least 1 second".into()),
+        Ok(n) => Ok(Duration::from_secs(n)),
+        Err(_) => Err(format!("--patience wants seconds, not `{text}`")),
     }
 }
 
@@ -125,6 +174,8 @@ mod tests {
             ("--threads two", "wants a number"),
             ("--threads", "needs a value"),
             ("--level mmx", "no level is called `mmx`"),
+            ("--patience 0", "at least 1 second"),
+            ("--table speed", "no table is called `speed`"),
             ("--fast", "unknown argument `--fast`"),
         ] {
             let found = parse(line).err().unwrap();

@@ -2,6 +2,7 @@
 
 use crate::results::{Record, Results};
 use crate::spec::Spec;
+use crate::workload::StepCost;
 use serde::{Deserialize, Serialize};
 
 /// How a result compared with the reference.
@@ -51,6 +52,18 @@ pub struct Figure {
     /// Seconds before the first result: inputs, recording, compiling, one run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prepare_s: Option<f64>,
+    /// Ours only: seconds for the value alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub primal_s: Option<f64>,
+    /// Ours only: seconds to derive and compile the step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compile_s: Option<f64>,
+    /// Ours only: what a step takes as the compiler knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<StepCost>,
+    /// Asked for with `--memory`: bytes resident at the peak of a step beyond those before inputs were made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_bytes: Option<u64>,
     /// How the result compared.
     #[serde(default)]
     pub check: Check,
@@ -105,6 +118,22 @@ pub fn duration(seconds: f64) -> String {
         s if s < 1e-3 => (s * 1e6, "us"),
         s if s < 1.0 => (s * 1e3, "ms"),
         s => (s, "s"),
+    };
+    let decimals = match value {
+        v if v < 10.0 => 2,
+        v if v < 100.0 => 1,
+        _ => 0,
+    };
+    format!("{value:.decimals$} {unit}")
+}
+
+/// Bytes with three significant digits, in units of 1024.
+pub fn bytes(count: u64) -> String {
+    let (value, unit) = match count as f64 {
+        b if b < 1024.0 => return format!("{count} B"),
+        b if b < 1024.0 * 1024.0 => (b / 1024.0, "KiB"),
+        b if b < 1024.0 * 1024.0 * 1024.0 => (b / 1024.0 / 1024.0, "MiB"),
+        b => (b / 1024.0 / 1024.0 / 1024.0, "GiB"),
     };
     let decimals = match value {
         v if v < 10.0 => 2,

@@ -69,6 +69,10 @@ pub const STEPS: usize = 64;
 pub const SCALAR_X: f64 = 0.7;
 /// Rounds of `scalar_chain`.
 pub const SCALAR_ROUNDS: usize = 250;
+/// Points, dimensions and components of `gmm_f64`.
+pub const GMM: (usize, usize, usize) = (10_000, 10, 25);
+/// Rows and columns of `logreg_hvp_f64`.
+pub const LOGREG: (usize, usize) = (10_000, 100);
 /// Widths of the layers of `mlp_b64` and `mlp_b512`.
 pub const MLP_WIDTHS: [usize; 4] = [784, 256, 128, 10];
 /// Channels of the images and of the two convolutions of `lenet_b64`.
@@ -161,6 +165,55 @@ pub fn options(count: usize) -> Options {
 /// The normals of `mc_asian`, row-major `[STEPS, PATHS]`.
 pub fn asian_normals() -> Vec<f64> {
     normal(21, STEPS * PATHS, 1.0)
+}
+
+/// A Gaussian mixture: what `gmm_f64` differentiates and the points it is fitted to, distributed as ADBench's.
+#[derive(Clone, Debug)]
+pub struct Mixture {
+    /// Unnormalised log weights, `[K]`.
+    pub alpha: Vec<f64>,
+    /// Means, `[K, d]`.
+    pub mean: Vec<f64>,
+    /// Logarithms of the diagonals of the inverse covariance factors, `[K, d]`.
+    pub diagonal: Vec<f64>,
+    /// What is strictly below the diagonals, column by column, `[K, d (d - 1) / 2]`.
+    pub lower: Vec<f64>,
+    /// The points, `[n, d]`; they want no gradient.
+    pub points: Vec<f64>,
+}
+
+/// `n` points in `d` dimensions and a mixture of `k` components.
+pub fn mixture(n: usize, d: usize, k: usize) -> Mixture {
+    Mixture {
+        alpha: normal(51, k, 1.0),
+        mean: uniform(52, k * d, 0.0, 1.0),
+        diagonal: normal(53, k * d, 1.0),
+        lower: normal(54, k * d * (d - 1) / 2, 1.0),
+        points: normal(55, n * d, 1.0),
+    }
+}
+
+/// The part of the objective that depends on no parameter, with ADBench's sign of the prior, `gamma = 1`, `m = 0`:
+/// `-n d/2 ln 2 pi - k C`.
+pub fn mixture_constant(n: usize, d: usize, k: usize) -> f64 {
+    use std::f64::consts::{LN_2, PI};
+    let (df, nu) = (d as f64, d as f64 + 1.0);
+    let log_gamma: f64 = (0..d)
+        .map(|j| libm::lgamma(0.5 * (nu - j as f64)))
+        .sum::<f64>()
+        + 0.25 * df * (df - 1.0) * PI.ln();
+    let c = -0.5 * nu * df * LN_2 - log_gamma;
+    -0.5 * n as f64 * df * (2.0 * PI).ln() - k as f64 * c
+}
+
+/// Features `[n, d]`, labels 0 or 1, weights and a direction of `logreg_hvp_f64`.
+pub fn logreg(n: usize, d: usize) -> [Vec<f64>; 4] {
+    [
+        normal(61, n * d, 1.0),
+        integers(62, n, 2).into_iter().map(f64::from).collect(),
+        normal(63, d, 0.1),
+        normal(64, d, 1.0),
+    ]
 }
 
 /// Weights `[inputs, outputs]` (He-normal) and zero biases of a network, layer by layer: `w1 b1 w2 b2 ...`.

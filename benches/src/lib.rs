@@ -6,13 +6,32 @@
 //! package's manifest describes the method and how to read the ratios.
 
 pub mod cli;
+pub mod counting;
 pub mod figure;
 pub mod inputs;
+pub mod levels;
 pub mod measure;
 pub mod ours;
 pub mod peers;
 pub mod reference;
 pub mod report;
+pub mod resident;
 pub mod results;
+pub mod serve;
 pub mod spec;
+pub mod tables;
 pub mod workload;
+
+use std::process::ExitCode;
+
+/// Runs a program that says whether all went well, and prints the error that stopped it.
+pub fn main_with(run: impl FnOnce() -> Result<bool, String>) -> ExitCode {
+    match run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(message) => {
+            eprintln!("error: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -9,10 +9,30 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A figure that takes longer than this is given up; `torch.compile` needs 20 s to prepare the longest workload.
-const PATIENCE: Duration = Duration::from_secs(300);
 /// How often a running figure is looked at: rarely enough not to disturb it.
 const GLANCE: Duration = Duration::from_millis(50);
+
+/// The peer that memory is compared with.
+pub const TORCH: &str = "torch";
+
+/// Where programs are found and logs go.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The virtual environment of the Python peers; the Rust peers are beside it.
+    pub peers: &'a Path,
+    /// Their scripts.
+    pub scripts: &'a Path,
+    /// For logs.
+    pub logs: &'a Path,
+    /// A figure that takes longer is given up.
+    pub patience: Duration,
+}
+
+/// A program that lies beside this one.
+fn sibling(name: &str) -> Result<PathBuf, String> {
+    let here = std::env::current_exe().map_err(|e| e.to_string())?;
+    Ok(here.with_file_name(format!("{name}{}", std::env::consts::EXE_SUFFIX)))
+}
 
 /// A program that measures workloads and prints a line for each.
 #[derive(Clone, Debug)]
@@ -25,6 +45,8 @@ pub struct Peer {
     lead: Vec<String>,
     /// Where standard error goes.
     log: PathBuf,
+    /// What takes longer is given up.
+    patience: Duration,
     /// The workloads it has, once asked.
     workloads: Vec<String>,
     /// Ours and the reference do not count as peers.
@@ -36,45 +58,49 @@ impl Peer {
     ///
     /// # Errors
     /// When that program is missing or does not start.
-    pub fn ours(folder: &Path) -> Result<Self, String> {
-        Self::sibling("retrograde", &[], folder)
+    pub fn ours(place: &Place<'_>) -> Result<Self, String> {
+        let program = sibling("workloads")?;
+        Self::new("retrograde", program, &[], place, false).asked()
     }
 
     /// The reference's plain loops.
     ///
     /// # Errors
     /// As for [`Peer::ours`].
-    pub fn hand(folder: &Path) -> Result<Self, String> {
-        Self::sibling("hand", &["--hand"], folder)
+    pub fn hand(place: &Place<'_>) -> Result<Self, String> {
+        let program = sibling("workloads")?;
+        Self::new("hand", program, &["--hand"], place, false).asked()
     }
 
-    fn sibling(name: &'static str, lead: &[&str], folder: &Path) -> Result<Self, String> {
-        let here = std::env::current_exe().map_err(|e| e.to_string())?;
-        let program = here.with_file_name(format!("workloads{}", std::env::consts::EXE_SUFFIX));
-        Self::new(name, program, lead, folder, false).asked()
+    /// The program that measures what is no workload.
+    ///
+    /// # Errors
+    /// When it cannot be found.
+    pub fn prober(place: &Place<'_>) -> Result<Self, String> {
+        Ok(Self::new("probe", sibling("probe")?, &[], place, false))
     }
 
     /// The other frameworks: those that are installed, and for the rest why they are skipped.
-    pub fn foreign(root: &Path, folder: &Path) -> Vec<(&'static str, Result<Self, String>)> {
-        let python = root.join("target/peers/bin/python");
-        let rust = root.join("target/peers-rust/release");
-        let script = |name: &str| root.join("benches/peers").join(name).display().to_string();
+    pub fn foreign(place: &Place<'_>) -> Vec<(&'static str, Result<Self, String>)> {
+        let python = place.peers.join("bin/python");
+        let rust = place.peers.with_file_name("peers-rust").join("release");
+        let script = |name: &str| place.scripts.join(name).display().to_string();
         let torch = script("torch_peer.py");
         let compile = [&torch, "--mode", "compile"];
         let compile_step = [&torch, "--mode", "compile-step"];
         let peers = [
-            Self::new("torch", python.clone(), &[&torch], folder, true),
-            Self::new("torch.compile", python.clone(), &compile, folder, true),
+            Self::new(TORCH, python.clone(), &[&torch], place, true),
+            Self::new("torch.compile", python.clone(), &compile, place, true),
             Self::new(
                 "torch.compile-step",
                 python.clone(),
                 &compile_step,
-                folder,
+                place,
                 true,
             ),
-            Self::new("jax", python, &[&script("jax_peer.py")], folder, true),
-            Self::new("candle", rust.join("candle-peer"), &[], folder, true),
-            Self::new("burn", rust.join("burn-peer"), &[], folder, true),
+            Self::new("jax", python, &[&script("jax_peer.py")], place, true),
+            Self::new("candle", rust.join("candle-peer"), &[], place, true),
+            Self::new("burn", rust.join("burn-peer"), &[], place, true),
         ];
         peers.into_iter().map(|p| (p.name, p.asked())).collect()
     }
@@ -83,14 +109,15 @@ impl Peer {
         name: &'static str,
         program: PathBuf,
         lead: &[&str],
-        folder: &Path,
+        place: &Place<'_>,
         foreign: bool,
     ) -> Self {
         Self {
             name,
             program,
             lead: lead.iter().map(|&a| a.to_owned()).collect(),
-            log: folder.join(format!("{name}.log")),
+            log: place.logs.join(format!("{name}.log")),
+            patience: place.patience,
             workloads: Vec::new(),
             foreign,
         }
@@ -131,6 +158,12 @@ impl Peer {
         if options.quick {
             command.arg("--quick");
         }
+        if options.memory {
+            command.arg("--memory");
+            // Blocks of some size go back to the system when they are freed, rather than to a list of free ones.
+            command.env("MALLOC_MMAP_THRESHOLD_", "65536");
+            command.env("MALLOC_TRIM_THRESHOLD_", "65536");
+        }
         if self.foreign {
             lower(&mut command, options.level);
         } else {
@@ -149,6 +182,26 @@ impl Peer {
         })
     }
 
+    /// What the program `probe` finds of `what`: a line of JSON.
+    ///
+    /// # Errors
+    /// What stopped it.
+    pub fn probe(&self, what: &str, options: &Options) -> Result<String, String> {
+        let mut command = Command::new(&self.program);
+        command.args([what, "--threads", &options.threads.to_string()]);
+        command.args(["--level", options.level.name()]);
+        for spec in &options.workloads {
+            command.args(["--workload", spec.name]);
+        }
+        if options.quick {
+            command.arg("--quick");
+        }
+        let printed = self.output(&mut command)?;
+        let line = printed.lines().last();
+        line.map(str::to_owned)
+            .ok_or_else(|| "printed nothing".into())
+    }
+
     /// Runs to the end and hands back standard output. A line that tells a failure is output, too.
     fn output(&self, command: &mut Command) -> Result<String, String> {
         let log = File::create(&self.log).map_err(|e| format!("{}: {e}", self.log.display()))?;
@@ -162,7 +215,7 @@ impl Peer {
             let mut text = String::new();
             pipe.read_to_string(&mut text).map(|_| text)
         });
-        let status = wait(&mut child)?;
+        let status = wait(&mut child, self.patience)?;
         let text = match reader.join() {
             Ok(read) => read.map_err(|e| format!("printed something unreadable: {e}"))?,
             Err(_) => return Err("its output was lost".into()),
@@ -177,17 +230,17 @@ impl Peer {
 }
 
 /// Whether it ended well; one that does not end is stopped.
-fn wait(child: &mut Child) -> Result<bool, String> {
+fn wait(child: &mut Child, patience: Duration) -> Result<bool, String> {
     let start = Instant::now();
     loop {
         match child.try_wait() {
             Ok(Some(status)) => return Ok(status.success()),
-            Ok(None) if start.elapsed() > PATIENCE => {
+            Ok(None) if start.elapsed() > patience => {
                 child
                     .kill()
                     .and_then(|()| child.wait())
                     .map_err(|e| e.to_string())?;
-                return Err(format!("stopped after {} s", PATIENCE.as_secs()));
+                return Err(format!("stopped after {} s", patience.as_secs()));
             }
             Ok(None) => std::thread::sleep(GLANCE),
             Err(e) => return Err(e.to_string()),

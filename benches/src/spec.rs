@@ -74,6 +74,19 @@ pub const SPECS: &[Spec] = &[
         },
     },
     Spec {
+        name: "black_scholes_1m_f64",
+        about: "the same in f64",
+        mark: 2.0,
+        tolerance: 1e-9,
+        trains: false,
+        serial: false,
+        reference: || {
+            Box::new(reference::options::BlackScholes::new_f64(
+                crate::inputs::OPTIONS,
+            ))
+        },
+    },
+    Spec {
         name: "mc_asian",
         about: "arithmetic Asian call, 65,536 paths of 64 steps, price and d/dS0, dr, dsigma",
         mark: 5.0,
@@ -117,6 +130,24 @@ pub const SPECS: &[Spec] = &[
         trains: true,
         serial: false,
         reference: || Box::new(reference::gpt::Gpt::new(crate::inputs::GPT)),
+    },
+    Spec {
+        name: "gmm_f64",
+        about: "ADBench's Gaussian mixture, 10,000 points, d = 10, K = 25, gradient of all parameters",
+        mark: 3.0,
+        tolerance: 1e-9,
+        trains: false,
+        serial: false,
+        reference: || Box::new(reference::gmm::Mixture::new()),
+    },
+    Spec {
+        name: "logreg_hvp_f64",
+        about: "logistic regression, 10,000 rows, 100 weights: Hessian-vector product",
+        mark: 1.5,
+        tolerance: 1e-9,
+        trains: false,
+        serial: false,
+        reference: || Box::new(reference::logreg::LogReg::new()),
     },
 ];
 

@@ -17,7 +17,7 @@ struct Step {
     run: fn() -> Result<Outcome, String>,
 }
 
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 8] = [
     Step {
         name: "fmt",
         about: "cargo fmt --check",
@@ -47,6 +47,11 @@ const STEPS: [Step; 7] = [
         name: "miri",
         about: "what touches raw memory, under Miri",
         run: miri,
+    },
+    Step {
+        name: "counts",
+        about: "instructions of small workloads against the committed counts",
+        run: counts,
     },
     Step {
         name: "bench",
@@ -211,6 +216,13 @@ fn miri() -> Result<Outcome, String> {
     match crate::miri::run(true)? {
         crate::miri::Outcome::Passed => Ok(Outcome::Passed),
         crate::miri::Outcome::Missing => Ok(Outcome::Skipped(crate::miri::MISSING.into())),
+    }
+}
+
+fn counts() -> Result<Outcome, String> {
+    match crate::instructions::run(false)? {
+        crate::instructions::Outcome::Passed => Ok(Outcome::Passed),
+        crate::instructions::Outcome::Skipped(reason) => Ok(Outcome::Skipped(reason)),
     }
 }
 

@@ -1,10 +1,11 @@
-//! Automation for Retrograde: `cargo xtask ci | bench | peers | accuracy | miri`.
+//! Automation for Retrograde: `cargo xtask ci | bench | instructions | peers | accuracy | miri`.
 //!
 //! It only starts processes: what a step does lives with the package that does it, so this builds in a second.
 
 mod accuracy;
 mod bench;
 mod ci;
+mod instructions;
 mod miri;
 mod peers;
 mod process;
@@ -15,8 +16,12 @@ const USAGE: &str = "\
 usage: cargo xtask <command>
 
   ci [STEP]...   everything a change must pass, or only the named steps (`cargo xtask ci --list` names them)
-  bench [--workload NAME]... [--threads N] [--level L] [--quick] [--peers]
-                 measures the workloads; writes results.jsonl, report.md and report.html to target/bench
+  bench [--workload NAME]... [--threads N] [--level L] [--quick] [--peers] [--table NAME]... [--record]
+                 measures the workloads; writes results.jsonl, report.md and report.html to target/bench, and with
+                 --record a summary to benches/records
+  instructions [--bless]
+                 counts the instructions of a few small workloads under valgrind and compares them with the committed
+                 counts, or writes those
   accuracy [FUNCTION]...
                  measures the errors of the elementary functions, every f32 there is (minutes); without names writes
                  crates/ops/docs/accuracy.md
@@ -31,6 +36,7 @@ fn main() -> ExitCode {
     let outcome = match command.as_deref() {
         Some("ci") => ci::run(&rest),
         Some("bench") => bench::run(&rest),
+        Some("instructions") => instructions::command(&rest),
         Some("accuracy") => accuracy::run(&rest),
         Some("miri") => miri::run(false).map(|outcome| {
             if let miri::Outcome::Missing = outcome {

@@ -3,23 +3,22 @@
 use indicatif::{ProgressBar, ProgressStyle};
 use retrograde_benches::cli::Options;
 use retrograde_benches::figure::{Check, Figure, duration};
-use retrograde_benches::peers::Peer;
+use retrograde_benches::main_with;
+use retrograde_benches::peers::{Peer, Place, TORCH};
 use retrograde_benches::report::{self, Comparison, Report};
 use retrograde_benches::results::Results;
 use retrograde_benches::spec::Spec;
+use retrograde_benches::tables::{self, Context, Table};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match Options::parse(std::env::args().skip(1)).and_then(|options| run(&options)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("error: {message}");
-            ExitCode::FAILURE
-        }
-    }
+    main_with(|| {
+        run(&Options::parse(std::env::args().skip(1))?)?;
+        Ok(true)
+    })
 }
 
 fn run(options: &Options) -> Result<(), String> {
@@ -29,21 +28,31 @@ fn run(options: &Options) -> Result<(), String> {
         }
         return Ok(());
     }
-    if options.hand {
-        return Err("--hand belongs to the program `workloads`".into());
+    if options.hand || options.memory {
+        return Err("--hand and --memory belong to the program `workloads`".into());
     }
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .map(Path::to_path_buf)
         .ok_or("the package has no parent folder")?;
-    let folder = root.join("target/bench");
+    let folder = options
+        .out
+        .clone()
+        .unwrap_or_else(|| root.join("target/bench"));
     fs::create_dir_all(&folder).map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
+    let installed = options.peers_in.clone();
+    let place = Place {
+        peers: &installed.unwrap_or_else(|| root.join("target/peers")),
+        scripts: &root.join("benches/peers"),
+        logs: &folder,
+        patience: options.patience,
+    };
 
-    let ours = Peer::ours(&folder)?;
-    let mut peers = vec![Peer::hand(&folder)?];
+    let ours = Peer::ours(&place)?;
+    let mut peers = vec![Peer::hand(&place)?];
     let mut skipped = Vec::new();
     if options.peers {
-        for (name, peer) in Peer::foreign(&root, &folder) {
+        for (name, peer) in Peer::foreign(&place) {
             match peer {
                 Ok(peer) => peers.push(peer),
                 Err(reason) => skipped.push((name, reason)),
@@ -59,9 +68,10 @@ fn run(options: &Options) -> Result<(), String> {
         .iter()
         .map(|s| plan(s, &ours, &peers, options))
         .collect();
+    let kinds = tables::chosen(options);
     let mut session = Session {
         options,
-        bar: progress(plans.iter().map(Vec::len).sum()),
+        bar: progress(plans.iter().map(Vec::len).sum::<usize>() + kinds.len()),
         lines: File::create(folder.join("results.jsonl")).map_err(|e| e.to_string())?,
         wrong: Vec::new(),
     };
@@ -73,33 +83,92 @@ fn run(options: &Options) -> Result<(), String> {
         session.print(&format!("{:20} {}", "", comparison.verdict()));
         comparisons.push(comparison);
     }
+    let context = Context {
+        ours: &ours,
+        probe: &Peer::prober(&place)?,
+        torch: peers.iter().find(|p| p.name == TORCH),
+        options,
+        comparisons: &comparisons,
+        progress: &|what| session.bar.set_message(what.to_owned()),
+    };
+    let mut measured = Vec::new();
+    for kind in kinds {
+        match context.measure(kind) {
+            Ok(tables) => {
+                for table in &tables {
+                    session.print(&shown(table));
+                }
+                measured.extend(tables);
+            }
+            Err(message) => {
+                session.print(&format!("\n{}: failed: {message}", kind.name()));
+                measured.push(Table {
+                    title: kind.name().into(),
+                    weak: vec![format!("the table {} failed: {message}", kind.name())],
+                    about: message,
+                    ..Table::default()
+                });
+            }
+        }
+        session.bar.inc(1);
+    }
     session.bar.finish_and_clear();
+    let wrong = session.wrong;
 
     let report = Report {
         facts: report::facts(&root, options),
         comparisons,
+        tables: measured,
         skipped,
         quick: options.quick,
     };
-    for (name, text) in [
-        ("report.md", report.markdown()),
-        ("report.html", report.html()),
-    ] {
-        let path = folder.join(name);
-        fs::write(&path, text).map_err(|e| format!("cannot write {}: {e}", path.display()))?;
-    }
+    write(&folder.join("report.md"), &report.markdown())?;
+    write(&folder.join("report.html"), &report.html())?;
     println!(
         "written to {}: results.jsonl, report.md, report.html",
         folder.display()
     );
-    if session.wrong.is_empty() {
+    if options.record {
+        let date = report::date().ok_or("the date is unknown")?;
+        let path = root.join(format!("benches/records/{date}.md"));
+        write(&path, &report.summary(&format!("# Measured on {date}")))?;
+        println!("kept as {}", path.display());
+    }
+    if wrong.is_empty() {
         Ok(())
     } else {
-        Err(format!(
-            "no valid figure of ours for {}",
-            session.wrong.join(", ")
-        ))
+        Err(format!("no valid figure of ours for {}", wrong.join(", ")))
     }
+}
+
+fn write(path: &Path, text: &str) -> Result<(), String> {
+    fs::write(path, text).map_err(|e| format!("cannot write {}: {e}", path.display()))
+}
+
+/// A table for the terminal.
+fn shown(table: &Table) -> String {
+    let cells = |i: usize| {
+        let column = table.rows.iter().filter_map(move |r| r.get(i));
+        column.map(|c| c.chars().count())
+    };
+    let head = table.head.iter().enumerate();
+    let widths: Vec<usize> = head
+        .map(|(i, name)| cells(i).max().unwrap_or(0).max(name.len()))
+        .collect();
+    let line = |cells: &mut dyn Iterator<Item = &str>| {
+        let padded = cells.zip(&widths).map(|(c, &w)| format!("{c:w$}"));
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    let mut text = format!(
+        "\n{}\n{}",
+        table.title,
+        line(&mut table.head.iter().copied())
+    );
+    for row in &table.rows {
+        text.push('\n');
+        text.push_str(&line(&mut row.iter().map(String::as_str)));
+    }
+    text
 }
 
 /// One process to run: who, on how many threads.

@@ -3,7 +3,7 @@
 use retrograde_nn::prelude::*;
 
 use super::mlp::{linear_layers, linear_shapes};
-use super::training::Training;
+use super::training::{Classifier, Training};
 use crate::inputs::{
     LENET_CHANNELS, LENET_KERNEL, LENET_SIDE, LENET_WIDTHS, lenet_params, mlp_batch, to_f32,
 };
@@ -11,7 +11,7 @@ use crate::workload::Config;
 
 const NAMES: [&str; 10] = ["c1", "cb1", "c2", "cb2", "w1", "b1", "w2", "b2", "w3", "b3"];
 
-pub(super) fn lenet(config: &Config, batch: usize) -> Result<Training> {
+pub(super) fn lenet(config: &Config, batch: usize) -> Result<Training<Classifier>> {
     let pixels = LENET_SIDE * LENET_SIDE;
     let (images, labels) = mlp_batch(batch, pixels, LENET_WIDTHS[3] as u32);
     let images = Array::from_vec(to_f32(&images), [batch, 1, LENET_SIDE, LENET_SIDE])?;
@@ -21,7 +21,7 @@ pub(super) fn lenet(config: &Config, batch: usize) -> Result<Training> {
     });
     let shapes = convolutions.chain(linear_shapes(&LENET_WIDTHS));
     let initial = shapes.zip(lenet_params()).collect();
-    Training::new(config, &NAMES, initial, (images, labels), loss)
+    Classifier::training(config, &NAMES, initial, (images, labels), loss)
 }
 
 fn loss<'t>(

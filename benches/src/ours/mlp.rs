@@ -2,20 +2,20 @@
 
 use retrograde_nn::prelude::*;
 
-use super::training::Training;
+use super::training::{Classifier, Training};
 use crate::inputs::{MLP_WIDTHS, mlp_batch, mlp_params, to_f32};
 use crate::workload::Config;
 
 const NAMES: [&str; 6] = ["w1", "b1", "w2", "b2", "w3", "b3"];
 
-pub(super) fn mlp(config: &Config, batch: usize) -> Result<Training> {
+pub(super) fn mlp(config: &Config, batch: usize) -> Result<Training<Classifier>> {
     let (images, labels) = mlp_batch(batch, MLP_WIDTHS[0], MLP_WIDTHS[3] as u32);
     let images = Array::from_vec(to_f32(&images), [batch, MLP_WIDTHS[0]])?;
     let initial = linear_shapes(&MLP_WIDTHS)
         .into_iter()
         .zip(mlp_params(&MLP_WIDTHS))
         .collect();
-    Training::new(
+    Classifier::training(
         config,
         &NAMES,
         initial,

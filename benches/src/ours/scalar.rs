@@ -11,6 +11,7 @@ use crate::workload::{Config, Workload};
 /// A tape that is reset before every step.
 pub(super) struct TinyDefineByRun {
     tape: Tape,
+    options: Options,
     x: Array<f32>,
 }
 
@@ -22,6 +23,7 @@ impl TinyDefineByRun {
         };
         Self {
             tape: Tape::with_options(options),
+            options,
             x: Array::arange(4),
         }
     }
@@ -49,5 +51,17 @@ impl Workload for TinyDefineByRun {
             grads: vec![("x", grad)],
             loss_after: None,
         })
+    }
+
+    fn primal(&mut self) -> Result<(), String> {
+        self.tape.reset();
+        let x = self.tape.rec().variable(&self.x);
+        black_box((2.0 * x.dot(x)).item().map_err(text)?);
+        Ok(())
+    }
+
+    fn compile(&mut self) -> Result<(), String> {
+        self.tape = Tape::with_options(self.options);
+        self.step()
     }
 }

@@ -1,13 +1,15 @@
 //! Reference results: every workload written out by hand in f64, value and gradients, as plain loops.
 //!
-//! They share nothing with the library and are themselves held against central differences. Inputs are those of the f32
-//! workloads, rounded to f32 first. Timed as the peer `hand`, they say what hand-written derivatives cost before anyone
+//! They share nothing with the library and are themselves held against central differences. Inputs of the f32 workloads
+//! are rounded to f32 first. Timed as the peer `hand`, they say what hand-written derivatives cost before anyone
 //! tunes them.
 
 pub mod asian;
 pub mod chain;
+pub mod gmm;
 pub mod gpt;
 pub mod lenet;
+pub mod logreg;
 pub mod mlp;
 pub mod options;
 pub mod scalar;

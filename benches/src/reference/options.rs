@@ -1,4 +1,4 @@
-//! `black_scholes_1m`: European calls and their Greeks in closed form.
+//! `black_scholes_1m`, `black_scholes_1m_f64`: European calls and their Greeks in closed form.
 
 use crate::inputs::{self, Options, rounded};
 use crate::results::Results;
@@ -16,17 +16,27 @@ pub struct BlackScholes {
 }
 
 impl BlackScholes {
-    /// The first `count` options of the workload's input.
+    /// The first `count` options of the f32 workload's input.
     pub fn new(count: usize) -> Self {
         let o = inputs::options(count);
+        Self::of(Options {
+            spot: rounded(o.spot),
+            strike: rounded(o.strike),
+            maturity: rounded(o.maturity),
+            sigma: rounded(o.sigma),
+            rate: rounded(o.rate),
+        })
+    }
+
+    /// The first `count` options of the f64 workload's input.
+    pub fn new_f64(count: usize) -> Self {
+        Self::of(inputs::options(count))
+    }
+
+    fn of(inputs: Options) -> Self {
+        let count = inputs.spot.len();
         Self {
-            inputs: Options {
-                spot: rounded(o.spot),
-                strike: rounded(o.strike),
-                maturity: rounded(o.maturity),
-                sigma: rounded(o.sigma),
-                rate: rounded(o.rate),
-            },
+            inputs,
             delta: vec![0.0; count],
             theta: vec![0.0; count],
             vega: vec![0.0; count],

@@ -13,6 +13,7 @@ pub fn facts(root: &Path, options: &Options) -> Vec<(String, String)> {
             facts.push((label.to_owned(), value));
         }
     };
+    add("date", date());
     add("processor", processor());
     add(
         "cores",
@@ -39,6 +40,11 @@ pub fn facts(root: &Path, options: &Options) -> Vec<(String, String)> {
         Some("two warm-ups, five batches; best and median batch, seconds a step".into()),
     );
     facts
+}
+
+/// Today, as year, month and day.
+pub fn date() -> Option<String> {
+    output(Command::new("date").args(["-u", "+%F"]))
 }
 
 fn processor() -> Option<String> {

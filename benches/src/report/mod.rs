@@ -1,13 +1,16 @@
 //! The report: what was measured, compared and by what machine, as Markdown and as a page.
 
+mod bars;
 mod facts;
 mod html;
 mod markdown;
+pub mod plot;
 
-pub use facts::facts;
+pub use facts::{date, facts};
 
 use crate::figure::{Figure, duration};
 use crate::spec::Spec;
+use crate::tables::Table;
 
 /// Name of our rows.
 const OURS: &str = "retrograde";
@@ -20,10 +23,28 @@ pub struct Report {
     pub facts: Vec<(String, String)>,
     /// One a workload.
     pub comparisons: Vec<Comparison>,
+    /// What else was measured.
+    pub tables: Vec<Table>,
     /// Peers that were not measured, and why.
     pub skipped: Vec<(&'static str, String)>,
     /// Short batches: the figures are a smoke test.
     pub quick: bool,
+}
+
+impl Report {
+    /// What is short of its aim, a sentence each: marks missed, failures, and what the tables find.
+    pub fn weak(&self) -> Vec<String> {
+        let of_workloads = self.comparisons.iter().filter_map(|c| {
+            let name = c.spec.name;
+            match (c.ours(), c.is_met()) {
+                (None, _) => Some(format!("{name}: no valid figure of ours")),
+                (_, Some(false)) => Some(format!("{name}: {}", c.verdict())),
+                _ => None,
+            }
+        });
+        let of_tables = self.tables.iter().flat_map(|t| t.weak.iter().cloned());
+        of_workloads.chain(of_tables).collect()
+    }
 }
 
 /// One workload: everybody's figures.
@@ -64,6 +85,11 @@ impl Comparison {
     /// How many times faster ours is than the best peer.
     pub fn ratio(&self) -> Option<f64> {
         Some(self.best_peer()?.best / self.ours()?.best)
+    }
+
+    /// Whether the mark is met, where there is a peer.
+    pub fn is_met(&self) -> Option<bool> {
+        self.ratio().map(|r| r >= self.spec.mark)
     }
 
     /// Everybody's best valid time, fastest first.
@@ -135,6 +161,25 @@ pub(crate) mod tests {
             figure("retrograde", 0.4e-3, Check::Pass),
         ];
         Comparison::new(spec::find("mlp_b64").unwrap(), figures)
+    }
+
+    /// Of one comparison and one table.
+    pub(crate) fn report() -> Report {
+        let table = Table {
+            title: "Growth".into(),
+            about: "`x` grows".into(),
+            head: vec!["n", "ms"],
+            rows: vec![vec!["1".into(), "2".into()]],
+            weak: vec!["it grows".into()],
+            ..Table::default()
+        };
+        Report {
+            facts: Vec::new(),
+            comparisons: vec![comparison()],
+            tables: vec![table],
+            skipped: Vec::new(),
+            quick: false,
+        }
     }
 
     #[test]

@@ -131,6 +131,10 @@ pub struct ProgramSummary {
     pub groups: usize,
     /// Bytes of the planned arena: the peak of everything that is neither leaf nor result.
     pub arena_bytes: usize,
+    /// Arithmetic operations of a run, counted as in [`Cost`](crate::Cost).
+    pub flops: u64,
+    /// Bytes that pass from one fused step to another in a run, counted as in [`Cost`](crate::Cost).
+    pub bytes: u64,
     /// The program as text.
     pub listing: String,
 }
@@ -168,7 +172,10 @@ impl Cache {
     /// The program used last.
     pub(crate) fn last(&self) -> Option<ProgramSummary> {
         let plan = &self.traces.iter().max_by_key(|t| t.used)?.plan;
+        let (flops, bytes) = crate::program::cost::work(plan);
         Some(ProgramSummary {
+            flops,
+            bytes,
             instructions: plan.list.len(),
             groups: plan.groups.len(),
             arena_bytes: plan.arena * retrograde_storage::PACKET_BYTES,

@@ -115,6 +115,12 @@ impl Program {
     }
 }
 
+/// Arithmetic operations of a plan, and the bytes that its steps read and write, counted as [`Cost`] does.
+pub(crate) fn work(plan: &Plan) -> (u64, u64) {
+    let operations = plan.list.values().map(|v| flops(&plan.list, v));
+    (operations.sum(), moved(plan))
+}
+
 fn bytes(list: &List, v: Value) -> usize {
     list.shape(v).len() * list.dtype(v).size()
 }

@@ -41,7 +41,30 @@ impl Program {
     /// Hessian-vector product of the first output (a scalar): takes the inputs and then a vector for each input of its
     /// type; gives `H v` for each. Forward over reverse.
     pub fn hvp(&self) -> Result<Self> {
-        self.derive(Recorded::hvp)
+        self.derive(|r| r.hvp(&r.differentiable()))
+    }
+
+    /// As [`hvp`](Self::hvp), with respect to the inputs of those numbers alone: the others are data, they take no vector
+    /// and have no product.
+    ///
+    /// ```
+    /// # use retrograde_graph::Program;
+    /// # use retrograde_storage::{Array, Create};
+    /// # fn main() -> retrograde_graph::Result<()> {
+    /// // sum(a x^3) by x alone: the Hessian's diagonal is 6 a x.
+    /// let [a, x, v] = [[1.0_f64, 2.0], [3.0, 4.0], [1.0, 0.5]].map(Array::from);
+    /// let f = Program::record(&[a.clone(), x.clone()], |_, [a, x]| (a * x.powi(3)).sum())?;
+    /// let product = f.hvp_of(&[1])?;
+    /// let mut ws = product.workspace()?;
+    /// let out = product.run(&mut ws, [&a, &x, &v])?;
+    /// assert_eq!(out.array::<f64>(0)?, Array::from([18.0, 24.0]));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// An input that does not exist or is not of the output's type; an output that is no scalar.
+    pub fn hvp_of(&self, inputs: &[usize]) -> Result<Self> {
+        self.derive(|r| r.hvp(&r.chosen("hvp_of", inputs)?))
     }
 }
 
@@ -131,11 +154,17 @@ impl Recorded {
     }
 
     pub(super) fn value_and_grad_of(&self, inputs: &[usize]) -> Result<Self> {
+        let wanted = self.chosen("value_and_grad_of", inputs)?;
+        self.gradients("value_and_grad_of", true, &wanted)
+    }
+
+    /// The inputs of those numbers, each of which must have a gradient.
+    fn chosen(&self, what: &str, inputs: &[usize]) -> Result<Vec<Value>> {
         let possible = self.differentiable();
-        let wanted = inputs.iter().map(|&i| {
+        let chosen = inputs.iter().map(|&i| {
             let v = self.inputs.get(i).copied().ok_or_else(|| {
                 let message = format!(
-                    "value_and_grad_of: input {i} does not exist, the program has {}",
+                    "{what}: input {i} does not exist, the program has {}",
                     self.inputs.len()
                 );
                 Error::new(ErrorKind::Inputs, message)
@@ -144,13 +173,12 @@ impl Recorded {
                 return Ok(v);
             }
             let message = format!(
-                "value_and_grad_of: input {i} is {}, which has no gradient here",
+                "{what}: input {i} is {}, which has no gradient here",
                 self.list.dtype(v)
             );
             Err(Error::new(ErrorKind::DType, message))
         });
-        let wanted = wanted.collect::<Result<Vec<Value>>>()?;
-        self.gradients("value_and_grad_of", true, &wanted)
+        chosen.collect()
     }
 
     pub(super) fn grad(&self) -> Result<Self> {
@@ -181,20 +209,25 @@ impl Recorded {
     }
 
     pub(super) fn jvp(&self) -> Result<Self> {
+        self.tangents_of(&self.differentiable())
+    }
+
+    /// Appends a tangent for each of `wrt`, and as outputs those of the outputs.
+    fn tangents_of(&self, wrt: &[Value]) -> Result<Self> {
         let dtype = self.list.dtype(self.float_output("jvp")?);
         let outputs = self.outputs.iter().copied();
         let of: Vec<Value> = outputs.filter(|&v| self.list.dtype(v) == dtype).collect();
-        let (mut new, moved) = self.pushforward(&of, &self.differentiable());
+        let (mut new, moved) = self.pushforward(&of, wrt);
         new.outputs.extend(moved);
         Ok(new)
     }
 
-    pub(super) fn hvp(&self) -> Result<Self> {
-        let gradient = self.gradients("hvp", false, &self.differentiable())?;
+    pub(super) fn hvp(&self, wrt: &[Value]) -> Result<Self> {
+        let gradient = self.gradients("hvp", false, wrt)?;
         if gradient.outputs.is_empty() {
             return Ok(gradient);
         }
-        let mut both = gradient.jvp()?;
+        let mut both = gradient.tangents_of(wrt)?;
         both.outputs.drain(..gradient.outputs.len());
         Ok(both)
     }

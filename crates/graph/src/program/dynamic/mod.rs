@@ -165,7 +165,7 @@ impl Dynamic {
     }
     /// Hessian-vector product, see [`Program::hvp`].
     pub fn hvp(&self) -> Result<Self> {
-        self.derive(Recorded::hvp)
+        self.derive(|r| r.hvp(&r.differentiable()))
     }
     /// A program of output `i` alone.
     pub fn output(&self, i: usize) -> Result<Self> {
