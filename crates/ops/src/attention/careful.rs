@@ -1,6 +1,6 @@
 //! Products that leave out what is masked, for operands that hold infinities or NaN: `0 inf` must not be added.
 
-use fearless_simd::Simd;
+use fearless_simd::{Simd, SimdBase};
 
 use super::element::Element;
 use super::matrix::Matrix;
@@ -11,37 +11,30 @@ use crate::{Level, at_level};
 /// # Safety
 /// The matrix is readable and written by nobody meanwhile.
 pub(super) unsafe fn finite<T: Element>(level: Level, x: &Matrix<T>) -> bool {
-    let zero = T::default();
-    let mut sum = zero;
-    for i in 0..x.rows {
-        // A finite number times zero is zero, others become NaN, which stays.
-        // SAFETY: the caller's promise.
-        if let Some(row) = unsafe { x.row(i) } {
-            sum = sum + zeros(level, row);
-        } else {
-            for j in 0..x.columns {
-                // SAFETY: the caller's promise.
-                sum = sum + unsafe { x.get(i, j) } * zero;
-            }
-        }
-    }
-    sum == zero
-}
-
-/// The sum of `0 x`.
-fn zeros<T: Element>(level: Level, row: &[T]) -> T {
+    // A finite number times zero is zero, others become NaN, which stays. Lanes are added up once, at the end.
     at_level!(level, simd => simd.vectorize(
         #[inline(always)]
         || {
             let zero = T::default();
-            let mut sums = [zero; 16];
-            let chunks = row.chunks_exact(16);
-            let rest = chunks.remainder();
-            for chunk in chunks {
-                sums.iter_mut().zip(chunk).for_each(|(s, &x)| *s = *s + x * zero);
+            let (mut rest, mut lanes) = (zero, T::Packet::<_>::splat(simd, zero));
+            for i in 0..x.rows {
+                // SAFETY: the caller's promise.
+                if let Some(row) = unsafe { x.row(i) } {
+                    let packets = row.chunks_exact(T::LANES);
+                    rest = packets.remainder().iter().fold(rest, |sum, &x| sum + x * zero);
+                    for packet in packets {
+                        lanes = T::Packet::<_>::from_slice(simd, packet) * zero + lanes;
+                    }
+                } else {
+                    for j in 0..x.columns {
+                        // SAFETY: the caller's promise.
+                        rest = rest + unsafe { x.get(i, j) } * zero;
+                    }
+                }
             }
-            let sum = sums.iter().fold(zero, |sum, &s| sum + s);
-            rest.iter().fold(sum, |sum, &x| sum + x * zero)
+            let mut sums = [zero; 16];
+            lanes.store_slice(&mut sums[..T::LANES]);
+            sums.into_iter().fold(rest, |sum, x| sum + x) == zero
         }
     ))
 }
