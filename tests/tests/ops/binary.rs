@@ -5,7 +5,7 @@ use retrograde_tests::derivatives::{Pair, check_derivatives, run, samples};
 
 #[test]
 fn binary_values_and_derivatives() -> Result<()> {
-    let ops: [(&str, Pair, fn(f64, f64) -> f64); 10] = [
+    let ops: [(&str, Pair, fn(f64, f64) -> f64); 11] = [
         ("add", |x, y| x + y, |x, y| x + y),
         ("sub", |x, y| x - y, |x, y| x - y),
         ("mul", |x, y| x * y, |x, y| x * y),
