@@ -13,7 +13,7 @@ fn input(shape: &[usize]) -> Array<f64> {
 
 #[test]
 fn a_causal_block_does_not_see_ahead() -> Result<()> {
-    let mut params = Params::<f64>::new();
+    let mut params = Params::<f64>::empty();
     let block = TransformerBlock::new(&mut params, "block", 8, 2, 3);
     let (x, mut changed) = (input(&[2, 5, 8]), input(&[2, 5, 8]));
     for feature in 0..8 {
@@ -40,7 +40,7 @@ fn a_causal_block_does_not_see_ahead() -> Result<()> {
 /// One head of the attention is the formula on its columns of the layer.
 #[test]
 fn heads_are_columns_of_one_layer() -> Result<()> {
-    let mut params = Params::<f64>::new();
+    let mut params = Params::<f64>::empty();
     let attention = SelfAttention::new(&mut params, "attention", 6, 2, 5);
     let x = input(&[4, 6]);
     let mut tape = Tape::new();
@@ -90,7 +90,7 @@ fn a_block_learns_to_copy_the_token_before() -> Result<()> {
 
 #[test]
 fn heads_that_do_not_divide_the_width_are_an_error() {
-    let mut params = Params::<f32>::new();
+    let mut params = Params::new();
     for heads in [3, 0] {
         let name = format!("attention{heads}");
         let attention = SelfAttention::new(&mut params, &name, 8, heads, 1);

@@ -1,0 +1,153 @@
+//! Chains: the blocks of a product go on with the group that reads them. A listing says where; bits do not depend on it.
+
+use retrograde_graph::{Options, Params, Rec, Result, Tape, Update, UpdateRule, Var};
+use retrograde_storage::Array;
+
+/// Descent with momentum.
+struct Momentum;
+
+impl UpdateRule<f32> for Momentum {
+    fn columns(&self) -> usize {
+        1
+    }
+    fn identity(&self) -> u64 {
+        1
+    }
+    fn scalars(&self, _: u32, to: &mut Vec<f64>) {
+        to.extend([0.01, 0.9]);
+    }
+    fn update<'t>(&self, of: Update<'_, 't, f32>) -> (Var<'t, f32>, Vec<Var<'t, f32>>) {
+        let velocity = of.scalars[1] * of.state[0] + of.grad;
+        (of.value - of.scalars[0] * velocity, vec![velocity])
+    }
+}
+
+/// Numbers of both signs that repeat after a prime number of elements.
+fn samples(dims: [usize; 2], modulus: usize) -> Array<f32> {
+    Array::from_shape_fn(dims, |i| {
+        let position = i[0] * dims[1] + i[1];
+        (position * 37 % modulus) as f32 / modulus as f32 - 0.5
+    })
+}
+
+/// A loss of data and parameters.
+type Loss = for<'t> fn(Rec<'t>, [&'t Array<f32>; 2], [Var<'t, f32>; 2]) -> Var<'t, f32>;
+
+/// Three steps: the listing, and the bits of parameters and moments afterwards.
+fn trained(options: Options, sizes: [usize; 4], loss: Loss) -> Result<(String, Vec<u32>)> {
+    let [m, k, h, n] = sizes;
+    let (x, y) = (samples([m, k], 101), samples([m, n], 103));
+    let mut params = Params::new();
+    let ids = [
+        params.insert("first", samples([k, h], 107)),
+        params.insert("second", samples([h, n], 109)),
+    ];
+    let mut tape = Tape::with_options(options);
+    for _ in 0..3 {
+        let step = tape.train(&mut params);
+        let weights = ids.map(|id| step.param(id));
+        loss(step, [&x, &y], weights).minimise_with(&Momentum)?;
+    }
+    let listing = tape.last_program().expect("steps have run").listing;
+    let mut bits = Vec::new();
+    for id in ids {
+        bits.extend(params.slice(id)?.iter().map(|v| v.to_bits()));
+    }
+    let moments = params.state(0).expect("there are moments");
+    bits.extend(moments.iter().map(|v| v.to_bits()));
+    Ok((listing, bits))
+}
+
+/// The groups of a listing that run with the blocks above, each with its lines.
+fn chained(listing: &str) -> Vec<Vec<&str>> {
+    let mut groups = Vec::new();
+    let mut lines = listing.lines().peekable();
+    while let Some(line) = lines.next() {
+        if line.starts_with("group ") && line.ends_with(", with the blocks above:") {
+            let mut group = Vec::new();
+            while let Some(line) = lines.next_if(|l| l.starts_with("  ")) {
+                group.push(line);
+            }
+            groups.push(group);
+        }
+    }
+    groups
+}
+
+fn options(fuse: bool, threads: usize) -> Options {
+    Options {
+        fuse,
+        threads,
+        ..Options::default()
+    }
+}
+
+const SIZES: [usize; 4] = [96, 256, 128, 64];
+
+fn network<'t>(
+    rec: Rec<'t>,
+    [x, y]: [&'t Array<f32>; 2],
+    [first, second]: [Var<'t, f32>; 2],
+) -> Var<'t, f32> {
+    let hidden = rec.input(x).matmul(first).tanh();
+    (hidden.matmul(second) - rec.input(y)).square().mean()
+}
+
+#[test]
+fn an_update_runs_with_the_blocks_of_its_gradient() -> Result<()> {
+    let (listing, expected) = trained(options(false, 1), SIZES, network)?;
+    assert!(chained(&listing).is_empty(), "{listing}");
+    for threads in [1, 2, 3] {
+        let (listing, bits) = trained(options(true, threads), SIZES, network)?;
+        assert!(bits == expected, "{threads} threads\n{listing}");
+        let groups = chained(&listing);
+        let updates = |group: &&Vec<&str>| group.iter().any(|line| line.contains(" -> input "));
+        assert!(groups.iter().any(|g| updates(&g)), "{listing}");
+        // The activation, too, is computed where the product's rows are.
+        let activates = |group: &Vec<&str>| group.iter().any(|line| line.contains("= tanh "));
+        assert!(groups.iter().any(activates), "{listing}");
+    }
+    Ok(())
+}
+
+/// What a group reads beside the product, one number a row or a column, it reads of the rows it is given.
+#[test]
+fn chained_groups_find_their_rows() -> Result<()> {
+    let loss: Loss = |rec, [x, y], [first, second]| {
+        let hidden = rec.input(x).matmul(first);
+        let row = rec.input(x).sum_over(1).reshape([SIZES[0], 1]);
+        let hidden = (hidden + row) * first.sum_over(0);
+        (hidden.sigmoid().matmul(second) - rec.input(y))
+            .square()
+            .mean()
+    };
+    let (_, expected) = trained(options(false, 1), SIZES, loss)?;
+    for threads in [1, 2, 3] {
+        let (listing, bits) = trained(options(true, threads), SIZES, loss)?;
+        assert!(bits == expected, "{threads} threads\n{listing}");
+        assert!(!chained(&listing).is_empty(), "{listing}");
+    }
+    Ok(())
+}
+
+/// The gradient of `w` in `w w` is a product with `w`, all of which every block reads: the update waits for the last.
+#[test]
+fn a_weight_that_the_product_reads_is_not_updated_by_its_blocks() -> Result<()> {
+    let side = 192;
+    let squared: Loss = |rec, [_, y], [first, second]| {
+        (first.matmul(first) * rec.input(y)).sum() + second.square().sum()
+    };
+    let sizes = [side; 4];
+    let (_, expected) = trained(options(false, 1), sizes, squared)?;
+    for threads in [1, 2, 3] {
+        let (listing, bits) = trained(options(true, threads), sizes, squared)?;
+        assert!(bits == expected, "{threads} threads\n{listing}");
+        // The update reads the last product's result as it comes, so only what it overwrites keeps it from a chain.
+        let product = listing.rfind("\nkernel ").expect("a product");
+        let update = &listing[product..];
+        assert!(update.contains("matmul"), "{listing}");
+        assert!(update.contains(" -> input "), "{listing}");
+        assert!(!update.contains("with the blocks above"), "{listing}");
+    }
+    Ok(())
+}
