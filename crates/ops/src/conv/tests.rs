@@ -1,7 +1,7 @@
 //! The three maps against plain loops in `f64`, and the contracts on bits.
 
 use bytemuck::Zeroable;
-use retrograde_storage::{Packet, Real};
+use retrograde_storage::Packet;
 
 use super::{Kind, Operands, Plan, Spec};
 use crate::product::Float;
