@@ -26,7 +26,7 @@ use crate::init::{normal, zeros};
 ///     .then(Linear::new(&mut params, "hidden2", 120, 84, 4))
 ///     .then(Activation::Relu)
 ///     .then(Linear::new(&mut params, "out", 84, 10, 5));
-/// let (images, labels) = (uniform([8, 1, 28, 28], 0.0, 1.0, 6), Array::from([0_u32, 1, 2, 3, 4, 5, 6, 7]));
+/// let (images, labels) = (uniform::<f32>([8, 1, 28, 28], 0.0, 1.0, 6), Array::from([0_u32, 1, 2, 3, 4, 5, 6, 7]));
 /// let mut adam = Adam::new(1e-3);
 /// let mut tape = Tape::new();
 /// let mut losses = Vec::new();

@@ -339,7 +339,7 @@ fn transposed(list: &mut List, x: Value, w: Value, options: ConvOptions) -> Resu
             ))
         })?;
     }
-    let outs = per_group.checked_mul(options.groups).unwrap_or(usize::MAX);
+    let outs = per_group.saturating_mul(options.groups);
     let shape = infer::shape(&[n, outs, extent[0], extent[1]])?;
     let attr = list.add_window(window);
     let dtype = list.dtype(x);

@@ -82,9 +82,13 @@ pub(super) fn pick<S: Simd, T: Float>(
             let end = from + width + 2 * T::LANES;
             // A vector that runs over reads what comes after, and writes what is written after it.
             if end <= src.len() && to + T::LANES <= dst.len() {
-                let of = |x: &[T]| load(simd, [&x[from..end - width], &x[from + width..end]]);
-                let looked = of(by);
-                let taken = if same { looked } else { of(src) };
+                let (upper, lower) = (from..end - width, from + width..end);
+                let looked = load(simd, [&by[upper.clone()], &by[lower.clone()]]);
+                let taken = if same {
+                    looked
+                } else {
+                    load(simd, [&src[upper], &src[lower]])
+                };
                 let [b, c, d] = masks::<S, T>(looked);
                 let best = b.select(taken[1], taken[0]);
                 let best = d.select(taken[3], c.select(taken[2], best));

@@ -248,6 +248,10 @@ impl Planes {
 #[inline(always)]
 #[expect(clippy::eq_op, reason = "what is not equal to itself is NaN")]
 #[expect(
+    clippy::needless_bitwise_bool,
+    reason = "a branch would be guessed wrong half the time"
+)]
+#[expect(
     clippy::neg_cmp_op_on_partial_ord,
     reason = "true for NaN, as it must be"
 )]

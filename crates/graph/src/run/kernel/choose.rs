@@ -42,8 +42,8 @@ pub(crate) fn kernels(list: &List, places: &Places, v: Value, level: Level) -> R
             };
             let window = list.window(v);
             vec![match dtype {
-                DType::F64 => Kind::Conv64(Box::new(Conv::new(level, kind, window, operands))),
-                _ => Kind::Conv32(Box::new(Conv::new(level, kind, window, operands))),
+                DType::F64 => Kind::Conv64(Box::new(Conv::new(level, kind, window, &operands))),
+                _ => Kind::Conv32(Box::new(Conv::new(level, kind, window, &operands))),
             }]
         }
         _ => {

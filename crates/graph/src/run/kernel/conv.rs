@@ -22,7 +22,7 @@ impl<T: Float> Conv<T> {
         level: Level,
         kind: conv::Kind,
         window: &Window,
-        operands: [Operand; 3],
+        operands: &[Operand; 3],
     ) -> Self {
         let dims = |i: usize| operands[i].view.shape.dims();
         let (image, output) = (dims(0), dims(2));
@@ -36,7 +36,7 @@ impl<T: Float> Conv<T> {
         };
         Self {
             plan: conv::Plan::new(level, &spec),
-            operands,
+            operands: *operands,
         }
     }
 }
