@@ -86,7 +86,7 @@ fn counting_counts() {
 #[test]
 fn one_program() -> Result<()> {
     holds_flat(|tape, number| {
-        let x = tape.variable(Array::linspace(-1.0, number as f32, 100));
+        let x = tape.variable(Array::linspace(-1.0, number as f64, 100));
         let y = (x * 0.1 * number as f32).sin().sum();
         y.backward()?;
         assert_eq!(x.grad()?.len(), 100);
