@@ -19,10 +19,10 @@ pub(crate) const MISSING: &str =
 const LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// How many of [`PARTS`] are quick enough for `cargo xtask ci`.
-const QUICK: usize = 3;
+const QUICK: usize = 4;
 
 /// Arguments of `cargo miri test`: the package, which of its targets, and after `--` which tests. The quick ones first.
-const PARTS: [&[&str]; 5] = [
+const PARTS: [&[&str]; 6] = [
     // Safe code over `bumpalo`, `bytemuck` and `wide`: what is checked is how they are used.
     &["--package", "retrograde-storage", "--tests"],
     // Lists, lowering, rules and passes: plans are made, and verified as in every debug build.
@@ -39,6 +39,8 @@ const PARTS: [&[&str]; 5] = [
     ],
     // The loops of the tile engine over raw memory.
     &["--package", "retrograde-ops", "--test", "tile_direct"],
+    // The loop of scalar programs over registers.
+    &["--package", "retrograde-ops", "--test", "scalar"],
     // Whole programs: plan, workspace, helper threads, structured kernels.
     &["--package", "retrograde-graph", "--test", "check_index"],
     // The tile engine.

@@ -148,7 +148,7 @@ impl Program {
         let (Some(code), Some(first)) = (code, self.instructions.last_mut()) else {
             return false;
         };
-        if op.dst != last.register + 1 {
+        if op.dst.checked_sub(1) != Some(last.register) {
             return false;
         }
         (first.code, first.c) = (code, other);

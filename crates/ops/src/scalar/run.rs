@@ -3,6 +3,9 @@
 //! What bounds it is the way of a value from one instruction to the next: through memory that takes longer than the
 //! arithmetic. So the last float result also stays in an *accumulator*, a machine register, and every frequent
 //! instruction exists in forms that take an operand from there.
+//!
+//! What the operations are is said in `tile/table.rs`; here are the frequent ones in a form for one number, and a test
+//! holds them to the same bits.
 
 use fearless_simd::prelude::*;
 use fearless_simd::{f32x4, f64x2};
@@ -47,12 +50,15 @@ impl Registers {
 
 /// Functions of one number, in the first lane of a vector: it does not matter to a lane what the others hold.
 trait Number: Copy {
+    /// The narrowest vector of them.
     type Lanes<S: Simd>: math::Lanes<S>;
 
     fn lanes<S: Simd>(self, simd: S) -> Self::Lanes<S>;
     fn first<S: Simd>(lanes: Self::Lanes<S>) -> Self;
+    /// Whether [`math::sin_cos_near`] is for this number.
     fn is_near(self) -> bool;
 
+    /// A function of vectors.
     #[inline(always)]
     fn through<S: Simd>(self, simd: S, f: impl FnOnce(Self::Lanes<S>) -> Self::Lanes<S>) -> Self {
         Self::first(f(self.lanes(simd)))
