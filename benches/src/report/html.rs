@@ -262,7 +262,6 @@ pub(super) fn escape(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::report::tests::report;
 
     #[test]
