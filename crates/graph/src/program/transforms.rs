@@ -58,6 +58,8 @@ impl Program {
     /// let mut ws = product.workspace()?;
     /// let out = product.run(&mut ws, [&a, &x, &v])?;
     /// assert_eq!(out.array::<f64>(0)?, Array::from([18.0, 24.0]));
+    /// let error = f.hvp_of(&[2]).unwrap_err();
+    /// assert!(error.to_string().contains("hvp_of: input 2 does not exist"));
     /// # Ok(()) }
     /// ```
     ///
