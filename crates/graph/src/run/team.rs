@@ -427,3 +427,26 @@ impl Wait {
             .is_some_and(|at| limit(at).is_some_and(|limit| at.elapsed() > limit))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every block is in exactly one seat's range, for more seats than blocks too.
+    #[test]
+    fn ranges_cover_all_blocks_once() {
+        for threads in [1, 2, 3, 7, MOST_THREADS, 1000] {
+            let team = Team::new(threads);
+            for blocks in [0, 1, 2, 5, 64, 1001] {
+                let mut next = 0;
+                for seat in 0..team.claims.len() {
+                    let range = team.range(seat, blocks);
+                    assert_eq!(range.start, next, "{threads} threads, {blocks} blocks");
+                    assert!(range.end >= next);
+                    next = range.end;
+                }
+                assert_eq!(next, blocks, "{threads} threads");
+            }
+        }
+    }
+}
