@@ -62,6 +62,7 @@ fn mistakes_of_the_command_line_are_errors() {
         (&["--table", "speed"], "no table is called `speed`"),
         (&["--patience", "0"], "at least 1 second"),
         (&["--memory"], "belong to the program `workloads`"),
+        (&["--record", "--quick"], "a quick run is no record"),
     ] {
         let output = folder.bench(args);
         let said = text(&output.stderr);

@@ -31,6 +31,9 @@ fn run(options: &Options) -> Result<(), String> {
     if options.hand || options.memory {
         return Err("--hand and --memory belong to the program `workloads`".into());
     }
+    if options.record && options.quick {
+        return Err("a quick run is no record: leave out --quick or --record".into());
+    }
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .map(Path::to_path_buf)
@@ -97,6 +100,7 @@ fn run(options: &Options) -> Result<(), String> {
             Ok(tables) => {
                 for table in &tables {
                     session.print(&shown(table));
+                    session.keep(table)?;
                 }
                 measured.extend(tables);
             }
@@ -241,6 +245,21 @@ impl Session<'_> {
             figures.push(figure);
         }
         Ok(figures)
+    }
+
+    /// Writes the rows of a table, cells by the names of their columns.
+    fn keep(&self, table: &Table) -> Result<(), String> {
+        let mut lines = &self.lines;
+        for row in &table.rows {
+            let cells = table.head.iter().zip(row);
+            let mut line: serde_json::Map<String, serde_json::Value> = cells
+                .map(|(&name, cell)| (name.to_owned(), cell.as_str().into()))
+                .collect();
+            line.insert("table".into(), table.title.as_str().into());
+            let line = serde_json::Value::Object(line);
+            writeln!(lines, "{line}").map_err(|e| e.to_string())?;
+        }
+        Ok(())
     }
 
     /// Prints above the progress bar, on a terminal and off it.
