@@ -28,7 +28,7 @@ fn plain<'t>(
     scores.softmax(-1).matmul(v)
 }
 
-fn causal<'t>(like: Var<'t, f64>, n: usize) -> Var<'t, bool> {
+fn causal(like: Var<'_, f64>, n: usize) -> Var<'_, bool> {
     let rec = like.rec();
     let (i, j) = (rec.arange::<u32>(n).unsqueeze(1), rec.arange::<u32>(n));
     i.ge(j)
@@ -105,7 +105,7 @@ fn heads_of_one_layer_are_views() {
         let heads = q.scaled_dot_product_attention(k, v, Attention::causal());
         heads.transpose(1, 2).reshape([2, 5, 4]).square().sum()
     });
-    let listing = loss.unwrap().value_and_grad().unwrap().listing();
+    let listing = loss.unwrap().value_and_grad().unwrap().to_string();
     let kernels = listing.lines().filter(|l| l.contains("kernel"));
     let kernels: Vec<&str> = kernels.collect();
     assert_eq!(kernels.len(), 2, "{listing}");
@@ -205,7 +205,7 @@ fn threads_memory_and_passes_do_not_change_bits() {
             ..plain
         },
     ] {
-        assert_eq!(run(options), expected, "{options:?}",);
+        assert_eq!(run(options), expected, "{options:?}");
     }
 }
 

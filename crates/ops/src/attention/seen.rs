@@ -52,11 +52,15 @@ impl<T: Element> Seen<T> {
         if self.causal_from.is_some_and(|from| c > from + r) {
             return false;
         }
-        // SAFETY: the caller's promise.
         match &self.mask {
             MaskOf::None => true,
+            // SAFETY: the caller's promise.
             MaskOf::Keep(keep) => unsafe { keep.get(r, c) != 0 },
-            MaskOf::Bias(bias) => unsafe { bias.get(r, c) != -<T as math::Real>::INFINITY },
+            MaskOf::Bias(bias) => {
+                // SAFETY: the caller's promise.
+                let bias = unsafe { bias.get(r, c) };
+                bias != -<T as math::Real>::INFINITY
+            }
         }
     }
 
@@ -68,14 +72,11 @@ impl<T: Element> Seen<T> {
         let hidden = -<T as math::Real>::INFINITY;
         for (c, x) in scores.iter_mut().enumerate() {
             // SAFETY: the caller's promise.
-            match &self.mask {
-                MaskOf::None => {}
-                MaskOf::Keep(keep) if unsafe { keep.get(r, c) == 0 } => *x = hidden,
-                MaskOf::Keep(_) => {}
-                MaskOf::Bias(bias) => {
-                    let bias = unsafe { bias.get(r, c) };
-                    *x = if bias == hidden { hidden } else { *x + bias };
-                }
+            if !unsafe { self.sees(r, c) } {
+                *x = hidden;
+            } else if let MaskOf::Bias(bias) = &self.mask {
+                // SAFETY: the caller's promise.
+                *x = *x + unsafe { bias.get(r, c) };
             }
         }
     }

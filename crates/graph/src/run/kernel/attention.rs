@@ -29,8 +29,8 @@ pub(super) struct Attention<T: Element> {
 
 #[derive(Debug)]
 enum Plan<T: Element> {
-    Forward(Forward<T>),
-    Backward(Backward<T>),
+    Forward(Box<Forward<T>>),
+    Backward(Box<Backward<T>>),
 }
 
 /// Nanoseconds that a score takes: a product's terms at 80 GFLOP/s, and its exponential.
@@ -69,9 +69,11 @@ impl<T: Element> Attention<T> {
                 let cut = out.view.slice(axis, start, 1, len);
                 heads_out(&cut.reshape(shapes[i]).expect("a cut of a dense result"))
             });
-            Plan::Backward(Backward::new(level, &spec, &heads_out(&g.view), &parts))
+            let plan = Backward::new(level, &spec, &heads_out(&g.view), &parts);
+            Plan::Backward(Box::new(plan))
         } else {
-            Plan::Forward(Forward::new(level, &spec, &heads_out(&out.view)))
+            let plan = Forward::new(level, &spec, &heads_out(&out.view));
+            Plan::Forward(Box::new(plan))
         };
         let scores = (extents.count() * extents.queries * extents.keys) as f64;
         let width = (extents.width + extents.values) as f64;
