@@ -13,8 +13,8 @@ use crate::layers::{Activation, LayerNorm, Linear};
 /// let attention = SelfAttention::new(&mut params, "attention", 8, 2, 1).causal();
 /// let mut tape = Tape::new();
 /// let step = tape.step(&params);
-/// let x = step.input(&Array::<f32>::ones([3, 5, 8]));
-/// assert_eq!(attention.forward(x).shape()?, [3, 5, 8]);
+/// let x = Array::ones([3, 5, 8]);
+/// assert_eq!(attention.forward(step.input(&x)).shape()?, [3, 5, 8]);
 /// # Ok::<(), Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -100,8 +100,8 @@ impl SelfAttention {
 /// let block = TransformerBlock::new(&mut params, "block", 8, 2, 1).causal();
 /// let mut tape = Tape::new();
 /// let step = tape.step(&params);
-/// let x = step.input(&Array::<f32>::ones([3, 5, 8]));
-/// assert_eq!(block.forward(x).shape()?, [3, 5, 8]);
+/// let x = Array::ones([3, 5, 8]);
+/// assert_eq!(block.forward(step.input(&x)).shape()?, [3, 5, 8]);
 /// # Ok::<(), Error>(())
 /// ```
 #[derive(Clone, Debug)]

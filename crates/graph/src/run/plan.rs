@@ -324,8 +324,8 @@ impl Plan {
                     let step = emit::group(list, &places, members, own, &stored, &direct);
                     build.group(step)?;
                     if options.fuse {
-                        let overwritten: Vec<Value> =
-                            direct.iter().filter(|u| own(*u.1)).map(|u| *u.0).collect();
+                        let updates = direct.iter().filter(|&(&v, _)| own(v));
+                        let overwritten: Vec<Value> = updates.map(|(_, &input)| input).collect();
                         build.chain(list, &places, &overwritten);
                     }
                 }
