@@ -94,6 +94,23 @@ pub(crate) fn updates(plan: &Plan, places: &Places) {
                 !fails || number < plan.commit,
                 "{v} may fail after an update"
             );
+            // Blocks of both run side by side, so neither comes first.
+            if let Some(then) = &plan.kernels[k].then {
+                let after = events(plan, places, &Phase::Group(then.group));
+                for event in events(plan, places, phase) {
+                    let Event::Read(operand) = event else {
+                        continue;
+                    };
+                    let overwritten = after.iter().any(|e| match e {
+                        Event::Write(to) => *to == plan.place[operand.index()],
+                        Event::Read(_) => false,
+                    });
+                    assert!(
+                        !overwritten,
+                        "{operand} is overwritten while blocks of {v} read it"
+                    );
+                }
+            }
         }
         for event in events(plan, places, phase) {
             match event {
