@@ -278,6 +278,10 @@ const ELEMENT_NS: f64 = 0.1;
 
 /// Elements of a group's space that make a block.
 fn block_elements(space: f64, element_ns: f64, threads: usize) -> NonZeroUsize {
+    if threads == 1 {
+        // Nobody to share with: as few beginnings as there can be.
+        return BLOCK_ELEMENTS;
+    }
     let fair = space / (threads * BLOCKS_A_THREAD) as f64;
     let least = BLOCK_NS / element_ns.max(ELEMENT_NS);
     let elements = fair.max(least).min(BLOCK_ELEMENTS.get() as f64);
