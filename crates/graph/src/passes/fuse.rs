@@ -100,6 +100,7 @@ fn from<'a>(
 struct Fuser<'a> {
     list: &'a List,
     places: &'a Places,
+    after: &'a HashMap<Value, Value>,
     fuse: bool,
     steps: Vec<Step>,
     of: Vec<StepId>,
@@ -115,10 +116,12 @@ struct Fuser<'a> {
 }
 
 impl<'a> Fuser<'a> {
-    fn new(list: &'a List, places: &'a Places, fuse: bool) -> Self {
+    fn new(built: &'a Rebuilt, places: &'a Places, fuse: bool) -> Self {
+        let list = &built.list;
         Self {
             list,
             places,
+            after: &built.after,
             fuse,
             // Step 0 is a place for what is ready: it computes nothing.
             steps: vec![Step::Scalars(Vec::new())],
@@ -135,7 +138,8 @@ impl<'a> Fuser<'a> {
     /// hands them over in slots, or the scalar interpreter, which runs in order.
     fn earliest(&self, v: Value) -> StepId {
         let list = self.list;
-        let after = list.args(v).iter().map(|&operand| {
+        let operands = list.args(v).iter().chain(self.after.get(&v));
+        let after = operands.map(|&operand| {
             let base = self.places.base(operand);
             let step = self.of[base.index()];
             let shares = match &self.steps[step as usize] {
@@ -289,7 +293,7 @@ pub(crate) fn assign(built: &Rebuilt, places: &Places, fuse: bool) -> Steps {
     let mut receivers: Vec<(Value, Value)> = built.updates.iter().map(|&(to, v)| (v, to)).collect();
     receivers.sort_unstable();
     let mut receivers = receivers.into_iter().peekable();
-    let mut fuser = Fuser::new(list, places, fuse);
+    let mut fuser = Fuser::new(built, places, fuse);
     for v in list.values() {
         // A check has a step, although its result is its operand.
         let has_step = places.is_base(v) || list.op(v) == Op::CheckIndex;

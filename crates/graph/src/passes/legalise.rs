@@ -15,7 +15,7 @@ pub(crate) fn legalise(built: &Rebuilt, places: &Places) -> Option<Rebuilt> {
     if legal.iter().all(|&l| l) {
         return None;
     }
-    Some(built.rewrite(|list, v, args| {
+    Some(built.rewrite(|list, v, args, _| {
         if legal[v.index()] {
             return None;
         }

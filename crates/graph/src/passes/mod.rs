@@ -7,6 +7,7 @@
 //!    [`legalise`] then copies the few operands that no group's three axes can read.
 //! 4. [`fuse`]: assigns instructions to steps; elementwise runs and their reductions become groups.
 //!    [`group`] says what one can take.
+//!    [`recompute`] then copies cheap chains into the groups that read them, and instructions are assigned once more.
 //! 5. [`memory`]: liveness of buffers and their offsets in one arena.
 //! 6. [`emit`]: the kernels of each step, with slots for groups; `pairs`: two operations in one micro-op.
 
@@ -20,5 +21,6 @@ pub(crate) mod memory;
 mod pairs;
 pub(crate) mod places;
 pub(crate) mod rebuild;
+pub(crate) mod recompute;
 #[cfg(debug_assertions)]
 pub(crate) mod verify;

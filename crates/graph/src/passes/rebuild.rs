@@ -35,14 +35,16 @@ pub(crate) struct Rebuilt {
     pub outputs: Vec<Value>,
     /// `(input, value)` of each update.
     pub updates: Vec<(Value, Value)>,
+    /// By value: another that has to be there before it is computed, although it is no operand.
+    pub after: HashMap<Value, Value>,
 }
 
 impl Rebuilt {
     /// Copies the list, letting `emit` append an instruction in another way (it gets the new list, the old row and the
-    /// operands' new rows; `None` appends the instruction unchanged).
+    /// operands' new rows, and those of all rows before; `None` appends the instruction unchanged).
     pub(crate) fn rewrite(
         &self,
-        mut emit: impl FnMut(&mut List, Value, &[Value]) -> Option<Value>,
+        mut emit: impl FnMut(&mut List, Value, &[Value], &[Value]) -> Option<Value>,
     ) -> Self {
         let old = &self.list;
         let mut list = List::default();
@@ -55,7 +57,7 @@ impl Rebuilt {
                 Op::Slice | Op::Unslice => Attr::int(list.add_spec(*old.slice_spec(v)).into()),
                 _ => old.attr(v),
             };
-            let new = emit(&mut list, v, &args);
+            let new = emit(&mut list, v, &args, &map);
             map.push(
                 new.unwrap_or_else(|| {
                     list.push(old.op(v), &args, attr, old.shape(v), old.dtype(v))
@@ -68,6 +70,7 @@ impl Rebuilt {
             externals: self.externals.clone(),
             outputs: self.outputs.iter().map(|&v| at(v)).collect(),
             updates: self.updates.iter().map(|&(a, b)| (at(a), at(b))).collect(),
+            after: self.after.iter().map(|(&a, &b)| (at(a), at(b))).collect(),
             origin,
             list,
         }
@@ -218,6 +221,7 @@ pub(crate) fn rebuild(job: &Job<'_>, optimise: bool) -> Rebuilt {
         origin,
         outputs: job.outputs.iter().map(|&v| at(v)).collect(),
         updates: job.updates.iter().map(|&(a, b)| (at(a), at(b))).collect(),
+        after: HashMap::new(),
         list: new.list,
     };
     built.save_old_content();

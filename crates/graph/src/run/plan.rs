@@ -17,6 +17,7 @@ use crate::passes::legalise::legalise;
 use crate::passes::memory::{self, Memory, Place, Span};
 use crate::passes::places::Places;
 use crate::passes::rebuild::{Job, rebuild};
+use crate::passes::recompute::recompute;
 #[cfg(debug_assertions)]
 use crate::passes::verify;
 use crate::{Error, ErrorKind, Result};
@@ -233,7 +234,15 @@ impl Plan {
             built = legal;
             places = Places::resolve(&built.list);
         }
-        let steps = fuse::assign(&built, &places, options.fuse);
+        let mut steps = fuse::assign(&built, &places, options.fuse);
+        if options.optimise
+            && options.fuse
+            && let Some(better) = recompute(&built, &places, &steps)
+        {
+            built = better;
+            places = Places::resolve(&built.list);
+            steps = fuse::assign(&built, &places, options.fuse);
+        }
         #[cfg(debug_assertions)]
         verify::steps(&built.list, &places, &steps);
         let list = &built.list;
