@@ -69,7 +69,7 @@ fn a_block_learns_to_copy_the_token_before() -> Result<()> {
     let block = TransformerBlock::new(&mut params, "block", 16, 2, 3).causal();
     let head = Linear::new(&mut params, "head", 16, 5, 7);
     let of = |i: usize| (i * i * 7 + i / 3) as u32 % 5;
-    let x: Vec<u32> = (0..64).map(|i| of(i)).collect();
+    let x: Vec<u32> = (0..64).map(of).collect();
     let y: Vec<u32> = (0..64)
         .map(|i| if i % 8 == 0 { x[i] } else { x[i - 1] })
         .collect();
