@@ -11,9 +11,10 @@ use crate::layers::{Activation, LayerNorm, Linear};
 /// use retrograde_nn::prelude::*;
 /// let mut params = Params::new();
 /// let attention = SelfAttention::new(&mut params, "attention", 8, 2, 1).causal();
+/// let input = Array::<f32>::ones([3, 5, 8]);
 /// let mut tape = Tape::new();
 /// let step = tape.step(&params);
-/// let x = step.input(&Array::<f32>::ones([3, 5, 8]));
+/// let x = step.input(&input);
 /// assert_eq!(attention.forward(x).shape()?, [3, 5, 8]);
 /// # Ok::<(), Error>(())
 /// ```
@@ -98,9 +99,10 @@ impl SelfAttention {
 /// use retrograde_nn::prelude::*;
 /// let mut params = Params::new();
 /// let block = TransformerBlock::new(&mut params, "block", 8, 2, 1).causal();
+/// let input = Array::<f32>::ones([3, 5, 8]);
 /// let mut tape = Tape::new();
 /// let step = tape.step(&params);
-/// let x = step.input(&Array::<f32>::ones([3, 5, 8]));
+/// let x = step.input(&input);
 /// assert_eq!(block.forward(x).shape()?, [3, 5, 8]);
 /// # Ok::<(), Error>(())
 /// ```
