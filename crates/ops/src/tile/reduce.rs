@@ -107,6 +107,8 @@ fn accumulate<S: Simd, V: Number<S> + InPacket<S>, C: Combine>(
 }
 
 /// A pairwise tree over values that come one by one, split at the largest power of two: a binary counter of subtrees.
+///
+/// Made once and used for many sums: filling its levels takes as long as adding some hundred packets.
 struct Tree<V> {
     count: usize,
     levels: [V; usize::BITS as usize],
@@ -119,6 +121,12 @@ impl<V: Copy> Tree<V> {
             count: 0,
             levels: [filler; usize::BITS as usize],
         }
+    }
+
+    /// As new. What the levels hold is not read: no bit of the count says that it is there.
+    #[inline(always)]
+    fn clear(&mut self) {
+        self.count = 0;
     }
 
     /// Adds the next value.
@@ -138,11 +146,11 @@ impl<V: Copy> Tree<V> {
     #[inline(always)]
     fn finish(&self, combine: impl Fn(V, V) -> V) -> Option<V> {
         let mut result = None;
-        for level in 0..self.levels.len() {
-            if self.count >> level & 1 == 1 {
-                let left = self.levels[level];
-                result = Some(result.map_or(left, |right| combine(left, right)));
-            }
+        let mut left = self.count;
+        while left != 0 {
+            let subtree = self.levels[left.trailing_zeros() as usize];
+            result = Some(result.map_or(subtree, |right| combine(subtree, right)));
+            left &= left - 1;
         }
         result
     }
@@ -379,8 +387,13 @@ fn finish_of<S: Simd, W: Wide, V: Number<S> + InPacket<S>, C: Combine>(
             let reduction = group.reductions[r];
             let chunks = group.chunks(reduction);
             let identity = V::splat(simd, C::identity::<S, V>());
+            if reduction.over == Over::All && chunks.count == 1 {
+                // Small sums are many, and a tree of one value is that value.
+                out.set_lanes::<W::Bits>(0, 1, V::load(simd, partial.lane::<W::Bits>(0)).packet());
+                return;
+            }
+            let mut tree = Tree::new(identity);
             if reduction.over == Over::All {
-                let mut tree = Tree::new(identity);
                 for chunk in 0..chunks.count {
                     let value = V::load(simd, partial.lane::<W::Bits>(chunk));
                     tree.push(value, C::apply);
@@ -395,7 +408,7 @@ fn finish_of<S: Simd, W: Wide, V: Number<S> + InPacket<S>, C: Combine>(
             let per_span = chunks.span.div_ceil(chunks.rows);
             for span in 0..spans {
                 for packet in 0..row_packets {
-                    let mut tree = Tree::new(identity);
+                    tree.clear();
                     for chunk in span * per_span..(span + 1) * per_span {
                         let value = V::load(simd, partial.packet(chunk * row_packets + packet));
                         tree.push(value, C::apply);
