@@ -42,9 +42,12 @@ static ALONE: Mutex<()> = Mutex::new(());
 /// What the test harness itself may hold more at one time than at another.
 const SLACK: usize = 16 << 10;
 
-/// Steps after which nothing grows any more: each length of a cycle has been met, and the trace cache is full. A multiple
-/// of a cycle's length, as the number of all steps is: the cache then holds the same programs.
-const WARM: usize = 300;
+/// The longest cycle of steps below: what is held differs within a cycle, and is compared at the ends of two.
+const CYCLE: usize = 100;
+
+/// The number of the step after which nothing grows any more, the last of a cycle: each kind of step has been met, and the
+/// trace cache is full.
+const WARM: usize = 3 * CYCLE - 1;
 
 /// Calls `step` with its number, a thousand times or 100,000, and compares what is held at the end with what was after
 /// [`WARM`] steps.
@@ -60,7 +63,7 @@ fn holds_flat(mut step: impl FnMut(&mut Tape, usize) -> Result<()>) -> Result<()
     for number in 0..steps {
         tape.reset();
         step(&mut tape, number)?;
-        if number + 1 == WARM {
+        if number == WARM {
             (bytes, live) = (tape.bytes(), LIVE.load(Ordering::Relaxed));
         }
     }
@@ -113,7 +116,7 @@ fn scalars() -> Result<()> {
 fn more_programs_than_are_kept() -> Result<()> {
     holds_flat(|tape, number| {
         let x = tape.variable(Array::linspace(-1.0, 1.0, 10));
-        let y = (0..number % 100).fold(x, |y, _| (y * x).tanh()).sum();
+        let y = (0..number % CYCLE).fold(x, |y, _| (y * x).tanh()).sum();
         y.backward()?;
         assert_eq!(x.grad()?.len(), 10);
         assert!(tape.cache_stats().held <= 64);

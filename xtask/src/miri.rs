@@ -59,10 +59,11 @@ pub(crate) fn run(quick: bool) -> Result<Outcome, String> {
         command
             .args(*part)
             // Rayon's queues go through integers and back, which only tree borrows follow. The helper threads of a pool
-            // never end. Tests read the environment.
+            // never end. Tests read the environment. Bits are compared, so functions that Rust leaves to the platform must
+            // not err at random.
             .env(
                 "MIRIFLAGS",
-                "-Zmiri-tree-borrows -Zmiri-permissive-provenance -Zmiri-ignore-leaks -Zmiri-disable-isolation",
+                "-Zmiri-tree-borrows -Zmiri-permissive-provenance -Zmiri-ignore-leaks -Zmiri-disable-isolation -Zmiri-deterministic-floats",
             )
             .env("RAYON_NUM_THREADS", "2")
             // The level every machine has: Miri knows few of the wider instructions.
