@@ -112,9 +112,7 @@ impl Team {
             return false;
         }
         let busy = BUSY.fetch_add(1, Ordering::Relaxed);
-        let alone = threads <= 1
-            || busy >= rayon::current_num_threads()
-            || self.rests();
+        let alone = threads <= 1 || busy >= rayon::current_num_threads() || self.rests();
         let failed = if alone {
             // SAFETY: one thread runs every block of every phase in order.
             unsafe { Self::run_alone(run, &mut scratch[0]) };

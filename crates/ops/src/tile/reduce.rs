@@ -372,7 +372,11 @@ pub(super) fn finish<S: Simd, W: Wide>(
     out: Flat<'_>,
 ) {
     let Reduction { elem, kind, .. } = group.reductions[r];
-    at_kind!(elem, kind, finish_of::<S, W>(simd, group, r, chunks, partial, out));
+    at_kind!(
+        elem,
+        kind,
+        finish_of::<S, W>(simd, group, r, chunks, partial, out)
+    );
 }
 
 #[inline(never)]
