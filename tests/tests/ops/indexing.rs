@@ -212,3 +212,47 @@ fn one_hot_and_masked_fill() -> Result<()> {
     assert_eq!(value.grad()?.item()?, 36.0);
     Ok(())
 }
+
+/// Whole slices added where an index repeats, elements by their number.
+#[test]
+fn index_add_and_take() -> Result<()> {
+    let (x, source) = (samples(&[4, 3], (-1.0, 1.0)), samples(&[5, 3], (1.0, 2.0)));
+    let index = [1i64, -1, 1, 0, 3];
+    let mut expected = x.clone();
+    for (j, &i) in index.iter().enumerate() {
+        let row = i.rem_euclid(4) as usize;
+        for k in 0..3 {
+            expected.as_mut_slice()[row * 3 + k] += source.as_slice()[j * 3 + k];
+        }
+    }
+    let tape = Tape::new();
+    let v = tape.constant(x.clone());
+    v.index_add(
+        0,
+        tape.constant(Array::from(index)),
+        tape.constant(source.clone()),
+    )
+    .value()?
+    .assert_close(&expected, 1e-15, 1e-15);
+    let p = Program::try_record(&[x.clone(), source.clone()], |t, [x, source]| {
+        let index = t.stack(&index.map(|i| t.scalar(i)), 0);
+        let flat = t
+            .stack(&[11u32, 0, 4, 4].map(|i| t.scalar(i)), 0)
+            .reshape([2, 2]);
+        let added = x.index_add(0, index, source);
+        Ok((added.sin().sum() + added.take(flat).exp().sum()).into())
+    })?;
+    check_derivatives("index_add and take", &p, &[&x, &source])?;
+
+    let picked = v.take(tape.constant(Array::from([[11u32, 0]])));
+    assert_eq!(picked.value()?, Array::from([[x[[3, 2]], x[[0, 0]]]]));
+    let outside = v.take(tape.constant(Array::from([12u32]))).value();
+    assert!(outside.unwrap_err().to_string().contains("index 12"));
+    let matrix = tape.constant(Array::from([[1u32]]));
+    let wrong = v.index_add(0, matrix, 1.0).value().unwrap_err().to_string();
+    assert!(
+        wrong.contains("index_add") && wrong.contains("vector"),
+        "{wrong}"
+    );
+    Ok(())
+}

@@ -9,6 +9,7 @@ mod kinks;
 mod lengths;
 mod losses;
 mod moves;
+mod normalize;
 mod pool;
 mod products;
 mod reductions;

@@ -7,7 +7,7 @@ type Move = for<'t> fn(Var<'t, f64>) -> Var<'t, f64>;
 type Source = fn(&[usize]) -> [usize; 3];
 
 /// Operation on `[2, 4, 3]`, extents of the result, and where each of its elements comes from.
-const TABLE: [(&str, Move, &[usize], Source); 22] = [
+const TABLE: [(&str, Move, &[usize], Source); 24] = [
     (
         "reshape",
         |x| x.reshape([8, 3]),
@@ -87,6 +87,18 @@ const TABLE: [(&str, Move, &[usize], Source); 22] = [
         |x| x.narrow(2, 1, 2),
         &[2, 4, 2],
         |i| [i[0], i[1], i[2] + 1],
+    ),
+    (
+        "pad and back",
+        |x| x.pad([(2, 1), (0, 3)], 9.0).narrow(1, 2, 4).narrow(2, 0, 3),
+        &[2, 4, 3],
+        |i| [i[0], i[1], i[2]],
+    ),
+    (
+        "unflatten and flatten_axes",
+        |x| x.unflatten(1, [2, 2]).transpose(1, 2).flatten_axes(1, -2),
+        &[2, 4, 3],
+        |i| [i[0], i[1] % 2 * 2 + i[1] / 2, i[2]],
     ),
     (
         "flip",
@@ -199,6 +211,9 @@ fn of_nothing() -> Result<()> {
             (v.roll(3, 1), shape.to_vec()),
             (v.repeat([2, 1, 2]), vec![2 * a, b, 2 * c]),
             (v.repeat_interleave(2, 0), vec![2 * a, b, c]),
+            (v.pad([(1, 0), (2, 3)], 0.0), vec![a, b + 1, c + 5]),
+            (v.unflatten(1, [1, retrograde::INFER]), vec![a, 1, b, c]),
+            (v.flatten_axes(0, 1), vec![a * b, c]),
             (v.broadcast_to([2, a, b, c]), vec![2, a, b, c]),
             (v.slice_step(1, .., -2), vec![a, b.div_ceil(2), c]),
             (tape.rec().concat(&[v, v], 2), vec![a, b, 2 * c]),
@@ -240,4 +255,30 @@ fn every_element_type_moves() -> Result<()> {
     check(|i| u32::MAX - i as u32)?;
     check(|i| i64::MIN + i as i64)?;
     check(|i| i % 3 == 0)
+}
+
+/// What stands in the room is the value, and has no gradient.
+#[test]
+fn padding() -> Result<()> {
+    let tape = Tape::new();
+    let x = tape.variable(Array::from([[1.0, 2.0]]));
+    let y = x.pad([(1, 0), (0, 2)], -1.0);
+    let expected = Array::from([[-1.0; 4], [1.0, 2.0, -1.0, -1.0]]);
+    assert_eq!(y.value()?, expected);
+    (y * y).sum().backward()?;
+    assert_eq!(x.grad()?, Array::from([[2.0, 4.0]]));
+    let flags = tape.constant(Array::from([true]));
+    assert_eq!(
+        flags.pad([(1, 1)], false).value()?,
+        Array::from([false, true, false])
+    );
+    for wrong in [
+        x.pad([(0, 0); 3], 0.0),
+        x.pad([(usize::MAX, 1)], 0.0),
+        x.pad([(usize::MAX / 2, usize::MAX / 2)], 0.0),
+    ] {
+        let message = wrong.value().unwrap_err().to_string();
+        assert!(message.contains("pad"), "{message}");
+    }
+    Ok(())
 }

@@ -5,7 +5,7 @@ use retrograde_storage::{DType, Element, MAX_RANK, Shape};
 
 use super::{Float, Operand, Var};
 use crate::error::Fault;
-use crate::infer;
+use crate::infer::{self, Few};
 use crate::list::{List, Value};
 use crate::op::{Attr, Op};
 
@@ -29,6 +29,9 @@ impl Index for i64 {}
 /// assert_eq!(x.embedding(words).value()?, Array::from([[[3.0, 4.0, 5.0], [3.0, 4.0, 5.0]]]));
 /// let added = x.scatter_add(1, index, 10.0);
 /// assert_eq!(added.value()?, Array::from([[0.0, 1.0, 12.0], [13.0, 4.0, 5.0]]));
+/// assert_eq!(x.take(index).value()?, Array::from([[2.0], [0.0]]));
+/// let twice = tape.constant(Array::from([1_u32, 1]));
+/// assert_eq!(x.index_add(0, twice, 10.0).at(0, 1).value()?, Array::from([23.0, 24.0, 25.0]));
 /// assert_eq!(rows.one_hot::<f64>(2).value()?, Array::from([[0.0, 1.0], [0.0, 1.0], [1.0, 0.0]]));
 /// let error = x.gather(0, index).value().unwrap_err();
 /// assert!(error.to_string().contains("index 2 at position 0 is out of range for an axis of 2 elements"));
@@ -53,17 +56,22 @@ impl<'t, T: Element> Var<'t, T> {
             .apply("index_select", &[self.into(), index.into()], |s| {
                 let shape = s.list.shape(self.id);
                 let axis = infer::axis(shape, axis)?;
-                let indices = s.list.shape(index.id);
-                if indices.rank() != 1 {
-                    return Err(Fault::shape(format!(
-                        "the index must be a vector, not {indices}; try `flatten` or `gather`"
-                    )));
-                }
-                let mut dims = vec![1; shape.rank()];
-                dims[axis] = indices.len();
-                let along = s.list.reshape(index.id, infer::shape(&dims)?);
+                let along = along_axis(&mut s.list, index.id, shape.rank(), axis)?;
                 gathered(&mut s.list, self.id, along, axis)
             })
+    }
+
+    /// Elements by their number in row-major order, in the shape of the index.
+    #[track_caller]
+    pub fn take<I: Index>(self, index: Var<'t, I>) -> Self {
+        self.rec.apply("take", &[self.into(), index.into()], |s| {
+            let l = &mut s.list;
+            let (shape, indices) = (l.shape(self.id), l.shape(index.id));
+            let line = l.reshape(self.id, infer::shape(&[shape.len()])?);
+            let index = l.reshape(index.id, infer::shape(&[indices.len()])?);
+            let picked = gathered(l, line, index, 0)?;
+            Ok(l.reshape(picked, indices))
+        })
     }
 
     /// Rows of a table `[rows, width]` by index: `[..]` gives `[.., width]`.
@@ -80,7 +88,7 @@ impl<'t, T: Element> Var<'t, T> {
                 infer::room_for_axis(indices)?;
                 let column = s.list.reshape(index.id, infer::shape(&[indices.len(), 1])?);
                 let rows = gathered(&mut s.list, self.id, column, 0)?;
-                let mut dims = indices.dims().to_vec();
+                let mut dims = Few::from_slice(indices.dims());
                 dims.push(width);
                 let shape = infer::shape(&dims)?;
                 Ok(s.list.reshape(rows, shape))
@@ -104,26 +112,33 @@ impl<'t, T: Float> Var<'t, T> {
             "scatter_add",
             &[self.into(), index.into(), source.into()],
             |s| {
-                let l = &mut s.list;
-                let (shape, indices, from) =
-                    (l.shape(self.id), l.shape(index.id), l.shape(source.id));
+                let shape = s.list.shape(self.id);
                 let axis = infer::axis(shape, axis)?;
-                index_fits(shape, indices, axis)?;
-                let mut dims = shape.dims().to_vec();
-                dims[axis] = indices.dims()[axis];
-                infer::broadcasts_to(from, infer::shape(&dims)?)?;
-                let source = l.expand(source.id, infer::shape(&dims)?);
-                let index = l.checked_index(index.id, shape.dims()[axis]);
-                let added = l.push(
-                    Op::ScatterAdd,
-                    &[source, index],
-                    Attr::axis(axis, false),
-                    shape,
-                    T::DTYPE,
-                );
-                Ok(l.add(self.id, added))
+                index_fits(shape, s.list.shape(index.id), axis)?;
+                scattered(&mut s.list, self.id, index.id, source.id, axis)
             },
         )
+    }
+}
+
+impl<'t, T: Float> Var<'t, T> {
+    /// `x` with whole slices of `source` added along an axis: `r[.., index[j], ..] += source[.., j, ..]`. The index is a
+    /// vector; `source` has its length on the axis and the extents of `x` on the others, or broadcasts to that.
+    #[track_caller]
+    pub fn index_add<I: Index>(
+        self,
+        axis: isize,
+        index: Var<'t, I>,
+        source: impl Operand<'t, T>,
+    ) -> Self {
+        let source = source.lift(self.rec);
+        let operands = [self.into(), index.into(), source.into()];
+        self.rec.apply("index_add", &operands, |s| {
+            let shape = s.list.shape(self.id);
+            let axis = infer::axis(shape, axis)?;
+            let along = along_axis(&mut s.list, index.id, shape.rank(), axis)?;
+            scattered(&mut s.list, self.id, along, source.id, axis)
+        })
     }
 }
 
@@ -136,7 +151,7 @@ impl<'t, I: Index> Var<'t, I> {
             let l = &mut s.list;
             let shape = l.shape(x);
             infer::room_for_axis(shape)?;
-            let mut dims = shape.dims().to_vec();
+            let mut dims = Few::from_slice(shape.dims());
             dims.push(1);
             let column = infer::shape(&dims)?;
             dims[shape.rank()] = classes;
@@ -175,6 +190,40 @@ fn index_fits(shape: Shape, index: Shape, axis: usize) -> Result<(), Fault> {
         "the index must have the rank of {shape}, and its extents or 1 on all axes but {axis}, but its shape is {index}; \
          for a vector of indices try `index_select`"
     )))
+}
+
+/// A vector of indices along an axis of `rank` of them.
+fn along_axis(list: &mut List, index: Value, rank: usize, axis: usize) -> Result<Value, Fault> {
+    let indices = list.shape(index);
+    if indices.rank() != 1 {
+        return Err(Fault::shape(format!(
+            "the index must be a vector, not {indices}; try `flatten` or `gather`"
+        )));
+    }
+    let mut dims = Few::from_elem(1, rank);
+    dims[axis] = indices.len();
+    Ok(list.reshape(index, infer::shape(&dims)?))
+}
+
+/// `x` with `source` added where the index says.
+fn scattered(
+    list: &mut List,
+    x: Value,
+    index: Value,
+    source: Value,
+    axis: usize,
+) -> Result<Value, Fault> {
+    let shape = list.shape(x);
+    let mut dims = Few::from_slice(shape.dims());
+    dims[axis] = list.dims(index)[axis];
+    let added = infer::shape(&dims)?;
+    infer::broadcasts_to(list.shape(source), added)?;
+    let source = list.expand(source, added);
+    let index = list.checked_index(index, shape.dims()[axis]);
+    let dtype = list.dtype(x);
+    let attr = Attr::axis(axis, false);
+    let added = list.push(Op::ScatterAdd, &[source, index], attr, shape, dtype);
+    Ok(list.add(x, added))
 }
 
 fn gathered(list: &mut List, x: Value, index: Value, axis: usize) -> Result<Value, Fault> {

@@ -39,6 +39,7 @@ mod create;
 mod index;
 mod loss;
 mod norm;
+mod normalize;
 mod pool;
 mod product;
 mod random;

@@ -49,7 +49,7 @@ impl<T: Float> Var<'_, T> {
 }
 
 impl List {
-    fn norm(&mut self, x: Value, mask: u8) -> Value {
+    pub(super) fn norm(&mut self, x: Value, mask: u8) -> Value {
         let square = self.unary(Unary::Square, x);
         let sum = self.reduce(Reduce::Sum, square, mask);
         self.root(sum)

@@ -94,17 +94,20 @@ fn row_mask(list: &List, x: Value, weights: &[Value], eps: Value) -> Result<u8, 
             )));
         }
     }
-    if list.shape(eps).rank() != 0 {
-        return Err(Fault::shape(format!(
-            "eps must be a scalar, not {}",
-            list.shape(eps)
-        )));
-    }
+    eps_is_scalar(list, eps)?;
     Ok(1 << axis)
 }
 
+pub(super) fn eps_is_scalar(list: &List, eps: Value) -> Result<(), Fault> {
+    let shape = list.shape(eps);
+    if shape.rank() == 0 {
+        return Ok(());
+    }
+    Err(Fault::shape(format!("eps must be a scalar, not {shape}")))
+}
+
 /// `x / sqrt(mean(x^2) + eps)`.
-fn normalised(list: &mut List, x: Value, mask: u8, eps: Value) -> Value {
+pub(super) fn normalised(list: &mut List, x: Value, mask: u8, eps: Value) -> Value {
     let square = list.unary(Unary::Square, x);
     let mean = list.mean(square, mask);
     let lifted = list.binary(Binary::Add, mean, eps);

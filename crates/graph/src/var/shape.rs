@@ -36,6 +36,7 @@ pub const INFER: usize = usize::MAX;
 /// assert_eq!(x.chunk(2, 1)[0].shape()?, [2, 2]);
 /// assert_eq!((x.repeat([2, 1]).shape()?, x.tile([2]).shape()?), (vec![4, 3], vec![2, 6]));
 /// assert_eq!(x.at(0, 0).repeat_interleave(2, 0).value()?, Array::from([0.0, 0.0, 1.0, 1.0, 2.0, 2.0]));
+/// assert_eq!(x.at(0, 0).pad([(1, 2)], 9.0).value()?, Array::from([9.0, 0.0, 1.0, 2.0, 9.0, 9.0]));
 /// let error = x.reshape([5]).value().unwrap_err().to_string();
 /// assert!(error.starts_with("reshape of [2, 3] f64: [5] has 5 elements, but the operand has 6"));
 /// # Ok::<(), retrograde_graph::Error>(())
@@ -385,6 +386,36 @@ impl<T: Element> Var<'_, T> {
             let (outer, inner) = shape.dims().split_at(axis + 1);
             let (outer, inner) = (outer.iter().product(), inner.iter().product());
             repeated(&mut s.list, x, [outer, n, inner], result)
+        })
+    }
+
+    /// Room around the elements, filled with a value: `(before, after)` positions for each of the last axes.
+    #[track_caller]
+    pub fn pad(self, room: impl AsRef<[(usize, usize)]>, value: T) -> Self {
+        let room = room.as_ref();
+        self.map("pad", |s, x| {
+            let rank = s.list.shape(x).rank();
+            let Some(first) = rank.checked_sub(room.len()) else {
+                let reason = format!(
+                    "room is given for {} axes, but there are {rank}",
+                    room.len()
+                );
+                return Err(Fault::axis(reason));
+            };
+            let value = s.scalar(value.to_f64(), T::DTYPE);
+            let (l, mut x) = (&mut s.list, x);
+            for (axis, &(before, after)) in (first..).zip(room) {
+                let mut dims = Few::from_slice(l.dims(x));
+                let mut filled = |l: &mut List, n: usize| {
+                    dims[axis] = n;
+                    Ok(l.expand(value, infer::shape(&dims)?))
+                };
+                let (head, tail) = (filled(l, before)?, filled(l, after)?);
+                let parts = [head, x, tail];
+                let parts = &parts[usize::from(before == 0)..3 - usize::from(after == 0)];
+                x = joined(l, parts, axis as isize)?;
+            }
+            Ok(x)
         })
     }
 
