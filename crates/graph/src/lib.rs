@@ -48,6 +48,6 @@ pub use run::plan::{Options, level};
 pub use tape::Tape;
 pub use trace::{CacheStats, ProgramSummary};
 pub use var::{
-    Attention, Axes, ConvOptions, Float, INFER, Index, Operand, PerAxis, PoolOptions, Rec,
-    Reduction, Rng, Var, keep,
+    Attention, Axes, ConvOptions, Float, INFER, Index, Operand, Order, PerAxis, PoolOptions, Rec,
+    Reduction, Rng, Side, Triangle, Var, keep,
 };

@@ -14,6 +14,7 @@ mod attention;
 mod conv;
 mod elementwise;
 mod index;
+pub(crate) mod linalg;
 mod product;
 mod reduce;
 mod row;
@@ -179,6 +180,8 @@ fn passes(list: &List, op: Op, i: usize, x: Value) -> bool {
         | Op::ArgMax
         | Op::ArgMin
         | Op::CumArgMax
+        | Op::ArgSort
+        | Op::SearchSorted
         | Op::CheckIndex
         | Op::Input
         | Op::Const
@@ -200,6 +203,7 @@ fn passes(list: &List, op: Op, i: usize, x: Value) -> bool {
             i == 0
         }
         Op::Binary(_) => true,
+        Op::Linalg(op) => linalg::passes(op, i),
         Op::Ternary(Ternary::Select | Ternary::Fma | Ternary::Clamp) => true,
         Op::PowI
         | Op::Cast
@@ -292,6 +296,7 @@ impl Sweep<'_> {
             // Nothing behind these.
             Op::Input | Op::Const | Op::Uniform | Op::Iota | Op::Random(_) => {}
             Op::Detach | Op::ArgMax | Op::ArgMin | Op::CumArgMax => {}
+            Op::ArgSort | Op::SearchSorted => {}
             Op::CheckIndex => {}
 
             Op::Unary(op) => self.unary(op, v, x, g),
@@ -317,6 +322,7 @@ impl Sweep<'_> {
             Op::Concat => self.concat(v, g),
 
             Op::MatMul => self.matmul(v, g),
+            Op::Linalg(op) => self.linalg(op, v, g),
             Op::Attention => self.attention(v, g),
             Op::AttentionGrad => self.attention_grad(v, g),
 

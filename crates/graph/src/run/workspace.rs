@@ -174,11 +174,7 @@ impl Memory {
         }
         match self.errors.get() {
             None => Ok(()),
-            Some(fault) => {
-                let v = Value::from_index(fault.site as usize);
-                let message = format!("indices of shape {}: {fault}", plan.list.shape(v));
-                Err(Error::new(ErrorKind::Index, message).at(plan.list.location(v)))
-            }
+            Some(fault) => Err(super::fault::error(&plan.list, &fault)),
         }
     }
 }

@@ -4,26 +4,60 @@ use std::fmt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// Why a kernel could not go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cause {
+    /// An index that is out of range: `value` of `0..bound`.
+    Index,
+    /// A matrix that is not positive definite: `value` is the first pivot that is not positive, of `bound`.
+    NotPositiveDefinite,
+    /// A matrix without an inverse: `value` is the first pivot that is zero, of `bound`.
+    Singular,
+    /// A user's function said no.
+    Refused,
+    /// A user's function panicked.
+    Panicked,
+}
+
 /// An element a kernel could not accept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fault {
     /// Which instruction, as the kernel was told.
     pub site: u32,
-    /// Row-major position of the offending element in its operand, axes along which that is only repeated left out.
+    /// Row-major position of the offending element in its operand, axes along which that is only repeated left out;
+    /// of a matrix its number in the batch.
     pub position: u64,
     /// The offending value.
     pub value: i64,
     /// What it had to be below: valid are `0..bound`, for signed indices `-bound..bound`.
     pub bound: u64,
+    /// What was wrong with it.
+    pub cause: Cause,
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "index {} at position {} is out of range for an axis of {} elements",
-            self.value, self.position, self.bound
-        )
+        match self.cause {
+            Cause::Index => write!(
+                f,
+                "index {} at position {} is out of range for an axis of {} elements",
+                self.value, self.position, self.bound
+            ),
+            Cause::NotPositiveDefinite => {
+                write!(
+                    f,
+                    "not positive definite: pivot {} of {} is not positive",
+                    self.value, self.bound
+                )
+            }
+            Cause::Singular => write!(
+                f,
+                "singular: pivot {} of {} is zero",
+                self.value, self.bound
+            ),
+            Cause::Refused => f.write_str("refused"),
+            Cause::Panicked => f.write_str("panicked"),
+        }
     }
 }
 

@@ -6,7 +6,9 @@
 mod attention;
 mod choose;
 mod conv;
+mod linalg;
 mod product;
+mod sort;
 mod structured;
 
 use std::ops::Range;
@@ -21,7 +23,9 @@ use crate::passes::memory::Place;
 use crate::passes::places::Places;
 use attention::Attention;
 use conv::Conv;
+use linalg::Matrices;
 use product::Product;
+use sort::Ordering;
 use structured::Structured;
 
 pub(crate) use choose::kernels;
@@ -128,6 +132,8 @@ pub(crate) struct Kernel {
 #[derive(Debug)]
 enum Kind {
     Structured(Structured),
+    Linalg(Matrices),
+    Ordering(Ordering),
     Product32(Product<f32>),
     Product64(Product<f64>),
     Attention32(Attention<f32>),
@@ -170,6 +176,8 @@ impl Kernel {
     fn work(&self) -> &dyn Work {
         match &self.kind {
             Kind::Structured(work) => work,
+            Kind::Linalg(work) => work,
+            Kind::Ordering(work) => work,
             Kind::Product32(work) => work,
             Kind::Product64(work) => work,
             Kind::Attention32(work) => work,
