@@ -5,9 +5,11 @@
 
 mod attention;
 mod check;
+mod custom;
 mod error;
 mod eval;
 mod explain;
+pub mod implicit;
 mod infer;
 mod info;
 mod list;
@@ -29,6 +31,7 @@ mod trace;
 mod var;
 
 pub use check::Check;
+pub use custom::{CustomOp, Outcome};
 pub use error::{Error, ErrorKind, Result};
 pub use eval::{Gradients, Update, UpdateRule};
 pub use explain::{Explained, Explanation, Spread};

@@ -85,6 +85,8 @@ pub(crate) fn lower(
         | Op::MatMul
         | Op::Linalg(_)
         | Op::ArgSort
+        | Op::Custom
+        | Op::CustomGrad
         | Op::SearchSorted
         | Op::Attention
         | Op::AttentionGrad

@@ -107,6 +107,12 @@ pub enum Op {
     /// Adjoint of `SumPool`. Attribute: the [`Window`](retrograde_ops::Window).
     SumPoolInput,
 
+    /// A function of the user's, of one operand or more. Attribute: number of the call.
+    Custom,
+    /// Gradients of a custom function's operands on slices, one after the other in a vector. Operands: those of the
+    /// function, its result, that one's gradient. Attribute: number of the call.
+    CustomGrad,
+
     /// `r[o, k, i] = x[o, y[o, k, i], i]`; `y` (u32 or i64) may have extent 1 on the other axes. Attribute: the axis.
     Gather,
     /// Adjoint of `Gather`: zeros of the result's shape, `r[o, y[o, k, i], i] += x[o, k, i]`. Attribute: the axis.
@@ -142,6 +148,7 @@ impl Op {
     pub(crate) fn may_fail(self) -> bool {
         match self {
             Self::Gather | Self::ScatterAdd | Self::CheckIndex => true,
+            Self::Custom | Self::CustomGrad => true,
             Self::Linalg(op) => op.may_fail(),
             _ => false,
         }
@@ -154,6 +161,16 @@ impl Op {
             Self::MaxPool | Self::MaxPoolInput | Self::SumPool | Self::SumPoolInput
         );
         pools || matches!(self, Self::Conv2d | Self::ConvInput | Self::ConvWeight)
+    }
+
+    /// Whether it is a function of the user's.
+    pub fn is_custom(self) -> bool {
+        matches!(self, Self::Custom | Self::CustomGrad)
+    }
+
+    /// Whether its kernel reads dense memory only.
+    pub(crate) fn reads_dense(self) -> bool {
+        self.has_window() || self.is_custom()
     }
 
     /// Whether the result is a strided view of its operand, so that nothing needs to be computed.

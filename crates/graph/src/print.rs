@@ -42,6 +42,7 @@ pub(crate) fn instruction(list: &List, v: Value) -> String {
             let order = if attr.is_reverse() { " descending" } else { "" };
             write!(line, " axis {}{order}", attr.as_axis())
         }
+        Op::Custom | Op::CustomGrad => write!(line, " `{}`", list.call(v).name()),
         Op::SearchSorted => write!(line, "{}", if attr.as_int() == 1 { " right" } else { "" }),
         Op::Recurrence => {
             let reverse = if attr.is_reverse() { " reverse" } else { "" };

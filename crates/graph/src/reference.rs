@@ -301,6 +301,11 @@ fn instruction(list: &List, v: Value, values: &[Vec<f64>]) -> Result<Vec<f64>, O
             positions().map(product).collect()
         }
 
+        Op::Custom | Op::CustomGrad => {
+            let operands: Vec<&[f64]> = (0..list.args(v).len()).map(|i| &operand(i)[..]).collect();
+            list.call(v)
+                .evaluate(list.op(v) == Op::CustomGrad, &operands)
+        }
         Op::Linalg(op) => {
             let operands: Vec<_> = (list.args(v).iter())
                 .map(|&x| (list.shape(x), values[x.index()].as_slice()))

@@ -25,7 +25,14 @@ fn close(a: &Array<f64>, b: &Array<f64>) {
 
 #[test]
 fn identities() -> Result<()> {
-    for dims in [&[1, 1][..], &[2, 2], &[5, 3, 3], &[2, 3, 8, 8], &[31, 31], &[97, 97]] {
+    for dims in [
+        &[1, 1][..],
+        &[2, 2],
+        &[5, 3, 3],
+        &[2, 3, 8, 8],
+        &[31, 31],
+        &[97, 97],
+    ] {
         let n = dims[dims.len() - 1];
         let tape = Tape::new();
         let (a, p) = (tape.variable(regular(dims)), tape.variable(positive(dims)));
@@ -51,11 +58,18 @@ fn identities() -> Result<()> {
         close(&g.value()?, &inverse.t().value()?);
         close(&by_cholesky.value()?, &p.inverse().value()?);
         let det = a.det().unsqueeze(-1).unsqueeze(-1);
-        by_det.value()?.assert_close(&(inverse.t() * det).value()?, 1e-9, 1e-9 * det.value()?.as_slice()[0].abs());
+        by_det.value()?.assert_close(
+            &(inverse.t() * det).value()?,
+            1e-9,
+            1e-9 * det.value()?.as_slice()[0].abs(),
+        );
         // Second order: the derivative of <A^-T, V> is -A^-T V^T A^-T.
         let v = tape.constant(samples(dims, (-1.0, 1.0)));
         let [h] = (g * v).sum().grad_of([a]);
-        close(&h.value()?, &(-inverse.t().matmul(v.t()).matmul(inverse.t())).value()?);
+        close(
+            &h.value()?,
+            &(-inverse.t().matmul(v.t()).matmul(inverse.t())).value()?,
+        );
         let [h] = (by_cholesky * v).sum().grad_of([p]);
         let q = p.inverse();
         let twice = q.matmul(v + v.t()).matmul(q) * -0.5;
@@ -77,7 +91,10 @@ fn identities() -> Result<()> {
             (Triangle::upper().transposed(), a.triu(0).t()),
         ] {
             let x = a.solve_triangular(b, triangle);
-            close(&own.matmul(x).value()?, &b.broadcast_to(x.shape()?).value()?);
+            close(
+                &own.matmul(x).value()?,
+                &b.broadcast_to(x.shape()?).value()?,
+            );
             close(&x.value()?, &own.solve(b).value()?);
             let [one, other] = [x, own.solve(b)].map(|x| x.square().sum().grad_of([a])[0]);
             close(&one.value()?, &other.value()?);
@@ -93,15 +110,24 @@ fn single_precision_and_views() -> Result<()> {
     let single = a.cast::<f32>();
     for (wide, narrow) in [
         (a.inverse(), single.inverse()),
-        (a.matmul(a.t()).cholesky(), single.matmul(single.t()).cholesky()),
+        (
+            a.matmul(a.t()).cholesky(),
+            single.matmul(single.t()).cholesky(),
+        ),
         (a.logdet().unsqueeze(-1), single.logdet().unsqueeze(-1)),
     ] {
-        narrow.cast::<f64>().value()?.assert_close(&wide.value()?, 1e-4, 1e-4);
+        narrow
+            .cast::<f64>()
+            .value()?
+            .assert_close(&wide.value()?, 1e-4, 1e-4);
     }
     // Operands that stand in memory in any way.
     let flipped = a.flip(1).flip(2);
     let exchanged = tape.rec().eye::<f64>(12).flip(0);
-    close(&flipped.inverse().value()?, &exchanged.matmul(a.inverse()).matmul(exchanged).value()?);
+    close(
+        &flipped.inverse().value()?,
+        &exchanged.matmul(a.inverse()).matmul(exchanged).value()?,
+    );
     close(&a.t().inverse().value()?, &a.inverse().t().value()?);
     Ok(())
 }
@@ -114,7 +140,12 @@ fn nothing_and_no_batch() -> Result<()> {
     assert_eq!(empty.logdet().item()?, 0.0);
     assert_eq!(empty.slogdet().0.item()?, 1.0);
     assert_eq!(empty.trace().item()?, 0.0);
-    for y in [empty.inverse(), empty.cholesky(), empty.solve(empty), empty.diag().diag()] {
+    for y in [
+        empty.inverse(),
+        empty.cholesky(),
+        empty.solve(empty),
+        empty.diag().diag(),
+    ] {
         assert_eq!(y.shape()?, [0, 0]);
         (y.sum() + empty.det()).backward()?;
         assert_eq!(empty.grad()?.shape(), [0, 0]);
@@ -124,7 +155,12 @@ fn nothing_and_no_batch() -> Result<()> {
     assert_eq!(none.logdet().value()?.shape(), [0]);
     assert_eq!(none.cholesky().sum().item()?, 0.0);
     let a = tape.variable(regular(&[3, 3]));
-    assert_eq!(a.solve(tape.constant(Array::<f64>::zeros([3, 0]))).value()?.shape(), [3, 0]);
+    assert_eq!(
+        a.solve(tape.constant(Array::<f64>::zeros([3, 0])))
+            .value()?
+            .shape(),
+        [3, 0]
+    );
     assert_eq!(a.diagonal(7).value()?.shape(), [0]);
     assert_eq!(a.diagonal(isize::MIN).value()?.shape(), [0]);
     assert_eq!(a.triu(isize::MAX).value()?, Array::<f64>::zeros([3, 3]));
@@ -146,12 +182,30 @@ fn every_engine_gives_the_same_bits() -> Result<()> {
     for options in [
         Options { threads: 1, ..base },
         Options { threads: 3, ..base },
-        Options { fuse: false, ..base },
-        Options { optimise: false, ..base },
-        Options { share: false, poison: true, ..base },
-        Options { poison: true, threads: 2, ..base },
+        Options {
+            fuse: false,
+            ..base
+        },
+        Options {
+            optimise: false,
+            ..base
+        },
+        Options {
+            share: false,
+            poison: true,
+            ..base
+        },
+        Options {
+            poison: true,
+            threads: 2,
+            ..base
+        },
     ] {
-        assert_eq!(run(&p.with_options(options)?, &[&a, &b])?, expected, "{options:?}");
+        assert_eq!(
+            run(&p.with_options(options)?, &[&a, &b])?,
+            expected,
+            "{options:?}"
+        );
     }
     Ok(())
 }
@@ -183,26 +237,56 @@ fn matrices_that_will_not_do_are_named() -> Result<()> {
         assert_eq!(error.kind(), ErrorKind::Singular);
         assert!(error.to_string().starts_with(start), "{error}");
     };
-    says(b.inverse(), "solve of [3, 2, 2] f64: matrix 2 is singular: pivot 1 of 2 is zero");
-    says(b.solve(tape.rec().ones([2])), "solve of [3, 2, 2] f64: matrix 2 is singular");
+    says(
+        b.inverse(),
+        "solve of [3, 2, 2] f64: matrix 2 is singular: pivot 1 of 2 is zero",
+    );
+    says(
+        b.solve(tape.rec().ones([2])),
+        "solve of [3, 2, 2] f64: matrix 2 is singular",
+    );
     let zero = tape.variable(Array::<f64>::zeros([2, 2]));
-    says(zero.solve_triangular(zero, Triangle::lower()), "solve_triangular of [2, 2] f64: the matrix is singular: pivot 0");
+    says(
+        zero.solve_triangular(zero, Triangle::lower()),
+        "solve_triangular of [2, 2] f64: the matrix is singular: pivot 0",
+    );
     // A singular matrix has a determinant, but no gradient of it.
     assert_eq!(b.det().value()?.as_slice()[2], 0.0);
     assert_eq!(b.logdet().value()?.as_slice()[2], f64::NEG_INFINITY);
-    says(b.det().sum().grad_of([b])[0], "solve of [3, 2, 2] f64: matrix 2 is singular");
+    says(
+        b.det().sum().grad_of([b])[0],
+        "solve of [3, 2, 2] f64: matrix 2 is singular",
+    );
     // NaN goes through what does not need an order.
     let nan = tape.variable(Array::from([[f64::NAN, 1.0], [1.0, 1.0]]));
     assert!(nan.det().item()?.is_nan());
     assert!(nan.inverse().value()?.as_slice()[0].is_nan());
-    says(nan.cholesky(), "cholesky of [2, 2] f64: the matrix is not positive definite: pivot 0");
+    says(
+        nan.cholesky(),
+        "cholesky of [2, 2] f64: the matrix is not positive definite: pivot 0",
+    );
 
     for (y, expected) in [
-        (a_row(&tape).cholesky(), "cholesky of [1, 3] f64: the matrices in the last two axes must be square"),
-        (a_row(&tape).squeeze(0).det(), "det of [3] f64: expected rank 2 at least"),
-        (b.solve(a_row(&tape)), "solve of [3, 2, 2] f64 and [1, 3] f64: the right side must have a row for each of the matrix's 2, but has 1"),
-        (b.solve(tape.rec().zeros([2, 2, 1])), "solve of [3, 2, 2] f64 and [2, 2, 1] f64: the leading axes of [3, 2, 2] and [2, 2, 1] do not broadcast"),
-        (b.diag(), "diag of [3, 2, 2] f64: expected a vector or a matrix; try `diagonal`"),
+        (
+            a_row(&tape).cholesky(),
+            "cholesky of [1, 3] f64: the matrices in the last two axes must be square",
+        ),
+        (
+            a_row(&tape).squeeze(0).det(),
+            "det of [3] f64: expected rank 2 at least",
+        ),
+        (
+            b.solve(a_row(&tape)),
+            "solve of [3, 2, 2] f64 and [1, 3] f64: the right side must have a row for each of the matrix's 2, but has 1",
+        ),
+        (
+            b.solve(tape.rec().zeros([2, 2, 1])),
+            "solve of [3, 2, 2] f64 and [2, 2, 1] f64: the leading axes of [3, 2, 2] and [2, 2, 1] do not broadcast",
+        ),
+        (
+            b.diag(),
+            "diag of [3, 2, 2] f64: expected a vector or a matrix; try `diagonal`",
+        ),
     ] {
         let error = y.value().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Shape);

@@ -12,7 +12,11 @@ fn expected<T: Element>(x: &[T], order: Order) -> Vec<u32> {
     let mut at: Vec<u32> = (0..x.len() as u32).collect();
     at.sort_by(|&i, &j| {
         let (a, b) = (x[i as usize].to_f64(), x[j as usize].to_f64());
-        let (a, b) = if order == Order::Descending { (b, a) } else { (a, b) };
+        let (a, b) = if order == Order::Descending {
+            (b, a)
+        } else {
+            (a, b)
+        };
         match (less(a, b), less(b, a)) {
             (true, _) => std::cmp::Ordering::Less,
             (_, true) => std::cmp::Ordering::Greater,
@@ -29,7 +33,15 @@ fn check<T: Element>(x: &[T]) -> Result<()> {
     for order in ORDERS {
         let at = expected(x, order);
         assert_eq!(line.argsort(0, order).value()?.as_slice(), at);
-        assert_eq!(line.flip(0).flip(0).unsqueeze(-1).argsort(0, order).value()?.as_slice(), at);
+        assert_eq!(
+            line.flip(0)
+                .flip(0)
+                .unsqueeze(-1)
+                .argsort(0, order)
+                .value()?
+                .as_slice(),
+            at
+        );
         let sorted = line.sort(-1, order).value()?;
         let same = |(y, &i): (&T, &u32)| y.to_f64().to_bits() == x[i as usize].to_f64().to_bits();
         assert!(sorted.as_slice().iter().zip(&at).all(same));
@@ -54,7 +66,18 @@ fn check<T: Element>(x: &[T]) -> Result<()> {
 
 #[test]
 fn all_types_and_lengths() -> Result<()> {
-    let special = [f64::NAN, -0.0, 1.0, f64::INFINITY, 0.0, -f64::NAN, f64::NEG_INFINITY, 1.0, -1.5, f64::MIN_POSITIVE];
+    let special = [
+        f64::NAN,
+        -0.0,
+        1.0,
+        f64::INFINITY,
+        0.0,
+        -f64::NAN,
+        f64::NEG_INFINITY,
+        1.0,
+        -1.5,
+        f64::MIN_POSITIVE,
+    ];
     check(&special)?;
     check(&special.map(|x| x as f32))?;
     check(&[3_u32, 0, u32::MAX, 3, 7])?;
@@ -62,7 +85,9 @@ fn all_types_and_lengths() -> Result<()> {
     check(&[true, false, true, false, false])?;
     for n in [1, 2, 3, 16, 23, 812, 5000] {
         // Many ties.
-        let x: Vec<f64> = (0..n).map(|i| ((i * i * 31 + i * 7) % 97) as f64 - 40.0).collect();
+        let x: Vec<f64> = (0..n)
+            .map(|i| ((i * i * 31 + i * 7) % 97) as f64 - 40.0)
+            .collect();
         check(&x)?;
     }
     Ok(())
@@ -76,7 +101,8 @@ fn axes_views_and_engines() -> Result<()> {
         for order in ORDERS {
             let p = Program::record(&[x.clone()], |_, [x]| {
                 let y = x.transpose(0, 2).transpose(0, 2) * 2.0;
-                (y.sort(axis, order) * y.argsort(axis, order).cast()).sum() + y.t().sort(axis, order).at(0, 3).sum()
+                (y.sort(axis, order) * y.argsort(axis, order).cast()).sum()
+                    + y.t().sort(axis, order).at(0, 3).sum()
             })?
             .value_and_grad()?;
             let mut ws = p.workspace()?;
@@ -84,9 +110,19 @@ fn axes_views_and_engines() -> Result<()> {
             for options in [
                 Options { threads: 1, ..base },
                 Options { threads: 3, ..base },
-                Options { fuse: false, ..base },
-                Options { optimise: false, ..base },
-                Options { share: false, poison: true, ..base },
+                Options {
+                    fuse: false,
+                    ..base
+                },
+                Options {
+                    optimise: false,
+                    ..base
+                },
+                Options {
+                    share: false,
+                    poison: true,
+                    ..base
+                },
             ] {
                 let p = p.with_options(options)?;
                 let mut ws = p.workspace()?;
@@ -96,7 +132,9 @@ fn axes_views_and_engines() -> Result<()> {
     }
     let small = samples(&[3, 4], (-1.0, 1.0));
     let p = Program::record(&[small.clone()], |_, [x]| {
-        (x.sin().sort(0, Order::Descending) * x.topk(3, 1, Order::Ascending).0.sum()).square().sum()
+        (x.sin().sort(0, Order::Descending) * x.topk(3, 1, Order::Ascending).0.sum())
+            .square()
+            .sum()
     })?;
     check_derivatives("sort", &p, &[&small])
 }
@@ -117,10 +155,19 @@ fn of_nothing_and_mistakes() -> Result<()> {
     assert_eq!(x.sort(1, Order::Ascending).value()?.shape(), [3, 0]);
     assert_eq!(x.argsort(0, Order::Ascending).value()?.shape(), [3, 0]);
     let y = tape.variable(Array::<f64>::zeros([1, 2]));
-    assert_eq!(x.searchsorted(y, Side::Right).value()?, Array::from([[0, 0], [0, 0], [0, 0]]));
+    assert_eq!(
+        x.searchsorted(y, Side::Right).value()?,
+        Array::from([[0, 0], [0, 0], [0, 0]])
+    );
     let says = |error: Error, start: &str| assert!(error.to_string().starts_with(start), "{error}");
-    says(y.sort(2, Order::Ascending).value().unwrap_err(), "sort of [1, 2] f64: axis 2 is out of range");
-    says(y.topk(3, 1, Order::Ascending).1.value().unwrap_err(), "topk of [1, 2] f64: axis 1 has 2 elements, fewer than the 3 asked for");
+    says(
+        y.sort(2, Order::Ascending).value().unwrap_err(),
+        "sort of [1, 2] f64: axis 2 is out of range",
+    );
+    says(
+        y.topk(3, 1, Order::Ascending).1.value().unwrap_err(),
+        "topk of [1, 2] f64: axis 1 has 2 elements, fewer than the 3 asked for",
+    );
     let z = tape.variable(Array::<f64>::zeros([4, 2]));
     says(
         x.searchsorted(z, Side::Left).value().unwrap_err(),

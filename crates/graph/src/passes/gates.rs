@@ -48,6 +48,8 @@ pub(crate) fn downgrade_given(list: &mut List, given: &[Value]) {
             | Op::Gather => at(0),
             // Triangles, and columns of zeros.
             Op::Linalg(_) => true,
+            // Nobody knows.
+            Op::Custom | Op::CustomGrad => true,
             // As an adjoint, of a second order alone.
             Op::Attention => true,
             // That of a key that nobody sees is zero; a causal mask lets every query see its own.

@@ -199,6 +199,8 @@ fn flops(list: &List, v: Value) -> u64 {
             let taps: usize = list.dims(weight)[1..].iter().product();
             2 * list.shape(outputs).len() as u64 * taps as u64
         }
+        // Nobody knows: one operation an element, as for others of that kind.
+        Op::Custom | Op::CustomGrad => len,
         // Comparisons.
         Op::ArgSort => len * levels(list.dims(v)[list.attr(v).as_axis()]),
         Op::SearchSorted => len * levels(list.dims(list.arg(v, 0)).last().copied().unwrap_or(1)),

@@ -12,6 +12,7 @@
 
 mod attention;
 mod conv;
+mod custom;
 mod elementwise;
 mod index;
 pub(crate) mod linalg;
@@ -224,6 +225,8 @@ fn passes(list: &List, op: Op, i: usize, x: Value) -> bool {
         | Op::MatMul
         | Op::Attention
         | Op::AttentionGrad
+        | Op::Custom
+        | Op::CustomGrad
         | Op::Conv2d
         | Op::ConvInput
         | Op::ConvWeight
@@ -333,6 +336,9 @@ impl Sweep<'_> {
             Op::MaxPoolInput => self.pool(Op::MaxPool, v, g),
             Op::SumPool => self.pool(Op::SumPoolInput, v, g),
             Op::SumPoolInput => self.pool(Op::SumPool, v, g),
+
+            Op::Custom => self.custom(v, g),
+            Op::CustomGrad => self.custom_grad(v),
 
             Op::Gather => self.gather(v, g),
             Op::ScatterAdd => self.scatter_add(v, g),

@@ -5,9 +5,10 @@ use retrograde_storage::Id;
 
 use crate::error::{Error, ErrorKind};
 use crate::list::{List, Value};
+use crate::op::Op;
 
 /// The error of a fault that was reported at an instruction of `list`.
-pub(crate) fn error(list: &List, fault: &Fault) -> Error {
+pub(crate) fn error(list: &List, fault: &Fault, said: Option<String>) -> Error {
     let v = Value::from_index(fault.site as usize);
     let (kind, message) = match fault.cause {
         Cause::Index => {
@@ -25,7 +26,15 @@ pub(crate) fn error(list: &List, fault: &Fault) -> Error {
             (ErrorKind::Singular, message)
         }
         Cause::Refused | Cause::Panicked => {
-            (ErrorKind::Custom, format!("{} {fault}", list.op(v).name()))
+            let said = said.unwrap_or_default();
+            let name = list.call(v).name();
+            let part = if list.op(v) == Op::CustomGrad {
+                ", in its derivative,"
+            } else {
+                ""
+            };
+            let message = format!("custom operation `{name}`{part} {fault}: {said}");
+            (ErrorKind::Custom, message)
         }
     };
     Error::new(kind, message).at(list.location(v))

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Why a kernel could not go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,6 +67,9 @@ pub struct ErrorCell {
     /// The smallest `(site, position)` so far, position saturated to 32 bits: lets later ones leave without the lock.
     first: AtomicU64,
     fault: Mutex<Option<Fault>>,
+    /// What a user's function said, with the first fault that has such words; and whether one panicked.
+    said: Mutex<Option<(Fault, String)>>,
+    panicked: AtomicBool,
 }
 
 impl ErrorCell {
@@ -75,6 +78,8 @@ impl ErrorCell {
         Self {
             first: AtomicU64::new(u64::MAX),
             fault: Mutex::new(None),
+            said: Mutex::new(None),
+            panicked: AtomicBool::new(false),
         }
     }
 
@@ -91,6 +96,8 @@ impl ErrorCell {
     /// Takes the smallest fault, leaving the cell as new.
     pub fn take(&mut self) -> Option<Fault> {
         *self.first.get_mut() = u64::MAX;
+        *self.panicked.get_mut() = false;
+        *self.words() = None;
         self.lock().take()
     }
 
@@ -106,6 +113,37 @@ impl ErrorCell {
         if kept.is_none_or(|k| fault < k) {
             *kept = Some(fault);
         }
+    }
+
+    /// Reports a fault with what the user's function said about it.
+    #[cold]
+    pub fn report_with(&self, fault: Fault, text: String) {
+        if fault.cause == Cause::Panicked {
+            self.panicked.store(true, Ordering::Relaxed);
+        }
+        let mut said = self.words();
+        if said.as_ref().is_none_or(|s| fault < s.0) {
+            *said = Some((fault, text));
+        }
+        drop(said);
+        self.report(fault);
+    }
+
+    /// What was said with a fault.
+    pub fn said(&self, fault: &Fault) -> Option<String> {
+        let said = self.words();
+        said.as_ref().filter(|s| s.0 == *fault).map(|s| s.1.clone())
+    }
+
+    /// Whether a user's function panicked. Meaningful once the kernels that report have finished.
+    pub fn panicked(&self) -> bool {
+        self.panicked.load(Ordering::Relaxed)
+    }
+
+    fn words(&self) -> std::sync::MutexGuard<'_, Option<(Fault, String)>> {
+        self.said
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// A panic cannot leave a half-written `Option<Fault>`, so a poisoned lock is as good as any.

@@ -6,6 +6,7 @@ use retrograde_storage::{DType, View};
 
 use super::attention::Attention;
 use super::conv::Conv;
+use super::custom::Custom;
 use super::linalg::Matrices;
 use super::product::Product;
 use super::sort::Ordering;
@@ -34,6 +35,7 @@ pub(crate) fn kernels(list: &List, places: &Places, v: Value, level: Level) -> R
         (Op::Attention | Op::AttentionGrad, _) => {
             vec![Kind::Attention32(Attention::new(level, list, places, v))]
         }
+        (Op::Custom | Op::CustomGrad, _) => vec![Kind::Custom(Custom::new(list, places, v))],
         (Op::ArgSort, _) => vec![Kind::Ordering(Ordering::Sort {
             src: arg(0),
             dst,

@@ -6,6 +6,7 @@
 mod attention;
 mod choose;
 mod conv;
+mod custom;
 mod linalg;
 mod product;
 mod sort;
@@ -23,6 +24,7 @@ use crate::passes::memory::Place;
 use crate::passes::places::Places;
 use attention::Attention;
 use conv::Conv;
+use custom::Custom;
 use linalg::Matrices;
 use product::Product;
 use sort::Ordering;
@@ -134,6 +136,7 @@ enum Kind {
     Structured(Structured),
     Linalg(Matrices),
     Ordering(Ordering),
+    Custom(Custom),
     Product32(Product<f32>),
     Product64(Product<f64>),
     Attention32(Attention<f32>),
@@ -178,6 +181,7 @@ impl Kernel {
             Kind::Structured(work) => work,
             Kind::Linalg(work) => work,
             Kind::Ordering(work) => work,
+            Kind::Custom(work) => work,
             Kind::Product32(work) => work,
             Kind::Product64(work) => work,
             Kind::Attention32(work) => work,
