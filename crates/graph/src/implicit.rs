@@ -180,10 +180,7 @@ impl<T: Float> Equation<T> {
         let solvers: Mutex<Vec<Arc<Solver>>> = Mutex::default();
         CustomOp::new(
             self.name(),
-            move |inputs: &[ArrayRef<'_, T>], out: &mut [T]| {
-                let found = forward.iterate(inputs, &solvers, out);
-                found.map_err(|e| e.to_string())
-            },
+            move |inputs: &[ArrayRef<'_, T>], out: &mut [T]| forward.iterate(inputs, &solvers, out),
         )
         .derivative(move |inputs, x, g| rule.derivative(inputs, x, g))
     }

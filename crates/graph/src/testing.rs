@@ -73,13 +73,9 @@ pub(crate) fn lowered_values(recorder: &Recorder, leaves: &[Vec<f64>]) -> Vec<Ve
             .map(|a| place[retrograde_storage::Id::index(*a)])
             .collect();
         let (op, shape, dtype) = (from.op(v), from.shape(v), from.dtype(v));
-        let new = match op {
-            _ => {
-                let attr = to.carry(from, v);
-                lower(&mut to, op, &args, attr, shape, dtype)
-                    .unwrap_or_else(|| to.push(op, &args, attr, shape, dtype))
-            }
-        };
+        let attr = to.carry(from, v);
+        let new = lower(&mut to, op, &args, attr, shape, dtype)
+            .unwrap_or_else(|| to.push(op, &args, attr, shape, dtype));
         assert_eq!(to.shape(new), shape, "lowering keeps the shape of {op:?}");
         assert_eq!(to.dtype(new), dtype, "lowering keeps the type of {op:?}");
         place.push(new);

@@ -80,8 +80,7 @@ fn cholesky(a: &[Vec<f64>]) -> Option<Vec<Vec<f64>>> {
             let rest = a[r][c] - sum;
             l[r][c] = if r == c { rest.sqrt() } else { rest / l[c][c] };
         }
-        // Not for NaN either.
-        if !(l[r][r] > 0.0) {
+        if l[r][r].is_nan() || l[r][r] <= 0.0 {
             return None;
         }
     }

@@ -6,7 +6,8 @@ use super::{Element, Linalg};
 pub(super) fn determinant<T: Element>(op: Linalg, diagonal: &[T], rows: &mut [u32]) -> T {
     let one = T::from_f64(1.0);
     let exchanges = exchanges(rows);
-    let sign = if exchanges % 2 == 0 { one } else { -one };
+    let even = exchanges.is_multiple_of(2);
+    let sign = if even { one } else { -one };
     match op {
         Linalg::Det => diagonal.iter().fold(sign, |product, &u| product * u),
         Linalg::LogAbsDet => {

@@ -1,6 +1,8 @@
 //! Factorisations of one matrix, column-major in scratch.
 
-use faer::linalg::cholesky::llt::factor::{LltError, cholesky_in_place, cholesky_in_place_scratch};
+use faer::linalg::cholesky::llt::factor::{
+    LltError, LltRegularization, cholesky_in_place, cholesky_in_place_scratch,
+};
 use faer::linalg::lu::partial_pivoting::factor::{lu_in_place, lu_in_place_scratch};
 use faer::{MatMut, Par, Spec};
 use retrograde_storage::{PACKET_BYTES, Packet};
@@ -26,7 +28,7 @@ pub(super) fn cholesky<T: Element>(
     let matrix = MatMut::from_column_major_slice_mut(a, n, n);
     let done = cholesky_in_place(
         matrix,
-        Default::default(),
+        LltRegularization::default(),
         Par::Seq,
         stack(scratch),
         Spec::default(),

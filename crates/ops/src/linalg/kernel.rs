@@ -246,9 +246,12 @@ impl Kernel<'_> {
                 a.load_columns(own, n);
                 let rows = lu(own, n, rest);
                 for (i, row) in out.chunks_exact_mut(n.max(1)).enumerate() {
-                    let packed = |j: usize| match i < n {
-                        true => own[j * n + i],
-                        false => T::from_f64(f64::from(rows[j])),
+                    let packed = |j: usize| {
+                        if i < n {
+                            own[j * n + i]
+                        } else {
+                            T::from_f64(f64::from(rows[j]))
+                        }
                     };
                     row.iter_mut().enumerate().for_each(|(j, x)| *x = packed(j));
                 }

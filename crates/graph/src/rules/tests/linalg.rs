@@ -4,13 +4,13 @@ use super::differences::{Case, check};
 use crate::var::{Order, Side, Triangle, Var};
 
 /// Well away from singular, whatever the elements between 0 and 1.
-fn regular<'t>(x: Var<'t, f64>) -> Var<'t, f64> {
+fn regular(x: Var<'_, f64>) -> Var<'_, f64> {
     let n = x.shape().unwrap()[1] as f64;
     x + x.rec().eye(n as usize) * n
 }
 
 /// Symmetric and positive definite.
-fn positive<'t>(x: Var<'t, f64>) -> Var<'t, f64> {
+fn positive(x: Var<'_, f64>) -> Var<'_, f64> {
     x.matmul(x.t()) + x.rec().eye(x.shape().unwrap()[1])
 }
 
