@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use retrograde::prelude::*;
-use retrograde::{Options, Update, UpdateRule};
+use retrograde::{CustomOp, Options, Order, Update, UpdateRule};
 
 /// The system's allocator, counting.
 struct Counting;
@@ -304,5 +304,38 @@ fn convolution_step() -> Result<()> {
     })?;
     assert_eq!(count, 0);
     assert!(losses.last() < losses.first(), "{losses:?}");
+    Ok(())
+}
+
+/// Factorisations work in scratch, sorting in place, a custom operation on slices.
+#[test]
+fn linear_algebra_sorting_and_custom_operations() -> Result<()> {
+    let _alone = ALONE.lock();
+    let copy = CustomOp::<f32>::new("copy", |inputs, out| {
+        out.copy_from_slice(inputs[0].as_slice());
+    })
+    .derivative(|_, _, g| vec![g]);
+    for (batch, n) in [(20, 3), (1, 100), (3, 40)] {
+        let x = Array::from_shape_fn([batch, n, n], |i| {
+            ((i[0] + 3 * i[1] + 7 * i[2]) % 11) as f32
+        });
+        let p = Program::record(&[x.clone()], |_, [x]| {
+            let a = x.matmul(x.t()) + x.rec().eye(n) * 10.0;
+            let solved = a.cholesky().matmul(a.solve(copy.apply([x])));
+            (solved.sort(1, Order::Ascending) * a.logdet().sum()).sum()
+        })?;
+        for threads in [1, 2] {
+            let options = Options {
+                threads,
+                ..Options::default()
+            };
+            let p = p.value_and_grad()?.with_options(options)?;
+            assert_eq!(
+                steady(&p, &[&x], 3)?,
+                0,
+                "{batch} of {n}, {threads} threads"
+            );
+        }
+    }
     Ok(())
 }

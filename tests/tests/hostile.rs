@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 use retrograde::prelude::*;
+use retrograde::{CustomOp, Order, Side, Triangle, implicit};
 use retrograde_tests::{cases, explores};
 
 /// Shapes that a call may find: of every rank, with nothing in them, as large as axes go.
@@ -44,7 +45,7 @@ fn call<'t>(op: u8, x: Var<'t, f64>, y: Var<'t, f64>, n: [isize; 3]) -> Var<'t, 
     let [ua, ub, uc] = n.map(|n| n as usize);
     let small = |n: usize| n % 5;
     let rec = x.rec();
-    match op % 64 {
+    match op % 80 {
         0 => x.sum_over(a),
         1 => x.mean_over([a, b]),
         2 => x.prod_over(keep([a, b, c])),
@@ -118,7 +119,29 @@ fn call<'t>(op: u8, x: Var<'t, f64>, y: Var<'t, f64>, n: [isize; 3]) -> Var<'t, 
         ),
         61 => rec.eye(if ua > 1 << 10 && ua < 1 << 32 { 7 } else { ua }),
         62 => x.gt(y).count_over([a, b]).cast(),
-        _ => x.fma(y, x).lerp(y, x),
+        63 => x.fma(y, x).lerp(y, x),
+        64 => x.cholesky(),
+        65 => x.solve(y),
+        66 => x.solve_triangular(y, Triangle::upper().transposed()),
+        67 => x.inverse().det(),
+        68 => x.logdet() * x.slogdet().0,
+        69 => x.trace(),
+        70 => x.diag(),
+        71 => x.diagonal(a),
+        72 => x.diag_embed(if (1 << 10..1 << 50).contains(&a.unsigned_abs()) {
+            7
+        } else {
+            a
+        }),
+        73 => x.tril(a).triu(b),
+        74 => x.sort(a, Order::Descending),
+        75 => x.argsort(a, Order::Ascending).cast(),
+        76 => x.topk(small(ub), a, Order::Descending).0,
+        77 => x.searchsorted(y, Side::Right).cast(),
+        78 => CustomOp::new("slices", |inputs, out| out.fill(inputs[0].len() as f64))
+            .backward(|_, _, g, grads| grads[0].iter_mut().zip(g).for_each(|(to, g)| *to = *g))
+            .apply([x, y]),
+        _ => implicit::root(|z, p| z * p[0] - p[0]).solve(x, &[y]),
     }
 }
 

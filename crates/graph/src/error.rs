@@ -16,6 +16,8 @@ pub enum ErrorKind {
     DType,
     /// An index is out of range (found while running) or an argument is out of its domain.
     Index,
+    /// A matrix is not positive definite, or has no inverse (found while running).
+    Singular,
     /// `backward` of a value that is not a scalar, or a seed of the wrong shape.
     Seed,
     /// The number or kind of a program's inputs or outputs is wrong.
@@ -30,6 +32,8 @@ pub enum ErrorKind {
     NotFinite,
     /// A derivative differs from central differences (`gradcheck`).
     Gradient,
+    /// A custom operation refused its operands, panicked, or has not the derivative asked for.
+    Custom,
     /// More memory than there is.
     Memory,
     /// A file cannot be read, written or understood.

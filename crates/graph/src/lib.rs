@@ -5,9 +5,11 @@
 
 mod attention;
 mod check;
+mod custom;
 mod error;
 mod eval;
 mod explain;
+pub mod implicit;
 mod infer;
 mod info;
 mod list;
@@ -29,6 +31,7 @@ mod trace;
 mod var;
 
 pub use check::Check;
+pub use custom::{CustomOp, Outcome};
 pub use error::{Error, ErrorKind, Result};
 pub use eval::{Gradients, Update, UpdateRule};
 pub use explain::{Explained, Explanation, Spread};
@@ -48,6 +51,6 @@ pub use run::plan::{Options, level};
 pub use tape::Tape;
 pub use trace::{CacheStats, ProgramSummary};
 pub use var::{
-    Attention, Axes, ConvOptions, Float, INFER, Index, Operand, PerAxis, PoolOptions, Rec,
-    Reduction, Rng, Var, keep,
+    Attention, Axes, ConvOptions, Float, INFER, Index, Operand, Order, PerAxis, PoolOptions, Rec,
+    Reduction, Rng, Side, Triangle, Var, keep,
 };

@@ -6,6 +6,9 @@ use retrograde_ops::{Binary, Reduce, Unary, Window};
 use retrograde_storage::{DType, Id, MAX_RANK, Shape, entity_id};
 use rustc_hash::FxHashMap;
 
+use crate::custom::call::AnyCall;
+use crate::custom::same_call;
+use crate::error::Error;
 use crate::op::{Attr, Op, SliceSpec};
 
 entity_id!(
@@ -53,6 +56,10 @@ pub struct List {
     pool: Vec<Value>,
     slices: Vec<SliceSpec>,
     windows: Vec<Window>,
+    /// Of custom operations.
+    pub(crate) calls: Vec<AnyCall>,
+    /// Why a derivative that was asked for does not exist.
+    refusal: Option<Error>,
     /// Given to instructions pushed from now on.
     at: Option<&'static Location<'static>>,
 }
@@ -145,6 +152,8 @@ impl List {
         self.pool.clear();
         self.slices.clear();
         self.windows.clear();
+        self.calls.clear();
+        self.refusal = None;
     }
     /// Forgets the instructions from row `len` on (shapes and pools stay: they only grow until [`clear`](Self::clear)).
     pub fn truncate(&mut self, len: usize) {
@@ -188,6 +197,26 @@ impl List {
         Attr::int(at as i64)
     }
 
+    /// The attribute that an instruction of another list has in this one: what it numbers is in this list's tables then.
+    pub(crate) fn carry(&mut self, from: &Self, v: Value) -> Attr {
+        match from.op(v) {
+            Op::Slice | Op::Unslice => Attr::int(self.add_spec(*from.slice_spec(v)).into()),
+            op if op.has_window() => self.add_window(*from.window(v)),
+            op if op.is_custom() => self.add_call(from.call(v).clone()),
+            _ => from.attr(v),
+        }
+    }
+
+    /// Notes that a derivative asked for does not exist; the first reason is kept.
+    pub(crate) fn refuse(&mut self, error: Error) {
+        self.refusal.get_or_insert(error);
+    }
+
+    /// The reason noted since it was asked last, if there is one.
+    pub(crate) fn refused(&mut self) -> Result<(), Error> {
+        self.refusal.take().map_or(Ok(()), Err)
+    }
+
     /// Whether two lists are the same program: every column but the source lines. (Two recordings of one closure fill
     /// the shape table and the pools in the same order, so comparing the columns compares what they mean.)
     pub fn same_program(&self, other: &Self) -> bool {
@@ -199,6 +228,12 @@ impl List {
             && self.pool == other.pool
             && self.slices == other.slices
             && self.windows == other.windows
+            && self.calls.len() == other.calls.len()
+            && self
+                .calls
+                .iter()
+                .zip(&other.calls)
+                .all(|(a, b)| same_call(a, b))
     }
 
     fn intern(&mut self, shape: Shape, args: &[Value]) -> ShapeId {

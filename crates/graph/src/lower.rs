@@ -4,6 +4,7 @@
 //! parts they share (a row's maximum, its exponentials, their sum) are emitted in identical form, so that common
 //! subexpressions of a softmax, a log-sum-exp and their adjoints over one `x` merge.
 
+use retrograde_ops::linalg::Linalg;
 use retrograde_ops::{Binary, Reduce, Unary};
 use retrograde_storage::{DType, Shape};
 
@@ -82,6 +83,11 @@ pub(crate) fn lower(
         | Op::Expand
         | Op::Concat
         | Op::MatMul
+        | Op::Linalg(_)
+        | Op::ArgSort
+        | Op::Custom
+        | Op::CustomGrad
+        | Op::SearchSorted
         | Op::Attention
         | Op::AttentionGrad
         | Op::Conv2d
@@ -117,6 +123,10 @@ fn of_nothing(
         Op::AttentionGrad if list.shape(args[3]).is_empty() => 0.0,
         // Of nothing in one operand there is nothing in the other: no image, no channel, no output.
         Op::Conv2d | Op::ConvInput | Op::ConvWeight if empty(list) => 0.0,
+        Op::SearchSorted if empty(list) => 0.0,
+        // The empty product of pivots.
+        Op::Linalg(Linalg::LogAbsDet) if empty(list) => 0.0,
+        Op::Linalg(Linalg::Det | Linalg::SignDet) if empty(list) => 1.0,
         Op::Reduce(Reduce::Prod) if empty(list) => 1.0,
         Op::LogSumExp if empty(list) => f64::NEG_INFINITY,
         // Other reductions refuse to be recorded over nothing, and all other operations have elements to work on.

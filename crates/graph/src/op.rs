@@ -3,6 +3,7 @@
 //! Every instruction has one result, an element type and a shape (columns of [`List`](crate::list::List)). Elementwise
 //! operands broadcast as in `NumPy`. Attributes are eight bytes, read and written by the functions of [`Attr`].
 
+use retrograde_ops::linalg::{Linalg, Solver};
 use retrograde_ops::{Binary, Reduce, Ternary, Unary};
 
 /// What an instruction does. In the formulas `x`, `y`, `z` are its operands.
@@ -47,6 +48,12 @@ pub enum Op {
 
     /// `r[i] = y[i] + x[i] r[i-1]` along an axis, `r[-1] = 0`. Attribute: axis, and whether it runs from the end.
     Recurrence,
+    /// Positions (u32) of the elements in ascending order along an axis, ties as they stand, NaN as largest. Attribute:
+    /// the axis, and whether the order is descending.
+    ArgSort,
+    /// How many (u32) elements of `x`, sorted along the last axis, stand before each of `y`. Attribute: 1 if those equal to
+    /// it do, else 0.
+    SearchSorted,
     /// Running maximum along an axis. Attribute: the axis.
     CumMax,
     /// Index (u32) of the running maximum's first occurrence. Attribute: the axis.
@@ -72,6 +79,9 @@ pub enum Op {
     /// `x[..., m, k] y[..., k, n]`, batch axes broadcast. Both operands have rank 2 at least.
     MatMul,
 
+    /// Of matrices in the last two axes: a factorisation, or something that one is for. Attribute: [`Attr::solver`].
+    Linalg(Linalg),
+
     /// `softmax(scale x y^T + mask) z` of queries `x` `[.., queries, heads, d]`, keys `y` `[.., keys, heads, d]` and values
     /// `z` `[.., keys, heads, dv]`, a product for each head and index of the leading axes; the result is
     /// `[.., queries, heads, dv]`. A fourth operand is the mask `[.., heads, queries, keys]`: bools, whether a query sees
@@ -96,6 +106,12 @@ pub enum Op {
     SumPool,
     /// Adjoint of `SumPool`. Attribute: the [`Window`](retrograde_ops::Window).
     SumPoolInput,
+
+    /// A function of the user's, of one operand or more. Attribute: number of the call.
+    Custom,
+    /// Gradients of a custom function's operands on slices, one after the other in a vector. Operands: those of the
+    /// function, its result, that one's gradient. Attribute: number of the call.
+    CustomGrad,
 
     /// `r[o, k, i] = x[o, y[o, k, i], i]`; `y` (u32 or i64) may have extent 1 on the other axes. Attribute: the axis.
     Gather,
@@ -127,9 +143,15 @@ impl Op {
         )
     }
 
-    /// Whether a run may find that an operand's elements are not what the operation takes: an index out of range.
+    /// Whether a run may find that an operand's elements are not what the operation takes: an index out of range, a
+    /// matrix without an inverse.
     pub(crate) fn may_fail(self) -> bool {
-        matches!(self, Self::Gather | Self::ScatterAdd | Self::CheckIndex)
+        match self {
+            Self::Gather | Self::ScatterAdd | Self::CheckIndex => true,
+            Self::Custom | Self::CustomGrad => true,
+            Self::Linalg(op) => op.may_fail(),
+            _ => false,
+        }
     }
 
     /// Whether the attribute is the number of a [`Window`](retrograde_ops::Window).
@@ -139,6 +161,16 @@ impl Op {
             Self::MaxPool | Self::MaxPoolInput | Self::SumPool | Self::SumPoolInput
         );
         pools || matches!(self, Self::Conv2d | Self::ConvInput | Self::ConvWeight)
+    }
+
+    /// Whether it is a function of the user's.
+    pub fn is_custom(self) -> bool {
+        matches!(self, Self::Custom | Self::CustomGrad)
+    }
+
+    /// Whether its kernel reads dense memory only.
+    pub(crate) fn reads_dense(self) -> bool {
+        self.has_window() || self.is_custom()
     }
 
     /// Whether the result is a strided view of its operand, so that nothing needs to be computed.
@@ -164,6 +196,7 @@ impl Op {
             Self::Binary(b) => format!("{b:?}").to_lowercase(),
             Self::Ternary(t) => format!("{t:?}").to_lowercase(),
             Self::Reduce(r) => format!("reduce_{r:?}").to_lowercase(),
+            Self::Linalg(op) => op.name().to_owned(),
             Self::Random(d) => format!("random_{d:?}").to_lowercase(),
             other => format!("{other:?}").to_lowercase(),
         }
@@ -257,6 +290,18 @@ impl Attr {
     /// (causal, scaled).
     pub fn as_attention(self) -> (bool, bool) {
         (self.0 & 1 != 0, self.0 & 2 != 0)
+    }
+    /// How a system is solved.
+    pub fn solver(how: Solver) -> Self {
+        Self(u64::from(how.upper) | u64::from(how.unit) << 1 | u64::from(how.transposed) << 2)
+    }
+    /// How a system is solved.
+    pub fn as_solver(self) -> Solver {
+        Solver {
+            upper: self.0 & 1 != 0,
+            unit: self.0 & 2 != 0,
+            transposed: self.0 & 4 != 0,
+        }
     }
     /// A random stream's number and the ordinal of the draw within it.
     pub fn draw(stream: u32, ordinal: u32) -> Self {

@@ -38,6 +38,12 @@ pub(crate) fn instruction(list: &List, v: Value) -> String {
             )
         }
         op if op.has_window() => write!(line, "{}", window(op, list.window(v))),
+        Op::ArgSort => {
+            let order = if attr.is_reverse() { " descending" } else { "" };
+            write!(line, " axis {}{order}", attr.as_axis())
+        }
+        Op::Custom | Op::CustomGrad => write!(line, " `{}`", list.call(v).name()),
+        Op::SearchSorted => write!(line, "{}", if attr.as_int() == 1 { " right" } else { "" }),
         Op::Recurrence => {
             let reverse = if attr.is_reverse() { " reverse" } else { "" };
             let strong = if attr.is_strong() { " strong" } else { "" };
@@ -57,6 +63,18 @@ pub(crate) fn instruction(list: &List, v: Value) -> String {
             let (causal, scaled) = attr.as_attention();
             let causal = if causal { " causal" } else { "" };
             write!(line, "{causal}{}", if scaled { " scaled" } else { "" })
+        }
+        Op::Linalg(_) => {
+            let how = attr.as_solver();
+            let words = [
+                (how.upper, " upper"),
+                (how.unit, " unit"),
+                (how.transposed, " transposed"),
+            ];
+            words
+                .iter()
+                .filter(|w| w.0)
+                .try_for_each(|w| write!(line, "{}", w.1))
         }
         Op::Unary(_)
         | Op::Binary(_)

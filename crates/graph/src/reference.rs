@@ -6,6 +6,8 @@
 
 mod attention;
 mod conv;
+mod linalg;
+mod sort;
 
 use retrograde_ops::{Binary, Reduce, Ternary, Unary};
 use retrograde_storage::{DType, Element, Id, MAX_RANK, Shape};
@@ -215,6 +217,26 @@ fn instruction(list: &List, v: Value, values: &[Vec<f64>]) -> Result<Vec<f64>, O
             r
         }
 
+        Op::ArgSort => {
+            let mut r = vec![0.0; shape.len()];
+            for line in lines(shape, attr.as_axis(), false) {
+                let x: Vec<f64> = line.iter().map(|&e| operand(0)[e]).collect();
+                let order = sort::order(&x, attr.is_reverse());
+                line.iter().zip(order).for_each(|(&e, i)| r[e] = i as f64);
+            }
+            r
+        }
+        Op::SearchSorted => {
+            let (n, m) = (
+                operand_shape(0).dims()[shape.rank() - 1],
+                shape.dims()[shape.rank() - 1],
+            );
+            let line = |e: usize| &operand(0)[e / m * n..][..n];
+            let count =
+                |(e, &y): (usize, &f64)| sort::before(line(e), y, attr.as_int() == 1) as f64;
+            operand(1).iter().enumerate().map(count).collect()
+        }
+
         Op::Permute => {
             let order = attr.as_order(shape.rank());
             let source = |at: Coordinates| {
@@ -277,6 +299,18 @@ fn instruction(list: &List, v: Value, values: &[Vec<f64>]) -> Result<Vec<f64>, O
                 (0..inner).map(term).sum()
             };
             positions().map(product).collect()
+        }
+
+        Op::Custom | Op::CustomGrad => {
+            let operands: Vec<&[f64]> = (0..list.args(v).len()).map(|i| &operand(i)[..]).collect();
+            list.call(v)
+                .evaluate(list.op(v) == Op::CustomGrad, &operands)
+        }
+        Op::Linalg(op) => {
+            let operands: Vec<_> = (list.args(v).iter())
+                .map(|&x| (list.shape(x), values[x.index()].as_slice()))
+                .collect();
+            linalg::evaluate(op, attr.as_solver(), &operands).map_err(|at| (v, at))?
         }
 
         Op::Attention | Op::AttentionGrad => {

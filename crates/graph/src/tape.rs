@@ -265,6 +265,7 @@ impl Tape {
         state.streams.clear();
         state.literals_are_fixed = false;
         state.store.reset();
+        state.store.cache.reset();
     }
 
     /// A fresh recording that reads parameters. Handles of earlier steps are dead: `&mut`.

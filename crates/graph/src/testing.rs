@@ -72,20 +72,10 @@ pub(crate) fn lowered_values(recorder: &Recorder, leaves: &[Vec<f64>]) -> Vec<Ve
             .iter()
             .map(|a| place[retrograde_storage::Id::index(*a)])
             .collect();
-        let (op, attr, shape, dtype) = (from.op(v), from.attr(v), from.shape(v), from.dtype(v));
-        let new = match op {
-            Op::Slice => to.slice(args[0], *from.slice_spec(v), shape),
-            Op::Unslice => to.unslice(args[0], *from.slice_spec(v), shape),
-            _ => {
-                let attr = if op.has_window() {
-                    to.add_window(*from.window(v))
-                } else {
-                    attr
-                };
-                lower(&mut to, op, &args, attr, shape, dtype)
-                    .unwrap_or_else(|| to.push(op, &args, attr, shape, dtype))
-            }
-        };
+        let (op, shape, dtype) = (from.op(v), from.shape(v), from.dtype(v));
+        let attr = to.carry(from, v);
+        let new = lower(&mut to, op, &args, attr, shape, dtype)
+            .unwrap_or_else(|| to.push(op, &args, attr, shape, dtype));
         assert_eq!(to.shape(new), shape, "lowering keeps the shape of {op:?}");
         assert_eq!(to.dtype(new), dtype, "lowering keeps the type of {op:?}");
         place.push(new);

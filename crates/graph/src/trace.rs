@@ -169,6 +169,11 @@ impl Cache {
         }
     }
 
+    /// Makes traces usable again in which a custom operation panicked.
+    pub(crate) fn reset(&mut self) {
+        self.traces.iter_mut().for_each(|t| t.memory.reset());
+    }
+
     /// The program used last.
     pub(crate) fn last(&self) -> Option<ProgramSummary> {
         let plan = &self.traces.iter().max_by_key(|t| t.used)?.plan;

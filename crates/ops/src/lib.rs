@@ -6,6 +6,7 @@ pub mod attention;
 pub mod conv;
 mod elementwise;
 mod level;
+pub mod linalg;
 pub mod math;
 pub mod product;
 pub mod scalar;

@@ -12,8 +12,9 @@ pub use retrograde_storage::{
 /// What most programs import.
 pub mod prelude {
     pub use crate::{
-        Array, ArrayRef, Attention, Axes, ConvOptions, Create, Dynamic, DynamicWorkspace, Element,
-        Error, ErrorKind, Float, Gradients, Operand, Param, Params, PerAxis, PoolOptions, Program,
-        Rec, Reduction, Result, Rng, Tape, Var, Workspace, keep,
+        Array, ArrayRef, Attention, Axes, ConvOptions, Create, CustomOp, Dynamic, DynamicWorkspace,
+        Element, Error, ErrorKind, Float, Gradients, Operand, Order, Param, Params, PerAxis,
+        PoolOptions, Program, Rec, Reduction, Result, Rng, Side, Tape, Triangle, Var, Workspace,
+        keep,
     };
 }

@@ -113,9 +113,14 @@ impl<'t, T: Float> Var<'t, T> {
                     })
                 })
                 .collect();
+            list.refused()
+                .map_err(|e| crate::error::Fault::new(e.kind(), e.to_string()))?;
             Ok(self.id)
         });
         // A poisoned operand poisons every gradient.
+        if first.shape_checked().is_err() {
+            return [first; N];
+        }
         std::array::from_fn(|i| grads.get(i).map_or(first, |&g| self.rec.var(g)))
     }
 }
@@ -258,6 +263,7 @@ impl Recording {
             list.expand(one, list.shape(q.target))
         };
         let grads = rules::reverse(&mut list, q.target, seed, &wrt);
+        list.refused()?;
         gates::downgrade(&mut list);
         let used = self.list.differentiably_used(q.target);
         let reached: Vec<(Value, Value)> = wrt

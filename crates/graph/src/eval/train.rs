@@ -165,6 +165,7 @@ impl<T: Float> Var<'_, T> {
         let one = list.like(1.0, self.id);
         let seed = list.expand(one, list.shape(self.id));
         let grads = rules::reverse(list, self.id, seed, &wrt);
+        let refused = list.refused();
         // The rule's scalars, group by group, follow the recording's own.
         let mut scalars: Vec<Vec<Var<'_, T>>> = Vec::new();
         for group in 0..groups {
@@ -184,7 +185,7 @@ impl<T: Float> Var<'_, T> {
         let scalar_count = state.uniforms.len() - before.1;
         state.literals_are_fixed = true;
         let mut updates = Vec::new();
-        let mut fits = Ok(());
+        let mut fits = refused;
         for (&(p, leaf), grad) in trained.iter().zip(grads) {
             let Some(grad) = grad else { continue };
             let row = &rows[p.index()];

@@ -46,6 +46,10 @@ pub(crate) fn downgrade_given(list: &mut List, given: &[Value]) {
             | Op::Expand
             | Op::Copy
             | Op::Gather => at(0),
+            // Triangles, and columns of zeros.
+            Op::Linalg(_) => true,
+            // Nobody knows.
+            Op::Custom | Op::CustomGrad => true,
             // As an adjoint, of a second order alone.
             Op::Attention => true,
             // That of a key that nobody sees is zero; a causal mask lets every query see its own.
@@ -66,6 +70,7 @@ pub(crate) fn downgrade_given(list: &mut List, given: &[Value]) {
             }
             Op::LogSumExp | Op::Softmax | Op::LogSoftmax | Op::ArgMax | Op::ArgMin => false,
             Op::CumMax | Op::CumArgMax | Op::LogCumSumExp | Op::CheckIndex => false,
+            Op::ArgSort | Op::SearchSorted => false,
         };
         zeros[row] = zero;
         if list.op(v) == Op::Recurrence && !zero {

@@ -1,5 +1,5 @@
 //! Copies for operands that no kernel can read: a group has three axes, and a broadcast or a transpose of more than
-//! three that strides keep apart does not fit; convolutions and pooling read dense memory. Rare: most lists pass
+//! three that strides keep apart does not fit; convolutions, pooling and custom operations read dense memory. Rare: most lists pass
 //! unchanged.
 
 use retrograde_storage::Id;
@@ -15,7 +15,7 @@ pub(crate) fn legalise(built: &Rebuilt, places: &Places) -> Option<Rebuilt> {
     let old = &built.list;
     let dense = |v: Value| places.view(v).is_dense();
     let legal = |v: Value| {
-        if old.op(v).has_window() {
+        if old.op(v).reads_dense() {
             old.args(v).iter().all(|&a| dense(a))
         } else {
             fits_alone(old, places, v)
@@ -29,7 +29,7 @@ pub(crate) fn legalise(built: &Rebuilt, places: &Places) -> Option<Rebuilt> {
         if legal[v.index()] {
             return None;
         }
-        if old.op(v).has_window() {
+        if old.op(v).reads_dense() {
             let pairs = args.iter().zip(old.args(v));
             let dense: Vec<_> = pairs
                 .map(|(&a, &before)| {
@@ -40,7 +40,7 @@ pub(crate) fn legalise(built: &Rebuilt, places: &Places) -> Option<Rebuilt> {
                     list.push(Op::Copy, &[a], Attr::NONE, shape, dtype)
                 })
                 .collect();
-            let attr = list.add_window(*old.window(v));
+            let attr = list.carry(old, v);
             return Some(list.push(old.op(v), &dense, attr, old.shape(v), old.dtype(v)));
         }
         // What the instruction iterates over: after the copies all operands are dense over it, so one axis is enough.

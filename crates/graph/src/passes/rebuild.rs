@@ -56,11 +56,7 @@ impl Rebuilt {
         for v in old.values() {
             let args: Vec<Value> = old.args(v).iter().map(|a| map[a.index()]).collect();
             list.set_location(old.location(v));
-            let attr = match old.op(v) {
-                Op::Slice | Op::Unslice => Attr::int(list.add_spec(*old.slice_spec(v)).into()),
-                op if op.has_window() => list.add_window(*old.window(v)),
-                _ => old.attr(v),
-            };
+            let attr = list.carry(old, v);
             let new = emit(&mut list, v, &args);
             map.push(
                 new.unwrap_or_else(|| {
@@ -186,8 +182,8 @@ pub(crate) fn rebuild(job: &Job<'_>, optimise: bool) -> Rebuilt {
             attr =
                 Attr::int((*new.specs.entry(spec).or_insert_with(|| list.add_spec(spec))).into());
         }
-        if op.has_window() {
-            attr = new.list.add_window(*old.window(v));
+        if op.has_window() || op.is_custom() {
+            attr = new.list.carry(old, v);
         }
         new.list.set_location(old.location(v));
         let from = new.list.len();

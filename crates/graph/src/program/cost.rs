@@ -4,6 +4,7 @@ use std::fmt;
 use std::panic::Location;
 
 use retrograde_ops::Ternary;
+use retrograde_ops::linalg::Linalg;
 use retrograde_storage::{DType, Id, PACKET_BYTES, Shape};
 
 use super::Program;
@@ -198,12 +199,40 @@ fn flops(list: &List, v: Value) -> u64 {
             let taps: usize = list.dims(weight)[1..].iter().product();
             2 * list.shape(outputs).len() as u64 * taps as u64
         }
+        // Nobody knows: one operation an element, as for others of that kind.
+        Op::Custom | Op::CustomGrad => len,
+        // Comparisons.
+        Op::ArgSort => len * levels(list.dims(v)[list.attr(v).as_axis()]),
+        Op::SearchSorted => len * levels(list.dims(list.arg(v, 0)).last().copied().unwrap_or(1)),
+        Op::Linalg(op) => {
+            // The first operand is a matrix, or the factors of one.
+            let (matrices, n) = linalg_extents(list, list.arg(v, 0));
+            let terms = match op {
+                Linalg::Cholesky => n * n * n / 3,
+                Linalg::Lu => 2 * n * n * n / 3,
+                Linalg::TriangularSolve => return len * n,
+                Linalg::Solve => return len * n * 2,
+                Linalg::Det | Linalg::LogAbsDet | Linalg::SignDet => n,
+            };
+            matrices * terms
+        }
         Op::MaxPool | Op::SumPool => len * list.window(v).area() as u64,
         Op::MaxPoolInput | Op::SumPoolInput => operand() * list.window(v).area() as u64,
         Op::Input | Op::Const | Op::Uniform | Op::Iota | Op::Random(_) => 0,
         Op::Cast | Op::Detach | Op::Reshape | Op::Permute | Op::Slice | Op::Unslice => 0,
         Op::Expand | Op::Copy | Op::Concat | Op::Gather | Op::CheckIndex => 0,
     }
+}
+
+/// Halvings of `n` elements.
+fn levels(n: usize) -> u64 {
+    n.next_power_of_two().ilog2().into()
+}
+
+/// How many matrices there are, and of how many columns.
+fn linalg_extents(list: &List, x: Value) -> (u64, u64) {
+    let (lead, last) = list.dims(x).split_at(list.shape(x).rank() - 2);
+    (lead.iter().product::<usize>() as u64, last[1] as u64)
 }
 
 fn steps(plan: &Plan) -> usize {

@@ -61,13 +61,19 @@ impl Program {
             let (mut new, columns) = r.pushforward(&[y], &[x]);
             new.outputs = columns;
             Ok(new)
-        })?;
+        });
+        let forward = match forward {
+            // Through a custom operation that has a rule for reverse sweeps alone.
+            Err(e) if e.kind() == ErrorKind::Custom => None,
+            other => Some(other?),
+        };
         let time =
             |program: &Self, replays: usize| (program.cost_ns() + REPLAY_NS) * replays as f64;
-        let (program, direction) = if time(&reverse, output.len()) <= time(&forward, input.len()) {
-            (reverse, Direction::Reverse)
-        } else {
-            (forward, Direction::Forward)
+        let (program, direction) = match forward {
+            Some(forward) if time(&forward, input.len()) < time(&reverse, output.len()) => {
+                (forward, Direction::Forward)
+            }
+            _ => (reverse, Direction::Reverse),
         };
         Ok(Jacobian {
             program,

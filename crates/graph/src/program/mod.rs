@@ -151,7 +151,9 @@ impl Program {
 
     /// A program made from this one's recording.
     fn derive(&self, transform: impl Fn(&Recorded) -> Result<Recorded>) -> Result<Self> {
-        Self::compile(transform(&self.recorded)?, self.plan.options)
+        let mut made = transform(&self.recorded)?;
+        made.list.refused()?;
+        Self::compile(made, self.plan.options)
     }
 
     /// The same program compiled with other options.

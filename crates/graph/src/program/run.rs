@@ -29,6 +29,10 @@ impl Workspace {
         let outputs = self.outputs.iter().map(|o| size_of_val(o.as_slice()));
         self.memory.bytes() + outputs.sum::<usize>()
     }
+    /// Makes a workspace usable again in which a custom operation panicked. Others need no reset.
+    pub fn reset(&mut self) {
+        self.memory.reset();
+    }
     /// Whether random draws repeat from run to run instead of going on.
     pub fn set_repeat(&mut self, repeat: bool) {
         self.repeat = repeat;

@@ -12,8 +12,10 @@
 
 mod attention;
 mod conv;
+mod custom;
 mod elementwise;
 mod index;
+pub(crate) mod linalg;
 mod product;
 mod reduce;
 mod row;
@@ -179,6 +181,8 @@ fn passes(list: &List, op: Op, i: usize, x: Value) -> bool {
         | Op::ArgMax
         | Op::ArgMin
         | Op::CumArgMax
+        | Op::ArgSort
+        | Op::SearchSorted
         | Op::CheckIndex
         | Op::Input
         | Op::Const
@@ -200,6 +204,7 @@ fn passes(list: &List, op: Op, i: usize, x: Value) -> bool {
             i == 0
         }
         Op::Binary(_) => true,
+        Op::Linalg(op) => linalg::passes(op, i),
         Op::Ternary(Ternary::Select | Ternary::Fma | Ternary::Clamp) => true,
         Op::PowI
         | Op::Cast
@@ -220,6 +225,8 @@ fn passes(list: &List, op: Op, i: usize, x: Value) -> bool {
         | Op::MatMul
         | Op::Attention
         | Op::AttentionGrad
+        | Op::Custom
+        | Op::CustomGrad
         | Op::Conv2d
         | Op::ConvInput
         | Op::ConvWeight
@@ -292,6 +299,7 @@ impl Sweep<'_> {
             // Nothing behind these.
             Op::Input | Op::Const | Op::Uniform | Op::Iota | Op::Random(_) => {}
             Op::Detach | Op::ArgMax | Op::ArgMin | Op::CumArgMax => {}
+            Op::ArgSort | Op::SearchSorted => {}
             Op::CheckIndex => {}
 
             Op::Unary(op) => self.unary(op, v, x, g),
@@ -317,6 +325,7 @@ impl Sweep<'_> {
             Op::Concat => self.concat(v, g),
 
             Op::MatMul => self.matmul(v, g),
+            Op::Linalg(op) => self.linalg(op, v, g),
             Op::Attention => self.attention(v, g),
             Op::AttentionGrad => self.attention_grad(v, g),
 
@@ -327,6 +336,9 @@ impl Sweep<'_> {
             Op::MaxPoolInput => self.pool(Op::MaxPool, v, g),
             Op::SumPool => self.pool(Op::SumPoolInput, v, g),
             Op::SumPoolInput => self.pool(Op::SumPool, v, g),
+
+            Op::Custom => self.custom(v, g),
+            Op::CustomGrad => self.custom_grad(v),
 
             Op::Gather => self.gather(v, g),
             Op::ScatterAdd => self.scatter_add(v, g),

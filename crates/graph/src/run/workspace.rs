@@ -24,6 +24,8 @@ pub(crate) struct Memory {
     errors: ErrorCell,
     team: Arc<Team>,
     audit: Option<Box<AuditMemory>>,
+    /// The panic of a user's function: nothing runs here until a reset.
+    broken: Option<Error>,
 }
 
 impl std::fmt::Debug for Memory {
@@ -86,6 +88,7 @@ impl Memory {
                 Some(audit) => Some(Box::new(AuditMemory::new(audit)?)),
                 None => None,
             },
+            broken: None,
         })
     }
 
@@ -103,6 +106,12 @@ impl Memory {
     /// every output address for writes of its port's, aligned for their types, for the whole call; outputs overlap
     /// neither each other nor an external; nobody else writes externals or touches outputs meanwhile.
     pub(crate) unsafe fn run(&mut self, plan: &Plan, mut given: Given<'_>) -> Result<()> {
+        if let Some(panic) = &self.broken {
+            self.errors.take();
+            let message =
+                format!("an earlier run did not end, reset what it ran in to go on: {panic}");
+            return Err(Error::new(ErrorKind::Custom, message));
+        }
         let Some(audit) = &plan.audit else {
             // SAFETY: passed on.
             return unsafe { self.replay(plan, &mut given) };
@@ -121,6 +130,12 @@ impl Memory {
             unsafe { self.replay(plan, &mut given)? };
         }
         Ok(())
+    }
+
+    /// Makes memory that a panic has left behind usable again.
+    pub(crate) fn reset(&mut self) {
+        self.broken = None;
+        self.errors.take();
     }
 
     /// The instruction at which the last run met an error.
@@ -175,9 +190,11 @@ impl Memory {
         match self.errors.get() {
             None => Ok(()),
             Some(fault) => {
-                let v = Value::from_index(fault.site as usize);
-                let message = format!("indices of shape {}: {fault}", plan.list.shape(v));
-                Err(Error::new(ErrorKind::Index, message).at(plan.list.location(v)))
+                let error = super::fault::error(&plan.list, &fault, self.errors.said(&fault));
+                if self.errors.panicked() {
+                    self.broken = Some(error.clone());
+                }
+                Err(error)
             }
         }
     }

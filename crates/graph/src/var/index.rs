@@ -226,7 +226,12 @@ fn scattered(
     Ok(list.add(x, added))
 }
 
-fn gathered(list: &mut List, x: Value, index: Value, axis: usize) -> Result<Value, Fault> {
+pub(super) fn gathered(
+    list: &mut List,
+    x: Value,
+    index: Value,
+    axis: usize,
+) -> Result<Value, Fault> {
     let (mut dims, rank) = ([1; MAX_RANK], list.shape(x).rank());
     dims[..rank].copy_from_slice(list.dims(x));
     let bound = std::mem::replace(&mut dims[axis], list.dims(index)[axis]);

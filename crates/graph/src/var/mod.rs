@@ -37,6 +37,7 @@ mod compare;
 mod conv;
 mod create;
 mod index;
+mod linalg;
 mod loss;
 mod norm;
 mod normalize;
@@ -47,6 +48,7 @@ mod reduce;
 mod row;
 mod scan;
 mod shape;
+mod sort;
 mod special;
 #[cfg(test)]
 mod tests;
@@ -67,10 +69,12 @@ pub use attention::Attention;
 pub use axes::{Axes, keep};
 pub use conv::{ConvOptions, PerAxis};
 pub use index::Index;
+pub use linalg::Triangle;
 pub use loss::Reduction;
 pub use pool::PoolOptions;
 pub use random::Rng;
 pub use shape::INFER;
+pub use sort::{Order, Side};
 
 /// Where operations are recorded: a copyable reference to a tape (and to the parameters of the step, if there are any).
 /// Handed to closures of `Program::record`, returned by `Tape::step`, and reachable from any [`Var`].

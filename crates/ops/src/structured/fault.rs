@@ -2,28 +2,62 @@
 
 use std::fmt;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// Why a kernel could not go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cause {
+    /// An index that is out of range: `value` of `0..bound`.
+    Index,
+    /// A matrix that is not positive definite: `value` is the first pivot that is not positive, of `bound`.
+    NotPositiveDefinite,
+    /// A matrix without an inverse: `value` is the first pivot that is zero, of `bound`.
+    Singular,
+    /// A user's function said no.
+    Refused,
+    /// A user's function panicked.
+    Panicked,
+}
 
 /// An element a kernel could not accept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fault {
     /// Which instruction, as the kernel was told.
     pub site: u32,
-    /// Row-major position of the offending element in its operand, axes along which that is only repeated left out.
+    /// Row-major position of the offending element in its operand, axes along which that is only repeated left out;
+    /// of a matrix its number in the batch.
     pub position: u64,
     /// The offending value.
     pub value: i64,
     /// What it had to be below: valid are `0..bound`, for signed indices `-bound..bound`.
     pub bound: u64,
+    /// What was wrong with it.
+    pub cause: Cause,
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "index {} at position {} is out of range for an axis of {} elements",
-            self.value, self.position, self.bound
-        )
+        match self.cause {
+            Cause::Index => write!(
+                f,
+                "index {} at position {} is out of range for an axis of {} elements",
+                self.value, self.position, self.bound
+            ),
+            Cause::NotPositiveDefinite => {
+                write!(
+                    f,
+                    "not positive definite: pivot {} of {} is not positive",
+                    self.value, self.bound
+                )
+            }
+            Cause::Singular => write!(
+                f,
+                "singular: pivot {} of {} is zero",
+                self.value, self.bound
+            ),
+            Cause::Refused => f.write_str("refused"),
+            Cause::Panicked => f.write_str("panicked"),
+        }
     }
 }
 
@@ -33,6 +67,9 @@ pub struct ErrorCell {
     /// The smallest `(site, position)` so far, position saturated to 32 bits: lets later ones leave without the lock.
     first: AtomicU64,
     fault: Mutex<Option<Fault>>,
+    /// What a user's function said, with the first fault that has such words; and whether one panicked.
+    said: Mutex<Option<(Fault, String)>>,
+    panicked: AtomicBool,
 }
 
 impl ErrorCell {
@@ -41,6 +78,8 @@ impl ErrorCell {
         Self {
             first: AtomicU64::new(u64::MAX),
             fault: Mutex::new(None),
+            said: Mutex::new(None),
+            panicked: AtomicBool::new(false),
         }
     }
 
@@ -57,6 +96,8 @@ impl ErrorCell {
     /// Takes the smallest fault, leaving the cell as new.
     pub fn take(&mut self) -> Option<Fault> {
         *self.first.get_mut() = u64::MAX;
+        *self.panicked.get_mut() = false;
+        *self.words() = None;
         self.lock().take()
     }
 
@@ -72,6 +113,37 @@ impl ErrorCell {
         if kept.is_none_or(|k| fault < k) {
             *kept = Some(fault);
         }
+    }
+
+    /// Reports a fault with what the user's function said about it.
+    #[cold]
+    pub fn report_with(&self, fault: Fault, text: String) {
+        if fault.cause == Cause::Panicked {
+            self.panicked.store(true, Ordering::Relaxed);
+        }
+        let mut said = self.words();
+        if said.as_ref().is_none_or(|s| fault < s.0) {
+            *said = Some((fault, text));
+        }
+        drop(said);
+        self.report(fault);
+    }
+
+    /// What was said with a fault.
+    pub fn said(&self, fault: &Fault) -> Option<String> {
+        let said = self.words();
+        said.as_ref().filter(|s| s.0 == *fault).map(|s| s.1.clone())
+    }
+
+    /// Whether a user's function panicked. Meaningful once the kernels that report have finished.
+    pub fn panicked(&self) -> bool {
+        self.panicked.load(Ordering::Relaxed)
+    }
+
+    fn words(&self) -> std::sync::MutexGuard<'_, Option<(Fault, String)>> {
+        self.said
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// A panic cannot leave a half-written `Option<Fault>`, so a poisoned lock is as good as any.

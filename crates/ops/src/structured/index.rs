@@ -4,7 +4,7 @@ use bytemuck::Pod;
 use retrograde_storage::{DType, MAX_RANK};
 
 use super::memory::RawView;
-use super::{ErrorCell, Fault};
+use super::{Cause, ErrorCell, Fault};
 
 /// An index as stored: `u32`, or `i64` whose negative values count from the end.
 pub(super) trait Index: Pod {
@@ -75,6 +75,7 @@ impl Bound<'_> {
             position: position(&self.index, visit),
             value,
             bound: self.len as u64,
+            cause: Cause::Index,
         });
     }
 }

@@ -73,7 +73,7 @@ impl RawView {
     /// # Safety
     /// While the result lives, every element from the lowest to the highest the view addresses lies in one live
     /// allocation, aligned and valid for `T`, and nobody writes an element that is read.
-    pub(super) unsafe fn source<T: Pod>(&self) -> Source<T> {
+    pub(crate) unsafe fn source<T: Pod>(&self) -> Source<T> {
         debug_assert_eq!(size_of::<T>(), self.dtype.size());
         let (low, len) = self.span();
         Source {
@@ -88,7 +88,7 @@ impl RawView {
     ///
     /// # Safety
     /// As [`source`](Self::source), and nobody else touches an element that is read or written through the result.
-    pub(super) unsafe fn dest<T: Pod>(&self) -> Dest<T> {
+    pub(crate) unsafe fn dest<T: Pod>(&self) -> Dest<T> {
         // SAFETY: the caller's promise is stronger.
         Dest(unsafe { self.source() })
     }
@@ -96,7 +96,7 @@ impl RawView {
 
 /// Elements to read, addressed as their [`RawView`] does; every access is checked against the view's span.
 #[derive(Clone, Copy)]
-pub(super) struct Source<T> {
+pub(crate) struct Source<T> {
     low: *mut T,
     start: isize,
     len: usize,
@@ -117,7 +117,7 @@ impl<T: Pod> Source<T> {
 
     /// The element at `at`.
     #[inline(always)]
-    pub(super) fn get(&self, at: isize) -> T {
+    pub(crate) fn get(&self, at: isize) -> T {
         let ptr = self.locate(at, 0, 1);
         // SAFETY: inside the span by the check, readable by the promise to `RawView::source`.
         unsafe { *ptr }
@@ -125,7 +125,7 @@ impl<T: Pod> Source<T> {
 
     /// `len` elements `step` apart, the first at `at`.
     #[inline(always)]
-    pub(super) fn run(&self, at: isize, step: isize, len: usize) -> Run<'_, T> {
+    pub(crate) fn run(&self, at: isize, step: isize, len: usize) -> Run<'_, T> {
         Run {
             ptr: self.locate(at, step, len),
             step,
@@ -136,7 +136,7 @@ impl<T: Pod> Source<T> {
 
     /// `len` neighbours, the first at `at`.
     #[inline(always)]
-    pub(super) fn row(&self, at: isize, len: usize) -> &[T] {
+    pub(crate) fn row(&self, at: isize, len: usize) -> &[T] {
         if len == 0 {
             return &[];
         }
@@ -148,18 +148,18 @@ impl<T: Pod> Source<T> {
 }
 
 /// Elements to write.
-pub(super) struct Dest<T>(Source<T>);
+pub(crate) struct Dest<T>(Source<T>);
 
 impl<T: Pod> Dest<T> {
     /// The element at `at`.
     #[inline(always)]
-    pub(super) fn get(&self, at: isize) -> T {
+    pub(crate) fn get(&self, at: isize) -> T {
         self.0.get(at)
     }
 
     /// Writes the element at `at`.
     #[inline(always)]
-    pub(super) fn set(&mut self, at: isize, value: T) {
+    pub(crate) fn set(&mut self, at: isize, value: T) {
         let ptr = self.0.locate(at, 0, 1);
         // SAFETY: inside the span by the check; ours alone by the promise to `RawView::dest`.
         unsafe { *ptr = value }
@@ -167,7 +167,7 @@ impl<T: Pod> Dest<T> {
 
     /// `len` elements `step` apart, the first at `at`.
     #[inline(always)]
-    pub(super) fn run_mut(&mut self, at: isize, step: isize, len: usize) -> RunMut<'_, T> {
+    pub(crate) fn run_mut(&mut self, at: isize, step: isize, len: usize) -> RunMut<'_, T> {
         RunMut(
             Run {
                 ptr: self.0.locate(at, step, len),
@@ -181,7 +181,7 @@ impl<T: Pod> Dest<T> {
 
     /// `len` neighbours, the first at `at`.
     #[inline(always)]
-    pub(super) fn row_mut(&mut self, at: isize, len: usize) -> &mut [T] {
+    pub(crate) fn row_mut(&mut self, at: isize, len: usize) -> &mut [T] {
         if len == 0 {
             return &mut [];
         }
@@ -194,7 +194,7 @@ impl<T: Pod> Dest<T> {
 
 /// `len` elements a fixed distance apart.
 #[derive(Clone, Copy)]
-pub(super) struct Run<'a, T> {
+pub(crate) struct Run<'a, T> {
     ptr: *mut T,
     step: isize,
     len: usize,
@@ -204,7 +204,7 @@ pub(super) struct Run<'a, T> {
 impl<T: Pod> Run<'_, T> {
     /// Element `i`; the check folds away in a loop over `0..len`.
     #[inline(always)]
-    pub(super) fn get(&self, i: usize) -> T {
+    pub(crate) fn get(&self, i: usize) -> T {
         assert!(i < self.len);
         // SAFETY: `i < len`, and `Source::run` checked first and last, hence all between.
         unsafe { *self.ptr.offset(i as isize * self.step) }
@@ -212,12 +212,12 @@ impl<T: Pod> Run<'_, T> {
 }
 
 /// `len` elements a fixed distance apart, to write.
-pub(super) struct RunMut<'a, T>(Run<'a, T>, PhantomData<&'a mut T>);
+pub(crate) struct RunMut<'a, T>(Run<'a, T>, PhantomData<&'a mut T>);
 
 impl<T: Pod> RunMut<'_, T> {
     /// Writes element `i`.
     #[inline(always)]
-    pub(super) fn set(&mut self, i: usize, value: T) {
+    pub(crate) fn set(&mut self, i: usize, value: T) {
         assert!(i < self.0.len);
         // SAFETY: as `Run::get`; ours alone by the promise to `RawView::dest`.
         unsafe { *self.0.ptr.offset(i as isize * self.0.step) = value }
@@ -225,7 +225,7 @@ impl<T: Pod> RunMut<'_, T> {
 
     /// Element `i`.
     #[inline(always)]
-    pub(super) fn get(&self, i: usize) -> T {
+    pub(crate) fn get(&self, i: usize) -> T {
         self.0.get(i)
     }
 }

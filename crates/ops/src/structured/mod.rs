@@ -23,16 +23,17 @@ mod index;
 mod inspect;
 mod lines;
 mod loops;
-mod memory;
+pub(crate) mod memory;
 mod pool;
 mod random;
 mod scatter;
 pub mod sizes;
+mod sort;
 
 pub use cast::Cast;
 pub use check_index::CheckIndex;
 pub use copy::Copy;
-pub use fault::{ErrorCell, Fault};
+pub use fault::{Cause, ErrorCell, Fault};
 pub use fill::Fill;
 pub use gather::Gather;
 pub use inspect::{Contents, Inspect};
@@ -41,6 +42,7 @@ pub use memory::RawView;
 pub use pool::{Pool, Pooling};
 pub use random::{Counter, Draw, Permutation, Random, philox};
 pub use scatter::{Combine, Scatter};
+pub use sort::{Search, Sort};
 
 use std::fmt;
 
@@ -62,7 +64,11 @@ impl fmt::Display for Mismatch {
 impl std::error::Error for Mismatch {}
 
 /// `Ok` if `holds`.
-fn ensure(holds: bool, kernel: &'static str, expected: &'static str) -> Result<(), Mismatch> {
+pub(crate) fn ensure(
+    holds: bool,
+    kernel: &'static str,
+    expected: &'static str,
+) -> Result<(), Mismatch> {
     if holds {
         Ok(())
     } else {

@@ -1,7 +1,7 @@
 //! Index checks and inspection.
 
 use retrograde_ops::Level;
-use retrograde_ops::structured::{CheckIndex, Contents, ErrorCell, Fault, Inspect};
+use retrograde_ops::structured::{Cause, CheckIndex, Contents, ErrorCell, Fault, Inspect};
 use retrograde_storage::DType;
 
 use crate::common::*;
@@ -50,6 +50,7 @@ fn the_first_bad_label_is_reported() {
             position: at as u64,
             value: numbers[at] as i64,
             bound: 10,
+            cause: Cause::Index,
         });
         assert_eq!(errors.get(), expected, "{dims:?}");
     }
@@ -62,6 +63,7 @@ fn the_smallest_site_and_position_stay() {
         position,
         value: 1,
         bound: 1,
+        cause: Cause::Index,
     };
     let errors = ErrorCell::new();
     // Beyond 32 bits of position too.

@@ -351,6 +351,12 @@ impl DynamicWorkspace {
         let spaces = self.spaces.iter().flatten().chain(own);
         spaces.map(Workspace::bytes).sum()
     }
+    /// Makes a workspace usable again in which a custom operation panicked. Others need no reset.
+    pub fn reset(&mut self) {
+        let own = self.own.as_mut().map(|own| &mut own.1);
+        let spaces = self.spaces.iter_mut().flatten().chain(own);
+        spaces.for_each(Workspace::reset);
+    }
     /// Whether random draws repeat from run to run instead of going on.
     pub fn set_repeat(&mut self, repeat: bool) {
         self.repeat = repeat;

@@ -7,17 +7,17 @@ use crate::rules::{forward, reverse};
 use crate::testing::{Function, Numbers, indices, leaf, lowered_values, rec, values};
 use crate::var::{Attention, Rec, Reduction, Var, keep};
 
-struct Case {
-    name: &'static str,
-    f: Function,
+pub(super) struct Case {
+    pub name: &'static str,
+    pub f: Function,
     /// Shapes of the variables.
-    shapes: &'static [&'static [usize]],
+    pub shapes: &'static [&'static [usize]],
     /// Values are between these, away from kinks.
-    domain: (f64, f64),
+    pub domain: (f64, f64),
 }
 
 /// First order element by element, second order along every input's own direction, forward along one direction.
-fn check(case: &Case, seed: u64) {
+pub(super) fn check(case: &Case, seed: u64) {
     let Case {
         name,
         f,

@@ -3,4 +3,5 @@
 
 mod differences;
 mod kinks;
+mod linalg;
 mod listing;

@@ -6,7 +6,10 @@ use retrograde_storage::{DType, View};
 
 use super::attention::Attention;
 use super::conv::Conv;
+use super::custom::Custom;
+use super::linalg::Matrices;
 use super::product::Product;
+use super::sort::Ordering;
 use super::structured::Structured;
 use super::{Kernel, Kind, Operand};
 use crate::list::{List, Value};
@@ -32,6 +35,20 @@ pub(crate) fn kernels(list: &List, places: &Places, v: Value, level: Level) -> R
         (Op::Attention | Op::AttentionGrad, _) => {
             vec![Kind::Attention32(Attention::new(level, list, places, v))]
         }
+        (Op::Custom | Op::CustomGrad, _) => vec![Kind::Custom(Custom::new(list, places, v))],
+        (Op::ArgSort, _) => vec![Kind::Ordering(Ordering::Sort {
+            src: arg(0),
+            dst,
+            axis: list.attr(v).as_axis(),
+            descending: list.attr(v).is_reverse(),
+        })],
+        (Op::SearchSorted, _) => vec![Kind::Ordering(Ordering::Search {
+            sorted: arg(0),
+            values: arg(1),
+            dst,
+            right: list.attr(v).as_int() == 1,
+        })],
+        (Op::Linalg(op), _) => vec![Kind::Linalg(Matrices::new(op, list, places, v))],
         (op @ (Op::Conv2d | Op::ConvInput | Op::ConvWeight), dtype) => {
             let (x, y) = (arg(0), arg(1));
             // Image, weight, output: one of them is what is computed.

@@ -6,7 +6,10 @@
 mod attention;
 mod choose;
 mod conv;
+mod custom;
+mod linalg;
 mod product;
+mod sort;
 mod structured;
 
 use std::ops::Range;
@@ -21,7 +24,10 @@ use crate::passes::memory::Place;
 use crate::passes::places::Places;
 use attention::Attention;
 use conv::Conv;
+use custom::Custom;
+use linalg::Matrices;
 use product::Product;
+use sort::Ordering;
 use structured::Structured;
 
 pub(crate) use choose::kernels;
@@ -134,6 +140,9 @@ pub(crate) struct Kernel {
 #[derive(Debug)]
 enum Kind {
     Structured(Structured),
+    Linalg(Matrices),
+    Ordering(Ordering),
+    Custom(Custom),
     Product32(Product<f32>),
     Product64(Product<f64>),
     Attention32(Attention<f32>),
@@ -176,6 +185,9 @@ impl Kernel {
     fn work(&self) -> &dyn Work {
         match &self.kind {
             Kind::Structured(work) => work,
+            Kind::Linalg(work) => work,
+            Kind::Ordering(work) => work,
+            Kind::Custom(work) => work,
             Kind::Product32(work) => work,
             Kind::Product64(work) => work,
             Kind::Attention32(work) => work,

@@ -1,0 +1,29 @@
+//! Dense linear algebra over batches of matrices: factorisations and solves by `faer`, one matrix at a time, sequential;
+//! blocks are runs of the batch.
+//!
+//! Every matrix is first copied to scratch, column-major, which is how the factorisations are fast and what makes any
+//! strides possible; that costs `n^2` beside their `n^3`. `faer` chooses its own instructions by what the processor has,
+//! so a level forced lower than that does not reach these kernels: their bits are those of the machine.
+//!
+//! - `op` names the kernels; `kernel` walks the batch; `factor`, `solve` and `determinant` do one matrix;
+//! - `scratch` cuts scratch packets into slices and `faer`'s stack.
+
+mod determinant;
+mod factor;
+mod kernel;
+mod op;
+mod scratch;
+mod solve;
+#[cfg(test)]
+mod tests;
+
+pub use kernel::{Kernel, Operands};
+pub use op::{Linalg, Solver};
+
+/// The element types of matrices.
+pub trait Element:
+    faer::traits::RealField + retrograde_storage::Real + bytemuck::Pod + Send + Sync
+{
+}
+impl Element for f32 {}
+impl Element for f64 {}
