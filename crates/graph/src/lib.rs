@@ -4,6 +4,7 @@
 //! are further instructions of the same list; passes turn it into a planned program that is replayed without allocation.
 
 mod attention;
+mod body;
 mod check;
 mod error;
 mod eval;
@@ -49,5 +50,5 @@ pub use tape::Tape;
 pub use trace::{CacheStats, ProgramSummary};
 pub use var::{
     Attention, Axes, ConvOptions, Float, INFER, Index, Operand, PerAxis, PoolOptions, Rec,
-    Reduction, Rng, Var, keep,
+    Reduction, Rng, ScanOptions, Var, Vars, keep,
 };

@@ -6,6 +6,7 @@ use retrograde_ops::{Binary, Reduce, Unary, Window};
 use retrograde_storage::{DType, Id, MAX_RANK, Shape, entity_id};
 use rustc_hash::FxHashMap;
 
+use crate::body::ScanSpec;
 use crate::op::{Attr, Op, SliceSpec};
 
 entity_id!(
@@ -53,6 +54,7 @@ pub struct List {
     pool: Vec<Value>,
     slices: Vec<SliceSpec>,
     windows: Vec<Window>,
+    scans: Vec<ScanSpec>,
     /// Given to instructions pushed from now on.
     at: Option<&'static Location<'static>>,
 }
@@ -126,6 +128,24 @@ impl List {
         &self.windows[self.attr(v).as_int() as usize]
     }
 
+    /// The body and length of an [`Op::Scan`].
+    pub(crate) fn scan_spec(&self, v: Value) -> &ScanSpec {
+        &self.scans[self.attr(v).as_int() as usize]
+    }
+
+    /// Whether a run may find that an operand's elements are not what `v` takes: an index out of range.
+    pub(crate) fn may_fail(&self, v: Value) -> bool {
+        match self.op(v) {
+            Op::Scan => self.scan_spec(v).body.may_fail(),
+            op => op.may_fail(),
+        }
+    }
+
+    /// The line that instructions pushed from now on belong to.
+    pub(crate) fn here(&self) -> Option<&'static Location<'static>> {
+        self.at
+    }
+
     /// Bytes of heap held.
     pub fn bytes(&self) -> usize {
         let each = size_of::<Inst>()
@@ -145,6 +165,7 @@ impl List {
         self.pool.clear();
         self.slices.clear();
         self.windows.clear();
+        self.scans.clear();
     }
     /// Forgets the instructions from row `len` on (shapes and pools stay: they only grow until [`clear`](Self::clear)).
     pub fn truncate(&mut self, len: usize) {
@@ -188,6 +209,32 @@ impl List {
         Attr::int(at as i64)
     }
 
+    /// The attribute that stands for a scan.
+    pub(crate) fn add_scan(&mut self, spec: ScanSpec) -> Attr {
+        let known = self.scans.iter().position(|s| *s == spec);
+        let at = known.unwrap_or_else(|| {
+            self.scans.push(spec);
+            self.scans.len() - 1
+        });
+        Attr::int(at as i64)
+    }
+
+    /// The attribute of `v` of another list, as it stands in this one: what is in a table is added to this one's.
+    pub(crate) fn attr_of(&mut self, from: &Self, v: Value) -> Attr {
+        match from.op(v) {
+            Op::Slice | Op::Unslice => Attr::int(self.add_spec(*from.slice_spec(v)).into()),
+            Op::Scan => self.add_scan(from.scan_spec(v).clone()),
+            op if op.has_window() => self.add_window(*from.window(v)),
+            _ => from.attr(v),
+        }
+    }
+
+    /// Appends `v` of another list, on these operands.
+    pub(crate) fn copy_row(&mut self, from: &Self, v: Value, args: &[Value]) -> Value {
+        let attr = self.attr_of(from, v);
+        self.push(from.op(v), args, attr, from.shape(v), from.dtype(v))
+    }
+
     /// Whether two lists are the same program: every column but the source lines. (Two recordings of one closure fill
     /// the shape table and the pools in the same order, so comparing the columns compares what they mean.)
     pub fn same_program(&self, other: &Self) -> bool {
@@ -199,6 +246,7 @@ impl List {
             && self.pool == other.pool
             && self.slices == other.slices
             && self.windows == other.windows
+            && self.scans == other.scans
     }
 
     fn intern(&mut self, shape: Shape, args: &[Value]) -> ShapeId {

@@ -93,6 +93,7 @@ pub(crate) fn lower(
         | Op::SumPoolInput
         | Op::Gather
         | Op::ScatterAdd
+        | Op::Scan
         | Op::CheckIndex => None,
     }
 }

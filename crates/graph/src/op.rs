@@ -101,6 +101,11 @@ pub enum Op {
     Gather,
     /// Adjoint of `Gather`: zeros of the result's shape, `r[o, y[o, k, i], i] += x[o, k, i]`. Attribute: the axis.
     ScatterAdd,
+    /// A body of instructions run once for every step of a loop, see [`body`](crate::body): of initial carries, per-step
+    /// inputs and constants, as many as the body has. The result is a vector of the last carries and the outputs of all
+    /// steps. Attribute: number of the body, the length and the direction.
+    Scan,
+
     /// `x`, an index tensor, after the check that all are below the bound; takes no memory. Attribute: the bound.
     CheckIndex,
 }
@@ -127,7 +132,8 @@ impl Op {
         )
     }
 
-    /// Whether a run may find that an operand's elements are not what the operation takes: an index out of range.
+    /// Whether a run may find that an operand's elements are not what the operation takes: an index out of range. (Of a
+    /// scan, see [`List::may_fail`](crate::list::List::may_fail).)
     pub(crate) fn may_fail(self) -> bool {
         matches!(self, Self::Gather | Self::ScatterAdd | Self::CheckIndex)
     }

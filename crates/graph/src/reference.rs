@@ -6,10 +6,12 @@
 
 mod attention;
 mod conv;
+mod scan;
 
 use retrograde_ops::{Binary, Reduce, Ternary, Unary};
 use retrograde_storage::{DType, Element, Id, MAX_RANK, Shape};
 
+use crate::body::PLACEHOLDER;
 use crate::list::{List, Value};
 use crate::op::Op;
 use crate::tape::Store;
@@ -44,6 +46,10 @@ pub fn on_tape<T: Float>(values: &[Var<'_, T>]) -> Option<Vec<Vec<f64>>> {
     let leaf = |list: &List, v: Value| {
         let data = match list.op(v) {
             Op::Uniform => Some(vec![state.uniforms[list.attr(v).as_int() as usize]]),
+            // What was recorded as the body of a loop is read by nobody.
+            Op::Input if list.attr(v).as_int() == PLACEHOLDER => {
+                Some(vec![0.0; list.shape(v).len()])
+            }
             Op::Input => leaf_elements(&state.store, list, v),
             _ => None,
         };
@@ -302,6 +308,11 @@ fn instruction(list: &List, v: Value, values: &[Vec<f64>]) -> Result<Vec<f64>, O
             unreachable!("these have a window")
         }
 
+        Op::Scan => {
+            let args = list.args(v).iter();
+            let operands: Vec<&[f64]> = args.map(|x| &values[x.index()][..]).collect();
+            scan::scan(list, v, &operands)?
+        }
         Op::Gather => {
             let axis = attr.as_axis();
             let index = spread(operand_shape(1), shape);

@@ -52,7 +52,8 @@ pub(crate) fn values(recorder: &Recorder, leaves: &[Vec<f64>]) -> Vec<Vec<f64>> 
 
 fn list_values(list: &List, uniforms: &[f64], leaves: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let of_leaf = |list: &List, v: Value| match (list.op(v), list.attr(v).as_int()) {
-        (Op::Input, -1) => vec![f64::NAN; list.shape(v).len()],
+        // Of forward mode, and of the bodies of loops.
+        (Op::Input, ..0) => vec![f64::NAN; list.shape(v).len()],
         (Op::Input, i) => leaves[i as usize].clone(),
         (Op::Uniform, i) => vec![uniforms[i as usize]],
         other => panic!("no value for {other:?}"),
@@ -72,16 +73,12 @@ pub(crate) fn lowered_values(recorder: &Recorder, leaves: &[Vec<f64>]) -> Vec<Ve
             .iter()
             .map(|a| place[retrograde_storage::Id::index(*a)])
             .collect();
-        let (op, attr, shape, dtype) = (from.op(v), from.attr(v), from.shape(v), from.dtype(v));
+        let (op, shape, dtype) = (from.op(v), from.shape(v), from.dtype(v));
         let new = match op {
             Op::Slice => to.slice(args[0], *from.slice_spec(v), shape),
             Op::Unslice => to.unslice(args[0], *from.slice_spec(v), shape),
             _ => {
-                let attr = if op.has_window() {
-                    to.add_window(*from.window(v))
-                } else {
-                    attr
-                };
+                let attr = to.attr_of(from, v);
                 lower(&mut to, op, &args, attr, shape, dtype)
                     .unwrap_or_else(|| to.push(op, &args, attr, shape, dtype))
             }

@@ -14,6 +14,6 @@ pub mod prelude {
     pub use crate::{
         Array, ArrayRef, Attention, Axes, ConvOptions, Create, Dynamic, DynamicWorkspace, Element,
         Error, ErrorKind, Float, Gradients, Operand, Param, Params, PerAxis, PoolOptions, Program,
-        Rec, Reduction, Result, Rng, Tape, Var, Workspace, keep,
+        Rec, Reduction, Result, Rng, ScanOptions, Tape, Var, Vars, Workspace, keep,
     };
 }

@@ -243,7 +243,7 @@ impl<'a> Fuser<'a> {
     fn reads(&mut self, v: Value) {
         let (list, places) = (self.list, self.places);
         let step = self.of[v.index()];
-        if list.op(v).may_fail() {
+        if list.may_fail(v) {
             self.checked = self.checked.max(step + 1);
         }
         let in_group = matches!(&self.steps[step as usize], Step::Group(_));

@@ -1,5 +1,5 @@
 //! Copies for operands that no kernel can read: a group has three axes, and a broadcast or a transpose of more than
-//! three that strides keep apart does not fit; convolutions and pooling read dense memory. Rare: most lists pass
+//! three that strides keep apart does not fit; convolutions, pooling and scans read dense memory. Rare: most lists pass
 //! unchanged.
 
 use retrograde_storage::Id;
@@ -10,12 +10,17 @@ use super::rebuild::Rebuilt;
 use crate::list::Value;
 use crate::op::{Attr, Op};
 
+/// Whether the operation's kernel reads dense operands alone.
+fn reads_dense(op: Op) -> bool {
+    op.has_window() || op == Op::Scan
+}
+
 /// The list with copies inserted, or `None` if it needs none.
 pub(crate) fn legalise(built: &Rebuilt, places: &Places) -> Option<Rebuilt> {
     let old = &built.list;
     let dense = |v: Value| places.view(v).is_dense();
     let legal = |v: Value| {
-        if old.op(v).has_window() {
+        if reads_dense(old.op(v)) {
             old.args(v).iter().all(|&a| dense(a))
         } else {
             fits_alone(old, places, v)
@@ -29,7 +34,7 @@ pub(crate) fn legalise(built: &Rebuilt, places: &Places) -> Option<Rebuilt> {
         if legal[v.index()] {
             return None;
         }
-        if old.op(v).has_window() {
+        if reads_dense(old.op(v)) {
             let pairs = args.iter().zip(old.args(v));
             let dense: Vec<_> = pairs
                 .map(|(&a, &before)| {
@@ -40,8 +45,7 @@ pub(crate) fn legalise(built: &Rebuilt, places: &Places) -> Option<Rebuilt> {
                     list.push(Op::Copy, &[a], Attr::NONE, shape, dtype)
                 })
                 .collect();
-            let attr = list.add_window(*old.window(v));
-            return Some(list.push(old.op(v), &dense, attr, old.shape(v), old.dtype(v)));
+            return Some(list.copy_row(old, v, &dense));
         }
         // What the instruction iterates over: after the copies all operands are dense over it, so one axis is enough.
         let shape = if let Op::Reduce(_) = old.op(v) {

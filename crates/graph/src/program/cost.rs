@@ -200,6 +200,10 @@ fn flops(list: &List, v: Value) -> u64 {
         }
         Op::MaxPool | Op::SumPool => len * list.window(v).area() as u64,
         Op::MaxPoolInput | Op::SumPoolInput => operand() * list.window(v).area() as u64,
+        Op::Scan => {
+            let (spec, each) = (list.scan_spec(v), &list.scan_spec(v).body.list);
+            spec.length as u64 * each.values().map(|v| flops(each, v)).sum::<u64>()
+        }
         Op::Input | Op::Const | Op::Uniform | Op::Iota | Op::Random(_) => 0,
         Op::Cast | Op::Detach | Op::Reshape | Op::Permute | Op::Slice | Op::Unslice => 0,
         Op::Expand | Op::Copy | Op::Concat | Op::Gather | Op::CheckIndex => 0,

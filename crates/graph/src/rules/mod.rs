@@ -11,6 +11,7 @@
 //! Conventions where a derivative does not exist are stated at each rule.
 
 mod attention;
+mod body;
 mod conv;
 mod elementwise;
 mod index;
@@ -105,6 +106,11 @@ pub(crate) fn reverse_from(
             continue;
         }
         sweep.list.set_location(sweep.list.location(v));
+        if sweep.list.op(v) == Op::Scan && !wanted[row - base] {
+            // By pieces: the whole is never made.
+            sweep.scan(v);
+            continue;
+        }
         let g = sweep.collect(v);
         if wanted[row - base] {
             adjoint[row - base] = Packed::some(g);
@@ -226,7 +232,8 @@ fn passes(list: &List, op: Op, i: usize, x: Value) -> bool {
         | Op::SumPool
         | Op::SumPoolInput
         | Op::Gather
-        | Op::ScatterAdd => true,
+        | Op::ScatterAdd
+        | Op::Scan => true,
     };
     structural && list.dtype(x).is_float()
 }
@@ -330,6 +337,8 @@ impl Sweep<'_> {
 
             Op::Gather => self.gather(v, g),
             Op::ScatterAdd => self.scatter_add(v, g),
+
+            Op::Scan => self.scan(v),
         }
     }
 }

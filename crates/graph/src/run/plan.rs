@@ -335,7 +335,7 @@ impl Plan {
                 }
                 Step::Kernel(v) if list.op(*v) == Op::Iota => build.group(emit::iota(list, *v))?,
                 Step::Kernel(v) => {
-                    for kernel in kernels(list, &places, *v, options.level)? {
+                    for kernel in kernels(list, &places, *v, options)? {
                         build.kernel(kernel);
                     }
                 }

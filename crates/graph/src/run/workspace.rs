@@ -12,6 +12,7 @@ use super::team::Team;
 use crate::check::AuditMemory;
 use crate::error::{Error, ErrorKind, Result};
 use crate::list::Value;
+use crate::op::Op;
 
 /// Arena, cells, scratch and addresses: everything a run writes besides its outputs. A steady state allocates nothing.
 pub(crate) struct Memory {
@@ -176,8 +177,15 @@ impl Memory {
             None => Ok(()),
             Some(fault) => {
                 let v = Value::from_index(fault.site as usize);
-                let message = format!("indices of shape {}: {fault}", plan.list.shape(v));
-                Err(Error::new(ErrorKind::Index, message).at(plan.list.location(v)))
+                let (message, at) = if plan.list.op(v) == Op::Scan {
+                    let inside = plan.list.scan_spec(v).body.fault_location();
+                    (format!("indices in a step of a scan: {fault}"), inside)
+                } else {
+                    let shape = plan.list.shape(v);
+                    (format!("indices of shape {shape}: {fault}"), None)
+                };
+                let at = at.or_else(|| plan.list.location(v));
+                Err(Error::new(ErrorKind::Index, message).at(at))
             }
         }
     }

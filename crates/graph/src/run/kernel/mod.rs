@@ -7,6 +7,7 @@ mod attention;
 mod choose;
 mod conv;
 mod product;
+mod scan;
 mod structured;
 
 use std::ops::Range;
@@ -16,12 +17,14 @@ use retrograde_storage::{DType, Id, Packet, View};
 
 use super::bind::Bindings;
 use super::chain::Chained;
+use super::plan::Plan;
 use crate::list::{List, Value};
 use crate::passes::memory::Place;
 use crate::passes::places::Places;
 use attention::Attention;
 use conv::Conv;
 use product::Product;
+use scan::Scan;
 use structured::Structured;
 
 pub(crate) use choose::kernels;
@@ -134,6 +137,7 @@ enum Kind {
     Attention64(Attention<f64>),
     Conv32(Box<Conv<f32>>),
     Conv64(Box<Conv<f64>>),
+    Scan(Box<Scan>),
 }
 
 impl Kernel {
@@ -167,6 +171,28 @@ impl Kernel {
         }
     }
 
+    /// Of a kernel of [`copy_out`](Self::copy_out) that copies a scalar to an output: its cell, and the output.
+    fn scalar_copy(&self, place: &[Place]) -> Option<(u32, usize)> {
+        let Kind::Structured(Structured::Copy { src, dst }) = &self.kind else {
+            return None;
+        };
+        match (src.at, dst.at) {
+            (Memory::Value(v), Memory::Place(Place::Output(output))) => match place[v.index()] {
+                Place::Cell(cell) => Some((cell, output as usize)),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The plan of a step, of a scan.
+    pub(crate) fn body(&self) -> Option<&Plan> {
+        match &self.kind {
+            Kind::Scan(scan) => Some(scan.plan()),
+            _ => None,
+        }
+    }
+
     fn work(&self) -> &dyn Work {
         match &self.kind {
             Kind::Structured(work) => work,
@@ -176,6 +202,7 @@ impl Kernel {
             Kind::Attention64(work) => work,
             Kind::Conv32(work) => &**work,
             Kind::Conv64(work) => &**work,
+            Kind::Scan(work) => &**work,
         }
     }
 
