@@ -37,6 +37,7 @@ pub use info::{BuildInfo, build_info};
 pub use list::Value;
 pub use params::{Bind, Param, Params};
 pub use program::Program;
+pub use program::budget::Recomputed;
 pub use program::cost::{Cost, GuardCost, Saved};
 pub use program::dynamic::{Dynamic, DynamicStats, DynamicWorkspace, GuardStats};
 pub use program::feed::{Feed, FeedPort, Inputs};

@@ -34,6 +34,15 @@ impl Inst {
     }
 }
 
+/// Rows whose values are not kept for a derivative but computed again, see [`region`](crate::rules).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Region {
+    /// The first row.
+    pub start: usize,
+    /// The row after the last.
+    pub end: usize,
+}
+
 /// Marks an instruction whose operands are a range of the pool: `args[0]` is the start, `args[1]` the length.
 const IN_POOL: u8 = u8::MAX;
 
@@ -55,6 +64,8 @@ pub struct List {
     slices: Vec<SliceSpec>,
     windows: Vec<Window>,
     scans: Vec<ScanSpec>,
+    /// Any two of them are apart, or one is within the other.
+    regions: Vec<Region>,
     /// Given to instructions pushed from now on.
     at: Option<&'static Location<'static>>,
 }
@@ -141,6 +152,18 @@ impl List {
         }
     }
 
+    /// What is computed again for derivatives.
+    pub(crate) fn regions(&self) -> &[Region] {
+        &self.regions
+    }
+
+    /// Adds a region, which cuts no other in two.
+    pub(crate) fn add_region(&mut self, region: Region) {
+        if region.start < region.end {
+            self.regions.push(region);
+        }
+    }
+
     /// The line that instructions pushed from now on belong to.
     pub(crate) fn here(&self) -> Option<&'static Location<'static>> {
         self.at
@@ -174,6 +197,7 @@ impl List {
         self.shape.truncate(len);
         self.dtype.truncate(len);
         self.location.truncate(len);
+        self.regions.retain(|r| r.end <= len);
     }
 
     /// Replaces operand `i` of `v` (a pass found an equal value); `to` must stand before `v`.
@@ -247,6 +271,7 @@ impl List {
             && self.slices == other.slices
             && self.windows == other.windows
             && self.scans == other.scans
+            && self.regions == other.regions
     }
 
     fn intern(&mut self, shape: Shape, args: &[Value]) -> ShapeId {

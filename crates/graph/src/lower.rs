@@ -94,6 +94,7 @@ pub(crate) fn lower(
         | Op::Gather
         | Op::ScatterAdd
         | Op::Scan
+        | Op::After
         | Op::CheckIndex => None,
     }
 }

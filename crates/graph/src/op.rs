@@ -64,6 +64,8 @@ pub enum Op {
     Unslice,
     /// `x` broadcast to the result's shape.
     Expand,
+    /// `x`, for instructions that are not to be run before `y` is there.
+    After,
     /// `x` in dense memory of its own: what passes insert where no strides serve a kernel.
     Copy,
     /// Operands (in the pool) joined along an axis. Attribute: the axis.
@@ -151,7 +153,7 @@ impl Op {
     pub fn is_view(self) -> bool {
         matches!(
             self,
-            Self::Reshape | Self::Permute | Self::Slice | Self::Expand | Self::Detach
+            Self::Reshape | Self::Permute | Self::Slice | Self::Expand | Self::Detach | Self::After
         )
     }
 

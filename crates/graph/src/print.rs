@@ -66,6 +66,7 @@ pub(crate) fn instruction(list: &List, v: Value) -> String {
         | Op::Reshape
         | Op::Expand
         | Op::Copy
+        | Op::After
         | Op::MatMul => Ok(()),
         Op::Scan => {
             let spec = list.scan_spec(v);

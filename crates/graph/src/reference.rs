@@ -148,7 +148,7 @@ fn instruction(list: &List, v: Value, values: &[Vec<f64>]) -> Result<Vec<f64>, O
             .map(|&x| x.powi(attr.as_int() as i32))
             .collect(),
         Op::Cast => operand(0).iter().map(|&x| cast(x, dtype)).collect(),
-        Op::Detach | Op::Copy | Op::Reshape => operand(0).clone(),
+        Op::Detach | Op::Copy | Op::Reshape | Op::After => operand(0).clone(),
         Op::CheckIndex => {
             let bound = attr.as_int() as f64;
             // Signed indices may count from the end.

@@ -55,6 +55,7 @@ fn zeros(list: &mut List, given: impl Fn(Value) -> bool + Copy) -> Vec<bool> {
             | Op::Slice
             | Op::Expand
             | Op::Copy
+            | Op::After
             | Op::Gather => at(0),
             // As an adjoint, of a second order alone.
             Op::Attention => true,

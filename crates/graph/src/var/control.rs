@@ -1,16 +1,16 @@
-//! Loops in the list.
+//! Loops in the list, and regions that derivatives compute again.
 
 use std::panic::Location;
 use std::sync::Arc;
 
-use retrograde_storage::{DType, Shape};
+use retrograde_storage::{DType, Element, Shape};
 
-use super::Rec;
 use super::bundle::{Member, Vars};
+use super::{Rec, Var};
 use crate::body::{self, Recorded, ScanSpec, stacked, step_of};
 use crate::error::{Error, ErrorKind, Fault};
 use crate::infer;
-use crate::list::Value;
+use crate::list::{Region, Value};
 use crate::recorder::Recording;
 
 /// How [`Rec::scan_with`] runs a loop.
@@ -104,7 +104,7 @@ struct Opened {
 
 impl<'t> Rec<'t> {
     /// A loop as one instruction: `step` is recorded once and run for every element of `inputs` along their first axes,
-    /// as `jax.lax.scan`. It is given the carries and the step's inputs, and returns the next carries and the step's
+    /// as `jax.lax.scan` does. It is given the carries and the step's inputs, and returns the next carries and the step's
     /// outputs; the result are the last carries and the outputs, stacked along a new first axis. Whatever else `step`
     /// reads is a constant of the loop. Carries, inputs and outputs are bundles: a [`Var`](crate::Var), or arrays,
     /// vectors and tuples of them, or `()`.
@@ -253,6 +253,56 @@ impl<'t> Rec<'t> {
         state.list.set_location(Some(at));
         let results = state.close_scan(options, opened, operands, next, outputs);
         results.map_err(|fault| state.refusal("scan", operands, &fault, at))
+    }
+}
+
+impl<'t> Rec<'t> {
+    /// Records what `f` does as a region whose values are not kept for derivatives: reverse mode computes them again
+    /// from what the region reads, with the same bits, when it comes there. It saves the memory of all values between,
+    /// for one more run of the region. Random draws repeat. Regions may stand within regions.
+    ///
+    /// ```
+    /// # use retrograde_graph::Program;
+    /// # use retrograde_storage::{Array, Create};
+    /// # fn main() -> retrograde_graph::Result<()> {
+    /// let x = [Array::<f64>::linspace(0.0, 1.0, 100_000)];
+    /// let deep = |again: bool| {
+    ///     let f = Program::record(&x, |t, [x]| {
+    ///         // Running sums cannot be part of their neighbours, so that all of these are in memory.
+    ///         let block = |x: retrograde_graph::Var<'_, f64>| (0..6).fold(x, |x, _| x.cumsum(0).sin());
+    ///         (0..4).fold(x, |y, _| if again { t.checkpoint(|| block(y)) } else { block(y) }).sum()
+    ///     })?;
+    ///     f.value_and_grad()
+    /// };
+    /// assert!(deep(true)?.arena_bytes() < deep(false)?.arena_bytes() / 2);
+    /// # Ok(()) }
+    /// ```
+    pub fn checkpoint<R>(self, f: impl FnOnce() -> R) -> R {
+        let rows = || self.recorder.state.borrow().list.len();
+        let start = rows();
+        let result = f();
+        let end = rows();
+        let list = &mut self.recorder.state.borrow_mut().list;
+        list.add_region(Region { start, end });
+        result
+    }
+}
+
+impl<T: Element> Var<'_, T> {
+    /// `f(self)` as a region that derivatives compute again: see [`Rec::checkpoint`].
+    ///
+    /// ```
+    /// # use retrograde_graph::Tape;
+    /// # use retrograde_storage::Array;
+    /// # let tape = Tape::new();
+    /// let x = tape.variable(Array::<f64>::scalar(0.5));
+    /// let y = x.checkpoint(|x| x.sin().exp());
+    /// y.backward()?;
+    /// assert_eq!(x.grad()?.item()?, 0.5f64.cos() * y.item()?);
+    /// # Ok::<(), retrograde_graph::Error>(())
+    /// ```
+    pub fn checkpoint<R>(self, f: impl FnOnce(Self) -> R) -> R {
+        self.rec.checkpoint(|| f(self))
     }
 }
 

@@ -80,7 +80,7 @@ fn structured(list: &List, places: &Places, v: Value) -> Vec<Structured> {
     let (attr, dst) = (list.attr(v), Operand::result(list, v));
     let one = match list.op(v) {
         Op::Cast => Structured::Cast { src: arg(0), dst },
-        Op::Reshape | Op::Expand | Op::Permute | Op::Detach | Op::Copy => {
+        Op::Reshape | Op::Expand | Op::Permute | Op::Detach | Op::Copy | Op::After => {
             let src = arg(0);
             // A reshape that strides cannot say: the elements in row-major order, written densely under the old shape.
             let dst = dst.with(View::dense(src.view.shape));

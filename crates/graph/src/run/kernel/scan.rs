@@ -287,7 +287,7 @@ impl Scan {
                 let t = self.element(step + 1);
                 parts.result.wrapping_add(stack + t * carry.bytes)
             }
-            None if left % 2 == 0 => parts.result.wrapping_add(carry.last),
+            None if left.is_multiple_of(2) => parts.result.wrapping_add(carry.last),
             None => parts.arena.wrapping_add(carry.spare * PACKET_BYTES),
         }
     }
