@@ -1,7 +1,7 @@
 //! Loops in the list against the same loops unrolled by Rust.
 
 use retrograde_graph::{
-    ErrorKind, Float, Options, Program, Rec, Result, ScanOptions, Tape, Var, hessian,
+    Check, ErrorKind, Float, Options, Program, Rec, Result, ScanOptions, Tape, Var, hessian,
 };
 use retrograde_storage::{Array, Create};
 
@@ -577,4 +577,24 @@ fn mistakes_are_named() {
     let foreign = other.variable(numbers::<f64>(&[2], 0.0));
     let (last, _) = t.scan(h, xs, |h, _| (h + foreign, ()));
     assert!(message(last).contains("another tape"));
+}
+
+#[test]
+fn a_nan_is_blamed_on_the_loop_that_makes_it() {
+    let options = Options {
+        check: Check::Nan,
+        ..Options::default()
+    };
+    let tape = Tape::with_options(options);
+    let x = tape.variable(Array::<f64>::from([1.0, 2.0]));
+    let steps = ScanOptions::new().length(3);
+    // 1, 0, -1: the logarithm of the last is none.
+    let (last, logs) = tape
+        .rec()
+        .scan_with(steps, x, (), |x, ()| (x - 1.0, (x - 0.5).ln()));
+    let error = (last + logs.sum()).sum().backward().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFinite);
+    assert!(error.to_string().starts_with("scan of"), "{error}");
+    assert!(error.to_string().contains("scan.rs"), "{error}");
+    assert!(last.sum().backward().is_ok());
 }

@@ -256,7 +256,7 @@ impl<'t> Rec<'t> {
     }
 }
 
-impl<'t> Rec<'t> {
+impl Rec<'_> {
     /// Records what `f` does as a region whose values are not kept for derivatives: reverse mode computes them again
     /// from what the region reads, with the same bits, when it comes there. It saves the memory of all values between,
     /// for one more run of the region. Random draws repeat. Regions may stand within regions.
