@@ -29,6 +29,7 @@
 //! | windows: stride, padding, dilation, groups, ties | `conv`, `pool` |
 //! | long sums | `reductions::long_sums_..` |
 //! | replays, options, threads | `engines`, `properties` |
+//! | branches and loops on values | `properties::branches` |
 //! | a million instructions, 100,000 steps | `scale` |
 //! | wrong input | `mistakes`, `hostile`, [`misuse`] (what must not compile), the graph's `var::tests` |
 //!

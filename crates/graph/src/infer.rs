@@ -89,6 +89,9 @@ pub(crate) fn broadcasts_to(x: Shape, shape: Shape) -> Result<(), Fault> {
     }
 }
 
+/// A few extents or axes without a heap: recording does not allocate.
+pub(crate) type Few = smallvec::SmallVec<[usize; retrograde_storage::MAX_RANK]>;
+
 /// A shape of these extents.
 pub(crate) fn shape(dims: &[usize]) -> Result<Shape, Fault> {
     Shape::new(dims).map_err(|e| Fault::shape(format!("{dims:?} is not a shape: {e}")))

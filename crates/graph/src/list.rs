@@ -483,7 +483,7 @@ impl List {
             step: [1; MAX_RANK],
         };
         spec.start[axis] = start;
-        let mut dims = self.dims(x).to_vec();
+        let mut dims = crate::infer::Few::from_slice(self.dims(x));
         dims[axis] = len;
         let shape = Shape::new(&dims).expect("a slice is no larger than its source");
         self.slice(x, spec, shape)

@@ -1,6 +1,6 @@
 //! The transformer: self-attention and the pre-norm block around it.
 
-use retrograde::{Attention, Float, Params, Var};
+use retrograde::{Attention, Float, INFER, Params, Var};
 
 use crate::layers::{Activation, LayerNorm, Linear};
 
@@ -25,6 +25,7 @@ pub struct SelfAttention {
     pub out: Linear,
     /// Number of heads. One that does not divide the width is an error of the layer's output.
     pub heads: usize,
+    width: usize,
     /// Whether a position sees only those before it and itself.
     pub is_causal: bool,
 }
@@ -44,6 +45,7 @@ impl SelfAttention {
             qkv,
             out,
             heads,
+            width,
             is_causal: false,
         }
     }
@@ -72,23 +74,18 @@ impl SelfAttention {
         x: Var<'t, T>,
         options: Attention<'t, T>,
     ) -> Var<'t, T> {
-        // A value without a shape is poisoned, and so is what becomes of it: any extents will do.
-        let mut dims = x.shape().unwrap_or_default();
-        let width = dims.pop().unwrap_or_default();
-        let together = dims.clone();
-        dims.extend([
-            self.heads,
-            width.checked_div(self.heads).unwrap_or_default(),
-        ]);
         let all = self.qkv.forward(x);
-        let part = |i: usize| {
-            let part = all.narrow(-1, i * width, width).reshape(&dims);
-            part.transpose(-3, -2)
-        };
-        let (q, k, v) = (part(0), part(1), part(2));
+        let (q, k, v) = (self.part(all, 0), self.part(all, 1), self.part(all, 2));
         let heads = q.scaled_dot_product_attention(k, v, options);
-        let joined: Vec<usize> = together.into_iter().chain([width]).collect();
-        self.out.forward(heads.transpose(-3, -2).reshape(joined))
+        self.out
+            .forward(heads.transpose(-3, -2).flatten_axes(-2, -1))
+    }
+
+    /// The heads of the queries, keys or values, `[.., heads, time, features]`.
+    #[track_caller]
+    fn part<'t, T: Float>(&self, all: Var<'t, T>, i: usize) -> Var<'t, T> {
+        let part = all.narrow(-1, i * self.width, self.width);
+        part.unflatten(-1, [self.heads, INFER]).transpose(-3, -2)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Losses against loops, in every reduction; extreme logits; labels that are no class.
 
 use retrograde::prelude::*;
-use retrograde_tests::derivatives::samples;
+use retrograde_tests::derivatives::{check_derivatives, samples};
 
 type Loss = for<'t> fn(Var<'t, f64>, Var<'t, f64>, Reduction) -> Var<'t, f64>;
 
@@ -17,9 +17,31 @@ const REDUCTIONS: [Reduction; 3] = [Reduction::None, Reduction::Sum, Reduction::
 
 #[test]
 fn of_pairs() -> Result<()> {
-    let table: [(&str, Loss, fn(f64, f64) -> f64); 3] = [
+    let table: [(&str, Loss, fn(f64, f64) -> f64); 6] = [
         ("mse", |x, y, r| x.mse_with(y, r), |x, y| (x - y).powi(2)),
         ("l1", |x, y, r| x.l1_with(y, r), |x, y| (x - y).abs()),
+        (
+            "huber",
+            |x, y, r| x.huber_with(y, 1.5, r),
+            |x, y| {
+                let d = (x - y).abs();
+                if d <= 1.5 {
+                    0.5 * d * d
+                } else {
+                    1.5 * (d - 0.75)
+                }
+            },
+        ),
+        (
+            "hinge",
+            |x, y, r| x.hinge_with(y, r),
+            |x, y| (1.0 - x * y).max(0.0),
+        ),
+        (
+            "kl_div",
+            |x, y, r| x.kl_div_with(y, r),
+            |x, y| y * (y.ln() - x),
+        ),
         (
             "bce_with_logits",
             |x, y, r| x.bce_with_logits_with(y, r),
@@ -48,6 +70,60 @@ fn of_pairs() -> Result<()> {
                 );
             }
         }
+    }
+    Ok(())
+}
+
+/// Derivatives away from kinks, by both operands.
+#[test]
+fn of_pairs_by_differences() -> Result<()> {
+    let table: [(&str, Loss); 8] = [
+        ("mse", |x, y, r| x.mse_with(y, r)),
+        ("l1", |x, y, r| x.l1_with(y + 4.0, r)),
+        ("huber near", |x, y, r| x.huber_with(y, 4.0, r)),
+        ("huber far", |x, y, r| x.huber_with(y + 2.0, 0.5, r)),
+        ("hinge", |x, y, r| (x + 2.0).hinge_with(y, r)),
+        ("kl_div", |x, y, r| x.kl_div_with(y, r)),
+        ("bce", |x, y, r| x.sigmoid().bce_with(y, r)),
+        ("bce_with_logits", |x, y, r| x.bce_with_logits_with(y, r)),
+    ];
+    let (x, y) = (samples(&[3, 4], (-1.0, 0.9)), samples(&[3, 4], (0.1, 0.3)));
+    for (name, op) in table {
+        let p = Program::try_record(&[x.clone(), y.clone()], |_, [x, y]| {
+            let terms = op(x, y, Reduction::None);
+            Ok((terms.sin().sum() + op(x, y, Reduction::Mean)).into())
+        })?;
+        check_derivatives(name, &p, &[&x, &y])?;
+    }
+    Ok(())
+}
+
+/// Probabilities of 0 and 1 cost 100 at most; a probability that does not occur costs nothing.
+#[test]
+fn certain_probabilities() -> Result<()> {
+    let tape = Tape::new();
+    let p = tape.variable(Array::from([0.0, 1.0, 0.0, 1.0]));
+    let target = tape.constant(Array::from([1.0, 0.0, 0.0, 1.0]));
+    let loss = p.bce_with(target, Reduction::None);
+    assert_eq!(loss.value()?, Array::from([100.0, 100.0, 0.0, 0.0]));
+    loss.sum().backward()?;
+    assert!(p.grad()?.iter().all(|g: &f64| g.is_finite()));
+
+    let logs = tape.variable(Array::from([f64::NEG_INFINITY, -0.5]));
+    let target = tape.variable(Array::from([0.0, 1.0]));
+    let loss = logs.kl_div_with(target, Reduction::Sum);
+    assert_eq!(loss.item()?, 0.5);
+    loss.backward()?;
+    assert_eq!(logs.grad()?, Array::from([0.0, -1.0]));
+    assert_eq!(target.grad()?, Array::from([0.0, 1.5]));
+
+    let x = tape.constant(Array::from([1.0]));
+    for delta in [-1.0, f64::NAN, f64::INFINITY] {
+        let error = x.huber(x, delta).value().unwrap_err().to_string();
+        assert!(
+            error.contains("huber") && error.contains("delta"),
+            "{error}"
+        );
     }
     Ok(())
 }

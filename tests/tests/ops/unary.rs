@@ -20,6 +20,21 @@ fn erf(x: f64) -> f64 {
     sum * 2.0 / std::f64::consts::PI.sqrt()
 }
 
+/// By the constants as the paper defines them: `alpha` and `lambda` from the error function of `1 / sqrt 2`.
+fn selu(x: f64) -> f64 {
+    let pi = std::f64::consts::PI;
+    let e = std::f64::consts::E;
+    let erfc = |x: f64| 1.0 - erf(x);
+    let root = (2.0 / pi).sqrt();
+    let (a, b) = (erfc(0.5f64.sqrt()), erfc(2f64.sqrt()));
+    let alpha = -root / (a * 0.5f64.exp() - 1.0);
+    let lambda = (1.0 - a * e.sqrt())
+        * (2.0 * pi).sqrt()
+        * (2.0 * b * e.powi(2) + pi * a.powi(2) * e - 2.0 * (2.0 + pi) * a * e.sqrt() + pi + 2.0)
+            .powf(-0.5);
+    lambda * if x > 0.0 { x } else { alpha * x.exp_m1() }
+}
+
 fn cdf(x: f64) -> f64 {
     0.5 * (1.0 + erf(x / std::f64::consts::SQRT_2))
 }
@@ -66,6 +81,64 @@ fn unaries() -> Vec<Unary> {
             -0.1
         ),
         both!("leaky_relu", |x| x.leaky_relu(0.1), |x| 0.1 * x, -2.0, -0.1),
+        both!("elu", |x| x.elu(0.7), |x| 0.7 * x.exp_m1(), -2.0, -0.1),
+        both!("elu above 0", |x| x.elu(0.7), |x| x, 0.1, 2.0),
+        both!(
+            "celu",
+            |x| x.celu(0.7),
+            |x| 0.7 * (x / 0.7).exp_m1(),
+            -2.0,
+            -0.1
+        ),
+        both!("celu above 0", |x| x.celu(0.7), |x| x, 0.1, 2.0),
+        both!("selu", |x| x.selu(), selu, -2.0, -0.1),
+        both!("selu above 0", |x| x.selu(), selu, 0.1, 2.0),
+        both!("relu6 inside", |x| x.relu6(), |x| x, 0.1, 5.9),
+        both!("relu6 outside", |x| x.relu6(), |_| 6.0, 6.1, 9.0),
+        both!("relu6 below", |x| x.relu6(), |_| 0.0, -2.0, -0.1),
+        both!(
+            "hard_sigmoid",
+            |x| x.hard_sigmoid(),
+            |x| (x + 3.0) / 6.0,
+            -2.9,
+            2.9
+        ),
+        both!(
+            "hard_sigmoid outside",
+            |x| x.hard_sigmoid(),
+            |_| 1.0,
+            3.1,
+            5.0
+        ),
+        both!(
+            "hard_swish",
+            |x| x.hard_swish(),
+            |x| x * (x + 3.0) / 6.0,
+            -2.9,
+            2.9
+        ),
+        both!("hard_swish outside", |x| x.hard_swish(), |x| x, 3.1, 5.0),
+        both!(
+            "log_sigmoid",
+            |x| x.log_sigmoid(),
+            |x| sigmoid(x).ln(),
+            -4.0,
+            4.0
+        ),
+        both!(
+            "softsign",
+            |x| x.softsign(),
+            |x| x / (1.0 + x.abs()),
+            0.1,
+            4.0
+        ),
+        both!(
+            "mish",
+            |x| x.mish(),
+            |x| x * x.exp().ln_1p().tanh(),
+            -4.0,
+            4.0
+        ),
         both!("gelu", |x| x.gelu(), |x| x * cdf(x), -2.5, 2.5),
         both!(
             "gelu_tanh",

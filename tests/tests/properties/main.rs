@@ -2,6 +2,7 @@
 //!
 //! A test tries a few dozen programs, always the same, or `RETROGRADE_CASES=5000` new ones.
 
+mod branches;
 mod derivatives;
 mod engine;
 mod zeros;

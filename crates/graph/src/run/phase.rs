@@ -63,6 +63,7 @@ impl Run<'_> {
                     unsafe {
                         group.step.group.finish(
                             bindings.level,
+                            &group.geometry,
                             r,
                             self.arena(partial),
                             bindings.value(value),

@@ -105,11 +105,14 @@ impl Team {
         scratch: &mut [Vec<Packet>],
         threads: usize,
     ) -> bool {
+        if run.plan.cost < PARALLEL_NS {
+            // Too short to be worth counting: two locked instructions are a twentieth of the smallest programs.
+            // SAFETY: one thread runs every block of every phase in order.
+            unsafe { Self::run_alone(run, &mut scratch[0]) };
+            return false;
+        }
         let busy = BUSY.fetch_add(1, Ordering::Relaxed);
-        let alone = threads <= 1
-            || run.plan.cost < PARALLEL_NS
-            || busy >= rayon::current_num_threads()
-            || self.rests();
+        let alone = threads <= 1 || busy >= rayon::current_num_threads() || self.rests();
         let failed = if alone {
             // SAFETY: one thread runs every block of every phase in order.
             unsafe { Self::run_alone(run, &mut scratch[0]) };

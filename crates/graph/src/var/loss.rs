@@ -84,6 +84,101 @@ impl<'t, T: Float> Var<'t, T> {
         })
     }
 
+    /// Huber's loss: the mean of `d^2 / 2` where `|d| <= delta`, `delta (|d| - delta / 2)` elsewhere, with
+    /// `d = x - target`. Both have one shape; `delta` is at least 0, a negative one is an error.
+    #[track_caller]
+    pub fn huber(self, target: Self, delta: f64) -> Self {
+        self.huber_with(target, delta, Reduction::Mean)
+    }
+    /// [`huber`](Self::huber) with another reduction.
+    #[track_caller]
+    pub fn huber_with(self, target: Self, delta: f64, reduction: Reduction) -> Self {
+        self.rec.apply("huber", &[self.into(), target.into()], |s| {
+            infer::equal_shapes(&s.list, self.id, target.id)?;
+            if !(0.0..f64::INFINITY).contains(&delta) {
+                let reason = format!("delta is {delta}; give a finite number of at least 0");
+                return Err(infer::argument(reason));
+            }
+            let l = &mut s.list;
+            let d = l.sub(self.id, target.id);
+            let size = l.unary(Unary::Abs, d);
+            let bound = l.like(delta, d);
+            let near = l.binary(Binary::Le, size, bound);
+            let square = l.unary(Unary::Square, d);
+            let square = l.scale(square, 0.5);
+            let half = l.like(0.5 * delta, d);
+            let beyond = l.sub(size, half);
+            let line = l.scale(beyond, delta);
+            let terms = l.select(near, square, line);
+            Ok(reduced(l, terms, reduction))
+        })
+    }
+
+    /// Binary cross-entropy of probabilities: the mean of `-target ln x - (1 - target) ln(1 - x)`, each logarithm
+    /// taken as -100 where it is less, with derivative 0 there. Both have one shape. Of logits use
+    /// [`bce_with_logits`](Self::bce_with_logits), which loses nothing near 0 and 1.
+    #[track_caller]
+    pub fn bce(self, target: Self) -> Self {
+        self.bce_with(target, Reduction::Mean)
+    }
+    /// [`bce`](Self::bce) with another reduction.
+    #[track_caller]
+    pub fn bce_with(self, target: Self, reduction: Reduction) -> Self {
+        self.pairwise("bce", target, reduction, |l, x, y| {
+            let (one, least) = (l.like(1.0, x), l.like(-100.0, x));
+            let bounded = |l: &mut List, logarithm: Value| {
+                let low = l.binary(Binary::Lt, logarithm, least);
+                l.select(low, least, logarithm)
+            };
+            let ln = l.unary(Unary::Ln, x);
+            let hit = bounded(l, ln);
+            let minus = l.neg(x);
+            let ln = l.unary(Unary::Log1p, minus);
+            let miss = bounded(l, ln);
+            let rest = l.sub(one, y);
+            let hit = l.mul(y, hit);
+            let miss = l.mul(rest, miss);
+            let sum = l.add(hit, miss);
+            l.neg(sum)
+        })
+    }
+
+    /// Kullback-Leibler divergence of log-probabilities `x` from probabilities `target`: the mean of
+    /// `target (ln target - x)`, 0 where `target` is 0. Both have one shape.
+    #[track_caller]
+    pub fn kl_div(self, target: Self) -> Self {
+        self.kl_div_with(target, Reduction::Mean)
+    }
+    /// [`kl_div`](Self::kl_div) with another reduction.
+    #[track_caller]
+    pub fn kl_div_with(self, target: Self, reduction: Reduction) -> Self {
+        self.pairwise("kl_div", target, reduction, |l, x, y| {
+            let ln = l.unary(Unary::Ln, y);
+            let apart = l.sub(ln, x);
+            let term = l.mul(y, apart);
+            let zero = l.like(0.0, y);
+            let none = l.binary(Binary::Eq, y, zero);
+            l.select(none, zero, term)
+        })
+    }
+
+    /// Hinge loss of scores and labels of -1 and 1: the mean of `max(0, 1 - target x)`, with derivative 0 at the kink.
+    /// Both have one shape.
+    #[track_caller]
+    pub fn hinge(self, target: Self) -> Self {
+        self.hinge_with(target, Reduction::Mean)
+    }
+    /// [`hinge`](Self::hinge) with another reduction.
+    #[track_caller]
+    pub fn hinge_with(self, target: Self, reduction: Reduction) -> Self {
+        self.pairwise("hinge", target, reduction, |l, x, y| {
+            let score = l.mul(y, x);
+            let one = l.like(1.0, x);
+            let margin = l.sub(one, score);
+            l.unary(Unary::Relu, margin)
+        })
+    }
+
     #[track_caller]
     fn pairwise(
         self,

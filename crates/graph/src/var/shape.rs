@@ -3,11 +3,12 @@
 use std::ops::{Bound, RangeBounds};
 
 use retrograde_storage::{Element, IntoShape, MAX_RANK, Shape};
+use smallvec::SmallVec;
 
 use super::axes::without;
 use super::{Axes, Rec, Var};
 use crate::error::Fault;
-use crate::infer;
+use crate::infer::{self, Few};
 use crate::list::{List, Value};
 use crate::op::{Attr, Op, SliceSpec};
 
@@ -23,6 +24,7 @@ pub const INFER: usize = usize::MAX;
 /// let x = tape.variable(Array::<f64>::arange(6).reshape([2, 3])?);
 /// assert_eq!(x.reshape([3, INFER]).shape()?, [3, 2]);
 /// assert_eq!((x.flatten().len()?, x.t().shape()?, x.transpose(0, -1).shape()?), (6, vec![3, 2], vec![3, 2]));
+/// assert_eq!((x.unflatten(1, [3, 1]).shape()?, x.unsqueeze(0).flatten_axes(0, 1).shape()?), (vec![2, 3, 1], vec![2, 3]));
 /// assert_eq!(x.permute([1, 0]).at(0, 2).value()?, Array::from([2.0, 5.0]));
 /// assert_eq!((x.unsqueeze(0).shape()?, x.unsqueeze(-1).squeeze(2).shape()?), (vec![1, 2, 3], vec![2, 3]));
 /// assert_eq!((x.broadcast_to([4, 2, 3]).shape()?, x.expand([1, 2, 3]).shape()?), (vec![4, 2, 3], vec![1, 2, 3]));
@@ -54,12 +56,44 @@ impl<T: Element> Var<'_, T> {
         self.reshape([INFER])
     }
 
+    /// The axes `first..=last` as one, in row-major order (`PyTorch`'s `flatten(start_dim, end_dim)`).
+    #[track_caller]
+    pub fn flatten_axes(self, first: isize, last: isize) -> Self {
+        self.map("flatten_axes", |s, x| {
+            let shape = s.list.shape(x);
+            let (first, last) = (infer::axis(shape, first)?, infer::axis(shape, last)?);
+            if first > last {
+                let reason =
+                    format!("axis {first} comes after axis {last}; name the first one first");
+                return Err(Fault::axis(reason));
+            }
+            let mut dims = Few::from_slice(&shape.dims()[..first]);
+            dims.push(shape.dims()[first..=last].iter().product());
+            dims.extend_from_slice(&shape.dims()[last + 1..]);
+            Ok(s.list.reshape(x, infer::shape(&dims)?))
+        })
+    }
+
+    /// One axis as several of these extents, whose product is its own; one may be [`INFER`].
+    #[track_caller]
+    pub fn unflatten(self, axis: isize, dims: impl AsRef<[usize]>) -> Self {
+        self.map("unflatten", |s, x| {
+            let shape = s.list.shape(x);
+            let axis = infer::axis(shape, axis)?;
+            let one = infer::shape(&shape.dims()[axis..=axis])?;
+            let mut all = Few::from_slice(&shape.dims()[..axis]);
+            all.extend_from_slice(reshaped(one, dims.as_ref())?.dims());
+            all.extend_from_slice(&shape.dims()[axis + 1..]);
+            Ok(s.list.reshape(x, infer::shape(&all)?))
+        })
+    }
+
     /// Two axes exchanged.
     #[track_caller]
     pub fn transpose(self, a: isize, b: isize) -> Self {
         self.map("transpose", |s, x| {
             let shape = s.list.shape(x);
-            let mut order: Vec<usize> = (0..shape.rank()).collect();
+            let mut order: Few = (0..shape.rank()).collect();
             order.swap(infer::axis(shape, a)?, infer::axis(shape, b)?);
             Ok(permuted(&mut s.list, x, &order))
         })
@@ -91,7 +125,7 @@ impl<T: Element> Var<'_, T> {
             let order = order
                 .iter()
                 .map(|&a| infer::axis(shape, a))
-                .collect::<Result<Vec<_>, _>>()?;
+                .collect::<Result<Few, _>>()?;
             Ok(permuted(&mut s.list, x, &order))
         })
     }
@@ -122,7 +156,7 @@ impl<T: Element> Var<'_, T> {
         self.map("unsqueeze", |s, x| {
             let shape = s.list.shape(x);
             infer::room_for_axis(shape)?;
-            let mut dims = shape.dims().to_vec();
+            let mut dims = Few::from_slice(shape.dims());
             dims.insert(infer::new_axis(shape, axis)?, 1);
             let shape = infer::shape(&dims)?;
             Ok(s.list.reshape(x, shape))
@@ -332,7 +366,7 @@ impl<T: Element> Var<'_, T> {
     pub fn tile(self, counts: impl AsRef<[usize]>) -> Self {
         self.map("tile", |s, x| {
             let (rank, counts) = (s.list.shape(x).rank(), counts.as_ref());
-            let mut all = vec![1; rank.saturating_sub(counts.len())];
+            let mut all = Few::from_elem(1, rank.saturating_sub(counts.len()));
             all.extend_from_slice(counts);
             tiled(&mut s.list, x, &all)
         })
@@ -344,7 +378,7 @@ impl<T: Element> Var<'_, T> {
         self.map("repeat_interleave", |s, x| {
             let shape = s.list.shape(x);
             let axis = infer::axis(shape, axis)?;
-            let mut dims = shape.dims().to_vec();
+            let mut dims = Few::from_slice(shape.dims());
             dims[axis] = times(dims[axis], n)?;
             let result = infer::shape(&dims)?;
             // An axis behind the repeated one; what stands before and after is one axis each.
@@ -379,9 +413,9 @@ impl<'t> Rec<'t> {
     /// Values joined along an axis; all other extents must be equal.
     #[track_caller]
     pub fn concat<T: Element>(self, parts: &[Var<'t, T>], axis: isize) -> Var<'t, T> {
-        let operands: Vec<_> = parts.iter().map(|&p| p.into()).collect();
+        let operands: SmallVec<[_; MAX_RANK]> = parts.iter().map(|&p| p.into()).collect();
         self.apply("concat", &operands, |s| {
-            let ids: Vec<Value> = parts.iter().map(|p| p.id).collect();
+            let ids: SmallVec<[Value; MAX_RANK]> = parts.iter().map(|p| p.id).collect();
             joined(&mut s.list, &ids, axis)
         })
     }
@@ -389,7 +423,7 @@ impl<'t> Rec<'t> {
     /// Values of one shape joined along a new axis.
     #[track_caller]
     pub fn stack<T: Element>(self, parts: &[Var<'t, T>], axis: isize) -> Var<'t, T> {
-        let operands: Vec<_> = parts.iter().map(|&p| p.into()).collect();
+        let operands: SmallVec<[_; MAX_RANK]> = parts.iter().map(|&p| p.into()).collect();
         self.apply("stack", &operands, |s| {
             let Some(first) = parts.first() else {
                 return Err(nothing_to_join());
@@ -397,10 +431,10 @@ impl<'t> Rec<'t> {
             let shape = s.list.shape(first.id);
             infer::room_for_axis(shape)?;
             let at = infer::new_axis(shape, axis)?;
-            let mut dims = shape.dims().to_vec();
+            let mut dims = Few::from_slice(shape.dims());
             dims.insert(at, 1);
             let shape = infer::shape(&dims)?;
-            let mut ids = Vec::with_capacity(parts.len());
+            let mut ids = SmallVec::<[Value; MAX_RANK]>::with_capacity(parts.len());
             for part in parts {
                 infer::equal_shapes(&s.list, first.id, part.id)?;
                 ids.push(s.list.reshape(part.id, shape));
@@ -411,8 +445,8 @@ impl<'t> Rec<'t> {
 }
 
 fn reshaped(from: Shape, dims: &[usize]) -> Result<Shape, Fault> {
-    let mut dims = dims.to_vec();
-    let unknown: Vec<usize> = (0..dims.len()).filter(|&i| dims[i] == INFER).collect();
+    let mut dims = Few::from_slice(dims);
+    let unknown: Few = (0..dims.len()).filter(|&i| dims[i] == INFER).collect();
     match unknown.as_slice() {
         [] => {}
         &[at] => {
@@ -482,7 +516,7 @@ fn sliced(list: &mut List, x: Value, axis: usize, start: usize, step: isize, len
     };
     spec.start[axis] = if len == 0 { 0 } else { start };
     spec.step[axis] = step;
-    let mut dims = list.dims(x).to_vec();
+    let mut dims = Few::from_slice(list.dims(x));
     dims[axis] = len;
     let shape = Shape::new(&dims).expect("a slice is no larger than its source");
     list.slice(x, spec, shape)
@@ -512,7 +546,7 @@ fn joined(list: &mut List, parts: &[Value], axis: isize) -> Result<Value, Fault>
     if let [only] = parts {
         return Ok(*only);
     }
-    let mut dims = shape.dims().to_vec();
+    let mut dims = Few::from_slice(shape.dims());
     dims[axis] = extent;
     let shape = infer::shape(&dims)?;
     Ok(list.push(
@@ -532,7 +566,7 @@ fn times(extent: usize, n: usize) -> Result<usize, Fault> {
 
 /// Copies axis by axis: each as one broadcast axis before the repeated one.
 fn tiled(list: &mut List, x: Value, counts: &[usize]) -> Result<Value, Fault> {
-    let mut dims = vec![1; counts.len() - list.shape(x).rank()];
+    let mut dims = Few::from_elem(1, counts.len() - list.shape(x).rank());
     dims.extend_from_slice(list.dims(x));
     let mut shape = infer::shape(&dims)?;
     let mut x = list.reshape(x, shape);

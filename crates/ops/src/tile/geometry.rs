@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 
 use super::direct::Direct;
+use super::order::Chunks;
 use super::walk::Walk;
 use super::{Class, Code, Group, MicroOp, Over, ViewSpec};
 use crate::thresholds::{CHUNK, TILE_CACHE_SHARE, TILE_PACKETS_L1, TILE_PACKETS_L2};
@@ -192,6 +193,8 @@ pub struct Geometry {
     pub(super) accumulators: usize,
     /// Packets of scratch that a running block needs.
     pub(super) scratch: usize,
+    /// By reduction: its chunks and the bytes of its partial results. Small groups run faster than these are found.
+    pub(super) partials: Box<[(Chunks, usize)]>,
 }
 
 /// Independent accumulators of a chunk: packet `j` of a chunk goes to accumulator `j % 4`. Part of the definition of
@@ -377,6 +380,9 @@ impl Group {
             direct,
             accumulators: at,
             scratch: at + self.reductions.len() * ACCUMULATORS,
+            partials: (self.reductions.iter().enumerate())
+                .map(|(r, &reduction)| (self.chunks(reduction), self.partial_bytes(r)))
+                .collect(),
         }
     }
 

@@ -13,7 +13,7 @@ use retrograde_storage::{DType, PACKET_BYTES, Packet};
 
 use super::geometry::Ahead;
 use super::lanes::Wide;
-use super::{Class, Group, ViewSpec};
+use super::{Class, Geometry, Group, ViewSpec};
 
 /// The part of the space that a tile covers.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +32,7 @@ pub(super) struct Tile {
 #[derive(Clone, Copy)]
 pub(super) struct Outside<'g> {
     group: &'g Group,
+    geometry: &'g Geometry,
     bases: &'g [*mut u8],
     partials: &'g [*mut u8],
 }
@@ -41,11 +42,13 @@ impl<'g> Outside<'g> {
     /// As [`Group::run_block`].
     pub(super) unsafe fn new(
         group: &'g Group,
+        geometry: &'g Geometry,
         bases: &'g [*mut u8],
         partials: &'g [*mut u8],
     ) -> Self {
         Self {
             group,
+            geometry,
             bases,
             partials,
         }
@@ -98,10 +101,11 @@ impl<'g> Outside<'g> {
         a.start < b.end && b.start < a.end
     }
 
-    /// The memory for partial results of reduction `r`.
+    /// The memory for partial results of reduction `r`, as large as [`Group::partial_bytes`] says.
     pub(super) fn partial(&self, r: usize) -> Flat<'g> {
-        // SAFETY: promised when `self` was made: each block accesses the chunks that it holds alone.
-        unsafe { Flat::new(self.partials[r], self.group.partial_bytes(r)) }
+        // SAFETY: promised when `self` was made: each block accesses the chunks that it holds alone. The geometry is
+        // the group's.
+        unsafe { Flat::new(self.partials[r], self.geometry.partials[r].1) }
     }
 }
 

@@ -9,7 +9,7 @@ use super::geometry::ACCUMULATORS;
 use super::lanes::{Combine, InPacket, Number, Wide};
 use super::memory::{Flat, Tile};
 use super::order::Chunks;
-use super::{Class, Elem, Group, Over, Reduction};
+use super::{Class, Elem, Geometry, Group, Over, Reduction};
 use crate::Reduce;
 use crate::thresholds::CHUNK;
 
@@ -220,6 +220,7 @@ pub(super) struct Reducing<'r> {
 impl<'r> Reducing<'r> {
     pub(super) fn new(
         group: &Group,
+        geometry: &Geometry,
         r: usize,
         partial: Flat<'r>,
         accumulators: &'r [Cell<Packet>],
@@ -227,7 +228,7 @@ impl<'r> Reducing<'r> {
         let reduction = group.reductions[r];
         Self {
             reduction,
-            chunks: group.chunks(reduction),
+            chunks: geometry.partials[r].0,
             inner: group.reduced_inner(reduction.class),
             partial,
             accumulators,
@@ -366,11 +367,16 @@ pub(super) fn finish<S: Simd, W: Wide>(
     simd: S,
     group: &Group,
     r: usize,
+    chunks: Chunks,
     partial: Flat<'_>,
     out: Flat<'_>,
 ) {
     let Reduction { elem, kind, .. } = group.reductions[r];
-    at_kind!(elem, kind, finish_of::<S, W>(simd, group, r, partial, out));
+    at_kind!(
+        elem,
+        kind,
+        finish_of::<S, W>(simd, group, r, chunks, partial, out)
+    );
 }
 
 #[inline(never)]
@@ -378,6 +384,7 @@ fn finish_of<S: Simd, W: Wide, V: Number<S> + InPacket<S>, C: Combine>(
     simd: S,
     group: &Group,
     r: usize,
+    chunks: Chunks,
     partial: Flat<'_>,
     out: Flat<'_>,
 ) {
@@ -385,7 +392,6 @@ fn finish_of<S: Simd, W: Wide, V: Number<S> + InPacket<S>, C: Combine>(
         #[inline(always)]
         || {
             let reduction = group.reductions[r];
-            let chunks = group.chunks(reduction);
             let identity = V::splat(simd, C::identity::<S, V>());
             if reduction.over == Over::All && chunks.count == 1 {
                 // Small sums are many, and a tree of one value is that value.

@@ -59,7 +59,7 @@ impl Group {
         scratch: &[Cell<Packet>],
     ) {
         // SAFETY: the caller's promise.
-        let outside = unsafe { Outside::new(self, bases, partials) };
+        let outside = unsafe { Outside::new(self, geometry, bases, partials) };
         let run = Running {
             group: self,
             geometry,
@@ -76,20 +76,28 @@ impl Group {
     /// Without any elements to reduce the result is the reduction's identity.
     ///
     /// # Safety
-    /// All blocks ran; `partial` is valid for reads of [`Group::partial_bytes`], `out` for writes of the result, and
+    /// All blocks ran; `geometry` is one of the group's; `partial` is valid for reads of [`Group::partial_bytes`], `out` for writes of the result, and
     /// the two do not overlap.
-    pub unsafe fn finish(&self, level: Level, r: usize, partial: *const u8, out: *mut u8) {
+    pub unsafe fn finish(
+        &self,
+        level: Level,
+        geometry: &Geometry,
+        r: usize,
+        partial: *const u8,
+        out: *mut u8,
+    ) {
         let bytes = self.result_len(r) * self.width.bytes();
+        let (chunks, size) = geometry.partials[r];
         // SAFETY: the caller's promise; what `partial` points to is only read.
-        let partial = unsafe { Flat::new(partial.cast_mut(), self.partial_bytes(r)) };
+        let partial = unsafe { Flat::new(partial.cast_mut(), size) };
         // SAFETY: the caller's promise.
         let out = unsafe { Flat::new(out, bytes) };
         match self.width {
             Width::Four => {
-                at_level!(level, simd => reduce::finish::<_, Four>(simd, self, r, partial, out));
+                at_level!(level, simd => reduce::finish::<_, Four>(simd, self, r, chunks, partial, out));
             }
             Width::Eight => {
-                at_level!(level, simd => reduce::finish::<_, Eight>(simd, self, r, partial, out));
+                at_level!(level, simd => reduce::finish::<_, Eight>(simd, self, r, chunks, partial, out));
             }
         }
     }
@@ -277,7 +285,7 @@ impl<'r> Running<'r> {
                 let accumulators =
                     &self.scratch[self.geometry.accumulators + r * ACCUMULATORS..][..ACCUMULATORS];
                 let partial = self.outside.partial(r);
-                let reducing = Reducing::new(self.group, r, partial, accumulators);
+                let reducing = Reducing::new(self.group, self.geometry, r, partial, accumulators);
                 reducing.tile::<S, W>(simd, tile, self.cells(step.a, tile));
             }
         }

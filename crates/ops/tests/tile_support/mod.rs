@@ -213,7 +213,7 @@ pub(crate) fn run(group: &Group, buffers: &mut [Buffer], way: Way) -> Vec<Vec<u6
             let size = group.width.bytes();
             let mut out = vec![0u8; group.result_len(r) * size];
             // SAFETY: all blocks ran; `out` has the result's size.
-            unsafe { group.finish(way.level, r, parts[r], out.as_mut_ptr()) };
+            unsafe { group.finish(way.level, &geometry, r, parts[r], out.as_mut_ptr()) };
             let element = |bytes: &[u8]| {
                 let mut bits = [0; 8];
                 bits[..size].copy_from_slice(bytes);

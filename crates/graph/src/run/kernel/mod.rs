@@ -73,6 +73,12 @@ impl Operand {
         RawView::new(bindings.address(self.at), self.dtype, &self.view)
     }
 
+    /// The address of the first element.
+    fn first(&self, bindings: &Bindings<'_>) -> *mut u8 {
+        let offset = self.view.offset * self.dtype.size() as isize;
+        bindings.address(self.at).wrapping_offset(offset)
+    }
+
     fn bytes(&self) -> f64 {
         (self.view.shape.len() * self.dtype.size()) as f64
     }

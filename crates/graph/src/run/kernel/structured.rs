@@ -237,6 +237,16 @@ impl Work for Structured {
     }
 
     unsafe fn run(&self, at: Block<'_>, _scratch: &mut [Packet]) {
+        if let Self::Copy { src, dst } = self
+            && dst.view.shape.len() == 1
+        {
+            let (from, to) = (src.first(at.bindings), dst.first(at.bindings));
+            // SAFETY: `check` found that both have as many elements, of one type, and the caller's contract is that
+            // they are there. A scalar comes out of most programs: finding blocks and strides for it takes longer than
+            // small programs do.
+            unsafe { std::ptr::copy_nonoverlapping(from, to, dst.dtype.size()) }
+            return;
+        }
         self.bind(at.bindings, at.site, |kernel| {
             // SAFETY: the caller's contract is the kernel's; binding changed addresses alone, so what `check` found for
             // the operands holds for what is bound to them.
