@@ -400,7 +400,7 @@ fn a_recording_is_met_again() -> Result<()> {
         let zero = numbers::<f64>(&[2], 0.0);
         let start = tape_step.variable(&zero);
         // A literal that changes is data, in a body too.
-        let (h, _) = tape_step.scan(start, x, |h, x| ((h + x * factor).tanh(), ()));
+        let (h, ()) = tape_step.scan(start, x, |h, x| ((h + x * factor).tanh(), ()));
         h.sum().backward()?;
         let expected = {
             let x = numbers::<f64>(&[7, 2], factor);
@@ -420,7 +420,7 @@ fn a_recording_is_met_again() -> Result<()> {
     // Another body is another program.
     let x = tape.variable(numbers::<f64>(&[7, 2], 0.1));
     let start = tape.constant(numbers::<f64>(&[2], 0.0));
-    let (h, _) = tape.rec().scan(start, x, |h, x| ((h - x * 0.1).tanh(), ()));
+    let (h, ()) = tape.rec().scan(start, x, |h, x| ((h - x * 0.1).tanh(), ()));
     let misses = tape.cache_stats().misses;
     h.sum().backward()?;
     assert_eq!(tape.cache_stats().misses, misses + 1);
@@ -525,7 +525,7 @@ fn mistakes_are_named() {
         tape.constant(numbers::<f64>(&[3, 2], 0.0)),
     );
     let message = |v: Var<'_, f64>| v.value().unwrap_err().to_string();
-    let (last, _) = t.scan(h, xs, |h, _| (h.sum(), ()));
+    let (last, ()) = t.scan(h, xs, |h, _| (h.sum(), ()));
     assert!(
         message(last).contains("carry 0 goes in as [2] and comes out as []"),
         "{}",
@@ -533,13 +533,13 @@ fn mistakes_are_named() {
     );
     assert!(message(last).contains("scan.rs"));
     let short = tape.constant(numbers::<f64>(&[2, 2], 0.0));
-    let (last, _) = t.scan(h, [xs, short], |h, [x, y]| (h + x + y, ()));
+    let (last, ()) = t.scan(h, [xs, short], |h, [x, y]| (h + x + y, ()));
     assert!(message(last).contains("input 1 has 2 elements along its first axis, expected are 3"));
-    let (last, _) = t.scan(h, (), |h, ()| (h, ()));
+    let (last, ()) = t.scan(h, (), |h, ()| (h, ()));
     assert!(message(last).contains("the length must be given"));
-    let (last, _) = t.scan(h, h.sum(), |h, _| (h, ()));
+    let (last, ()) = t.scan(h, h.sum(), |h, _| (h, ()));
     assert!(message(last).contains("per-step input 0 is a scalar"));
-    let (last, _) = t.scan_with(ScanOptions::new().checkpoint_every(0), h, xs, |h, _| {
+    let (last, ()) = t.scan_with(ScanOptions::new().checkpoint_every(0), h, xs, |h, _| {
         (h, ())
     });
     assert!(message(last).contains("every 0 steps"));
@@ -571,11 +571,11 @@ fn mistakes_are_named() {
     });
     assert!(leaked.unwrap().value().is_err());
     let many = vec![h, h];
-    let (last, _) = t.scan(many, xs, |h, _| (vec![h[0]], ()));
+    let (last, ()) = t.scan(many, xs, |h, _| (vec![h[0]], ()));
     assert!(message(last[1]).contains("2 carries go in, but 1 come out"));
     let other = Tape::new();
     let foreign = other.variable(numbers::<f64>(&[2], 0.0));
-    let (last, _) = t.scan(h, xs, |h, _| (h + foreign, ()));
+    let (last, ()) = t.scan(h, xs, |h, _| (h + foreign, ()));
     assert!(message(last).contains("another tape"));
 }
 

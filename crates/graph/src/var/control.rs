@@ -20,7 +20,7 @@ use crate::recorder::Recording;
 /// # use retrograde_storage::Array;
 /// # let tape = Tape::new();
 /// // Horner's rule from the last coefficient to the first; no step but the first keeps anything for the gradient.
-/// let x = tape.variable(Array::scalar(3.0));
+/// let x = tape.variable(Array::<f64>::scalar(3.0));
 /// let coefficients = tape.constant(Array::from([5.0, 0.0, 2.0]));
 /// let options = ScanOptions::new().reverse().checkpoint_every(3);
 /// let (p, ()) = tape.rec().scan_with(options, 0.0 * x, coefficients, |p, c| (p * x + c, ()));
@@ -128,7 +128,7 @@ impl<'t> Rec<'t> {
     /// });
     /// assert_eq!(path.shape()?, [4]);
     /// speed.backward()?;
-    /// assert!(drag.grad()?.item() < 0.0);
+    /// assert!(drag.grad()?.item()? < 0.0);
     /// # Ok::<(), retrograde_graph::Error>(())
     /// ```
     ///
@@ -267,10 +267,13 @@ impl Rec<'_> {
     /// # fn main() -> retrograde_graph::Result<()> {
     /// let x = [Array::<f64>::linspace(0.0, 1.0, 100_000)];
     /// let deep = |again: bool| {
-    ///     let f = Program::record(&x, |t, [x]| {
-    ///         // Running sums cannot be part of their neighbours, so that all of these are in memory.
-    ///         let block = |x: retrograde_graph::Var<'_, f64>| (0..6).fold(x, |x, _| x.cumsum(0).sin());
-    ///         (0..4).fold(x, |y, _| if again { t.checkpoint(|| block(y)) } else { block(y) }).sum()
+    ///     let f = Program::record(&x, |t, [mut x]| {
+    ///         for _ in 0..4 {
+    ///             // Running sums cannot be part of their neighbours, so that all of these are in memory.
+    ///             let block = || (0..6).fold(x, |x, _| x.cumsum(0).sin());
+    ///             x = if again { t.checkpoint(block) } else { block() };
+    ///         }
+    ///         x.sum()
     ///     })?;
     ///     f.value_and_grad()
     /// };
