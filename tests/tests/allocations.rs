@@ -97,6 +97,32 @@ fn large(threads: usize) -> Result<usize> {
     steady(&p.value_and_grad()?, &[&inputs[0], &inputs[1]], runs)
 }
 
+/// A loop over tensors, with checkpoints, around one over scalars.
+#[test]
+fn loops() -> Result<()> {
+    let _alone = ALONE.lock();
+    let xs = Array::from_shape_fn([30, 40], |i| ((i[0] + 3 * i[1]) as f32 * 0.2).sin());
+    let w = Array::from_shape_fn([40, 40], |i| ((i[0] + 5 * i[1]) as f32 * 0.3).cos() * 0.1);
+    let p = Program::record(&[xs.clone(), w.clone()], |t, [xs, w]| {
+        let options = ScanOptions::new().checkpoint_every(7);
+        let zero = xs.narrow(0, 0, 1).squeeze(0) * 0.0;
+        let (h, sums) = t.scan_with(options, zero, xs, |h, x| {
+            let h = (w.matmul(h) + x).tanh();
+            let inner = ScanOptions::new().length(5);
+            let (s, ()) = t.scan_with(inner, h.mean(), (), |s, ()| (s * 0.5 + s.sin(), ()));
+            (h, s)
+        });
+        h.sum() + sums.sum()
+    })?;
+    let options = Options {
+        threads: 1,
+        ..Options::default()
+    };
+    let p = p.value_and_grad()?.with_options(options)?;
+    assert_eq!(steady(&p, &[&xs, &w], 5)?, 0);
+    Ok(())
+}
+
 #[test]
 fn large_program_on_one_thread() -> Result<()> {
     assert_eq!(large(1)?, 0);

@@ -285,6 +285,7 @@ impl Search<'_> {
         let list = &self.audit.list;
         let (shape, from) = (list.shape(v), list.shape(list.arg(v, i)));
         match list.op(v) {
+            Op::After if i > 0 => None,
             Op::Reshape => Some(e),
             Op::Permute => {
                 let (at, mut source) = (shape.index_of(e), [0; MAX_RANK]);

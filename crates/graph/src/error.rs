@@ -79,6 +79,11 @@ impl Error {
         }))
     }
 
+    /// What went wrong, without the line.
+    pub(crate) fn message(&self) -> &str {
+        &self.0.message
+    }
+
     /// What went wrong, to match on.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind

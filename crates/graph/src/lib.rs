@@ -4,6 +4,7 @@
 //! are further instructions of the same list; passes turn it into a planned program that is replayed without allocation.
 
 mod attention;
+mod body;
 mod check;
 mod custom;
 mod error;
@@ -39,6 +40,7 @@ pub use info::{BuildInfo, build_info};
 pub use list::Value;
 pub use params::{Bind, Param, Params};
 pub use program::Program;
+pub use program::budget::Recomputed;
 pub use program::cost::{Cost, GuardCost, Saved};
 pub use program::dynamic::{Dynamic, DynamicStats, DynamicWorkspace, GuardStats};
 pub use program::feed::{Feed, FeedPort, Inputs};
@@ -52,5 +54,5 @@ pub use tape::Tape;
 pub use trace::{CacheStats, ProgramSummary};
 pub use var::{
     Attention, Axes, ConvOptions, Float, INFER, Index, Operand, Order, PerAxis, PoolOptions, Rec,
-    Reduction, Rng, Side, Triangle, Var, keep,
+    Reduction, Rng, ScanOptions, Side, Triangle, Var, Vars, keep,
 };

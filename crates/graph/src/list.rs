@@ -6,6 +6,7 @@ use retrograde_ops::{Binary, Reduce, Unary, Window};
 use retrograde_storage::{DType, Id, MAX_RANK, Shape, entity_id};
 use rustc_hash::FxHashMap;
 
+use crate::body::ScanSpec;
 use crate::custom::call::AnyCall;
 use crate::custom::same_call;
 use crate::error::Error;
@@ -36,6 +37,15 @@ impl Inst {
     }
 }
 
+/// Rows whose values are not kept for a derivative but computed again, see [`region`](crate::rules).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Region {
+    /// The first row.
+    pub start: usize,
+    /// The row after the last.
+    pub end: usize,
+}
+
 /// Marks an instruction whose operands are a range of the pool: `args[0]` is the start, `args[1]` the length.
 const IN_POOL: u8 = u8::MAX;
 
@@ -60,6 +70,9 @@ pub struct List {
     pub(crate) calls: Vec<AnyCall>,
     /// Why a derivative that was asked for does not exist.
     refusal: Option<Error>,
+    scans: Vec<ScanSpec>,
+    /// Any two of them are apart, or one is within the other.
+    regions: Vec<Region>,
     /// Given to instructions pushed from now on.
     at: Option<&'static Location<'static>>,
 }
@@ -133,6 +146,36 @@ impl List {
         &self.windows[self.attr(v).as_int() as usize]
     }
 
+    /// The body and length of an [`Op::Scan`].
+    pub(crate) fn scan_spec(&self, v: Value) -> &ScanSpec {
+        &self.scans[self.attr(v).as_int() as usize]
+    }
+
+    /// Whether a run may find that an operand's elements are not what `v` takes: an index out of range.
+    pub(crate) fn may_fail(&self, v: Value) -> bool {
+        match self.op(v) {
+            Op::Scan => self.scan_spec(v).body.may_fail(),
+            op => op.may_fail(),
+        }
+    }
+
+    /// What is computed again for derivatives.
+    pub(crate) fn regions(&self) -> &[Region] {
+        &self.regions
+    }
+
+    /// Adds a region, which cuts no other in two.
+    pub(crate) fn add_region(&mut self, region: Region) {
+        if region.start < region.end {
+            self.regions.push(region);
+        }
+    }
+
+    /// The line that instructions pushed from now on belong to.
+    pub(crate) fn here(&self) -> Option<&'static Location<'static>> {
+        self.at
+    }
+
     /// Bytes of heap held.
     pub fn bytes(&self) -> usize {
         let each = size_of::<Inst>()
@@ -154,6 +197,7 @@ impl List {
         self.windows.clear();
         self.calls.clear();
         self.refusal = None;
+        self.scans.clear();
     }
     /// Forgets the instructions from row `len` on (shapes and pools stay: they only grow until [`clear`](Self::clear)).
     pub fn truncate(&mut self, len: usize) {
@@ -162,6 +206,7 @@ impl List {
         self.shape.truncate(len);
         self.dtype.truncate(len);
         self.location.truncate(len);
+        self.regions.retain(|r| r.end <= len);
     }
 
     /// Replaces operand `i` of `v` (a pass found an equal value); `to` must stand before `v`.
@@ -197,10 +242,21 @@ impl List {
         Attr::int(at as i64)
     }
 
+    /// The attribute that stands for a scan.
+    pub(crate) fn add_scan(&mut self, spec: ScanSpec) -> Attr {
+        let known = self.scans.iter().position(|s| *s == spec);
+        let at = known.unwrap_or_else(|| {
+            self.scans.push(spec);
+            self.scans.len() - 1
+        });
+        Attr::int(at as i64)
+    }
+
     /// The attribute that an instruction of another list has in this one: what it numbers is in this list's tables then.
     pub(crate) fn carry(&mut self, from: &Self, v: Value) -> Attr {
         match from.op(v) {
             Op::Slice | Op::Unslice => Attr::int(self.add_spec(*from.slice_spec(v)).into()),
+            Op::Scan => self.add_scan(from.scan_spec(v).clone()),
             op if op.has_window() => self.add_window(*from.window(v)),
             op if op.is_custom() => self.add_call(from.call(v).clone()),
             _ => from.attr(v),
@@ -215,6 +271,12 @@ impl List {
     /// The reason noted since it was asked last, if there is one.
     pub(crate) fn refused(&mut self) -> Result<(), Error> {
         self.refusal.take().map_or(Ok(()), Err)
+    }
+
+    /// Appends `v` of another list, on these operands.
+    pub(crate) fn copy_row(&mut self, from: &Self, v: Value, args: &[Value]) -> Value {
+        let attr = self.carry(from, v);
+        self.push(from.op(v), args, attr, from.shape(v), from.dtype(v))
     }
 
     /// Whether two lists are the same program: every column but the source lines. (Two recordings of one closure fill
@@ -234,6 +296,8 @@ impl List {
                 .iter()
                 .zip(&other.calls)
                 .all(|(a, b)| same_call(a, b))
+            && self.scans == other.scans
+            && self.regions == other.regions
     }
 
     fn intern(&mut self, shape: Shape, args: &[Value]) -> ShapeId {

@@ -99,6 +99,8 @@ pub(crate) fn lower(
         | Op::SumPoolInput
         | Op::Gather
         | Op::ScatterAdd
+        | Op::Scan
+        | Op::After
         | Op::CheckIndex => None,
     }
 }

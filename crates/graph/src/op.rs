@@ -71,6 +71,8 @@ pub enum Op {
     Unslice,
     /// `x` broadcast to the result's shape.
     Expand,
+    /// `x`, for instructions that are not to be run before `y` is there.
+    After,
     /// `x` in dense memory of its own: what passes insert where no strides serve a kernel.
     Copy,
     /// Operands (in the pool) joined along an axis. Attribute: the axis.
@@ -117,6 +119,11 @@ pub enum Op {
     Gather,
     /// Adjoint of `Gather`: zeros of the result's shape, `r[o, y[o, k, i], i] += x[o, k, i]`. Attribute: the axis.
     ScatterAdd,
+    /// A body of instructions run once for every step of a loop, see [`body`](crate::body): of initial carries, per-step
+    /// inputs and constants, as many as the body has. The result is a vector of the last carries and the outputs of all
+    /// steps. Attribute: number of the body, the length and the direction.
+    Scan,
+
     /// `x`, an index tensor, after the check that all are below the bound; takes no memory. Attribute: the bound.
     CheckIndex,
 }
@@ -144,7 +151,7 @@ impl Op {
     }
 
     /// Whether a run may find that an operand's elements are not what the operation takes: an index out of range, a
-    /// matrix without an inverse.
+    /// matrix without an inverse. (Of a scan, see [`List::may_fail`](crate::list::List::may_fail).)
     pub(crate) fn may_fail(self) -> bool {
         match self {
             Self::Gather | Self::ScatterAdd | Self::CheckIndex => true,
@@ -170,14 +177,14 @@ impl Op {
 
     /// Whether its kernel reads dense memory only.
     pub(crate) fn reads_dense(self) -> bool {
-        self.has_window() || self.is_custom()
+        self.has_window() || self.is_custom() || self == Self::Scan
     }
 
     /// Whether the result is a strided view of its operand, so that nothing needs to be computed.
     pub fn is_view(self) -> bool {
         matches!(
             self,
-            Self::Reshape | Self::Permute | Self::Slice | Self::Expand | Self::Detach
+            Self::Reshape | Self::Permute | Self::Slice | Self::Expand | Self::Detach | Self::After
         )
     }
 

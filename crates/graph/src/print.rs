@@ -84,7 +84,13 @@ pub(crate) fn instruction(list: &List, v: Value) -> String {
         | Op::Reshape
         | Op::Expand
         | Op::Copy
+        | Op::After
         | Op::MatMul => Ok(()),
+        Op::Scan => {
+            let spec = list.scan_spec(v);
+            let reverse = if spec.reverse { " reverse" } else { "" };
+            write!(line, " {} steps{reverse}", spec.length)
+        }
         Op::Conv2d | Op::ConvInput | Op::ConvWeight => Ok(()),
         Op::MaxPool | Op::MaxPoolInput | Op::SumPool | Op::SumPoolInput => Ok(()),
     };
@@ -120,12 +126,21 @@ fn window(op: Op, window: &Window) -> String {
 /// A list with its outputs.
 pub(crate) fn list(list: &List, outputs: &[Value]) -> String {
     let mut text = String::new();
+    lines(&mut text, list, outputs, 0);
+    text
+}
+
+/// The lines of a list, bodies of scans indented below them.
+fn lines(text: &mut String, list: &List, outputs: &[Value], indent: usize) {
     for v in list.values() {
-        let _ = writeln!(text, "{}", instruction(list, v));
+        let _ = writeln!(text, "{:indent$}{}", "", instruction(list, v));
+        if list.op(v) == Op::Scan {
+            let body = &list.scan_spec(v).body;
+            lines(text, &body.list, &body.outputs, indent + 4);
+        }
     }
     let names: Vec<String> = outputs.iter().map(ToString::to_string).collect();
-    let _ = writeln!(text, "return {}", names.join(" "));
-    text
+    let _ = writeln!(text, "{:indent$}return {}", "", names.join(" "));
 }
 
 fn place(place: Place) -> String {
@@ -274,6 +289,11 @@ impl Listing<'_> {
                 let v = plan.kernels[*k].value;
                 self.last_kernel = Some(v);
                 self.line("kernel ", v, &format!(" ({blocks} blocks)"));
+                if let Some(body) = plan.kernels[*k].body() {
+                    for line in self::plan(body).lines() {
+                        let _ = writeln!(self.text, "    {line}");
+                    }
+                }
             }
             Phase::Kernel(..) => {}
             Phase::Poison(start, len) => {

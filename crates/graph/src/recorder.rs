@@ -110,15 +110,27 @@ impl Recording {
         let built = build(self);
         match built {
             Ok(v) => v,
-            Err(Fault { kind, reason }) => {
+            Err(fault) => {
                 self.list.truncate(before);
-                let message = match operands {
-                    [] => format!("{name}: {reason}"),
-                    _ => format!("{name} of {}: {reason}", self.describe(operands)),
-                };
-                self.push_poison(Error::new(kind, message).at(Some(at)), dtype)
+                let error = self.refusal(name, operands, &fault, at);
+                self.push_poison(error, dtype)
             }
         }
+    }
+
+    /// Why an operation is not recorded, with its name, operands and line.
+    pub(crate) fn refusal(
+        &self,
+        name: &str,
+        operands: &[Value],
+        Fault { kind, reason }: &Fault,
+        at: &'static Location<'static>,
+    ) -> Error {
+        let message = match operands {
+            [] => format!("{name}: {reason}"),
+            _ => format!("{name} of {}: {reason}", self.describe(operands)),
+        };
+        Error::new(*kind, message).at(Some(at))
     }
 }
 

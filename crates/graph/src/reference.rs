@@ -7,11 +7,13 @@
 mod attention;
 mod conv;
 mod linalg;
+mod scan;
 mod sort;
 
 use retrograde_ops::{Binary, Reduce, Ternary, Unary};
 use retrograde_storage::{DType, Element, Id, MAX_RANK, Shape};
 
+use crate::body::PLACEHOLDER;
 use crate::list::{List, Value};
 use crate::op::Op;
 use crate::tape::Store;
@@ -46,6 +48,10 @@ pub fn on_tape<T: Float>(values: &[Var<'_, T>]) -> Option<Vec<Vec<f64>>> {
     let leaf = |list: &List, v: Value| {
         let data = match list.op(v) {
             Op::Uniform => Some(vec![state.uniforms[list.attr(v).as_int() as usize]]),
+            // What was recorded as the body of a loop is read by nobody.
+            Op::Input if list.attr(v).as_int() == PLACEHOLDER => {
+                Some(vec![0.0; list.shape(v).len()])
+            }
             Op::Input => leaf_elements(&state.store, list, v),
             _ => None,
         };
@@ -144,7 +150,7 @@ fn instruction(list: &List, v: Value, values: &[Vec<f64>]) -> Result<Vec<f64>, O
             .map(|&x| x.powi(attr.as_int() as i32))
             .collect(),
         Op::Cast => operand(0).iter().map(|&x| cast(x, dtype)).collect(),
-        Op::Detach | Op::Copy | Op::Reshape => operand(0).clone(),
+        Op::Detach | Op::Copy | Op::Reshape | Op::After => operand(0).clone(),
         Op::CheckIndex => {
             let bound = attr.as_int() as f64;
             // Signed indices may count from the end.
@@ -336,6 +342,11 @@ fn instruction(list: &List, v: Value, values: &[Vec<f64>]) -> Result<Vec<f64>, O
             unreachable!("these have a window")
         }
 
+        Op::Scan => {
+            let args = list.args(v).iter();
+            let operands: Vec<&[f64]> = args.map(|x| &values[x.index()][..]).collect();
+            scan::scan(list, v, &operands)?
+        }
         Op::Gather => {
             let axis = attr.as_axis();
             let index = spread(operand_shape(1), shape);

@@ -52,7 +52,8 @@ pub(crate) fn values(recorder: &Recorder, leaves: &[Vec<f64>]) -> Vec<Vec<f64>> 
 
 fn list_values(list: &List, uniforms: &[f64], leaves: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let of_leaf = |list: &List, v: Value| match (list.op(v), list.attr(v).as_int()) {
-        (Op::Input, -1) => vec![f64::NAN; list.shape(v).len()],
+        // Of forward mode, and of the bodies of loops.
+        (Op::Input, ..0) => vec![f64::NAN; list.shape(v).len()],
         (Op::Input, i) => leaves[i as usize].clone(),
         (Op::Uniform, i) => vec![uniforms[i as usize]],
         other => panic!("no value for {other:?}"),
@@ -73,9 +74,15 @@ pub(crate) fn lowered_values(recorder: &Recorder, leaves: &[Vec<f64>]) -> Vec<Ve
             .map(|a| place[retrograde_storage::Id::index(*a)])
             .collect();
         let (op, shape, dtype) = (from.op(v), from.shape(v), from.dtype(v));
-        let attr = to.carry(from, v);
-        let new = lower(&mut to, op, &args, attr, shape, dtype)
-            .unwrap_or_else(|| to.push(op, &args, attr, shape, dtype));
+        let new = match op {
+            Op::Slice => to.slice(args[0], *from.slice_spec(v), shape),
+            Op::Unslice => to.unslice(args[0], *from.slice_spec(v), shape),
+            _ => {
+                let attr = to.carry(from, v);
+                lower(&mut to, op, &args, attr, shape, dtype)
+                    .unwrap_or_else(|| to.push(op, &args, attr, shape, dtype))
+            }
+        };
         assert_eq!(to.shape(new), shape, "lowering keeps the shape of {op:?}");
         assert_eq!(to.dtype(new), dtype, "lowering keeps the type of {op:?}");
         place.push(new);

@@ -14,7 +14,7 @@ pub mod prelude {
     pub use crate::{
         Array, ArrayRef, Attention, Axes, ConvOptions, Create, CustomOp, Dynamic, DynamicWorkspace,
         Element, Error, ErrorKind, Float, Gradients, Operand, Order, Param, Params, PerAxis,
-        PoolOptions, Program, Rec, Reduction, Result, Rng, Side, Tape, Triangle, Var, Workspace,
-        keep,
+        PoolOptions, Program, Rec, Reduction, Result, Rng, ScanOptions, Side, Tape, Triangle, Var,
+        Vars, Workspace, keep,
     };
 }

@@ -2,15 +2,16 @@
 
 use std::panic::Location;
 
-use retrograde_storage::{Array, Element, Id, Packet, packets_for};
+use retrograde_storage::{Array, Element, Id, PACKET_BYTES, Packet, packets_for};
 
 use super::gradients::Gradients;
 use super::{Sources, compile, with_sources};
 use crate::error::{Error, ErrorKind, Result};
-use crate::list::Value;
+use crate::list::{List, Region, Value};
 use crate::op::{Attr, Op};
 use crate::params::Params;
 use crate::passes::gates;
+use crate::program::budget;
 use crate::recorder::Recording;
 use crate::rules;
 use crate::tape::LeafKind;
@@ -245,7 +246,28 @@ impl Recording {
             .filter(|l| wanted(l.kind) && typed(l.value))
             .map(|l| l.value)
             .collect();
-        let mut list = q.list.clone();
+        let options = cache.options;
+        let compile = |regions: &[Region]| {
+            let mut list = q.list.clone();
+            regions.iter().for_each(|&r| list.add_region(r));
+            self.backward_plan(q, seeded, &wrt, list, cache)
+        };
+        let arena = |c: &Compiled| c.plan.arena * PACKET_BYTES;
+        let budget = options.memory_budget;
+        let compiled = budget::within(budget, q.list, &[q.target], compile, arena)?;
+        cache.keep(q, compiled)
+    }
+
+    /// The plan of a backward of `list`, a query's with what is to be computed again.
+    fn backward_plan(
+        &self,
+        q: &Query<'_>,
+        seeded: bool,
+        wrt: &[Value],
+        mut list: List,
+        cache: &Cache,
+    ) -> Result<Compiled> {
+        let dtype = self.list.dtype(q.target);
         let mut extra = Extra::default();
         let seed = if seeded {
             let leaf = list.push(
@@ -253,21 +275,22 @@ impl Recording {
                 &[],
                 Attr::int(i64::MAX),
                 list.shape(q.target),
-                T::DTYPE,
+                dtype,
             );
             extra.leaves.push((leaf, LeafKind::Seed));
             // Marks the seed for the pass that decides where strong zeros are needed.
-            list.push(Op::Detach, &[leaf], Attr::NONE, list.shape(leaf), T::DTYPE)
+            list.push(Op::Detach, &[leaf], Attr::NONE, list.shape(leaf), dtype)
         } else {
             let one = list.like(1.0, q.target);
             list.expand(one, list.shape(q.target))
         };
-        let grads = rules::reverse(&mut list, q.target, seed, &wrt);
+        let grads = rules::reverse(&mut list, q.target, seed, wrt);
         list.refused()?;
         gates::downgrade(&mut list);
         let used = self.list.differentiably_used(q.target);
         let reached: Vec<(Value, Value)> = wrt
-            .into_iter()
+            .iter()
+            .copied()
             .zip(grads)
             .filter_map(|(w, g)| match g {
                 Some(g) => Some((w, g)),
@@ -283,12 +306,11 @@ impl Recording {
         let wanted = cache.wanted(q);
         let outputs = [asked.as_slice(), &wanted].concat();
         let plan = compile(q, &list, &outputs, &asked, &[], cache)?;
-        let compiled = Compiled {
+        Ok(Compiled {
             outputs: reached.into_iter().map(|r| r.0).collect(),
             wanted,
             extra,
             plan,
-        };
-        cache.keep(q, compiled)
+        })
     }
 }

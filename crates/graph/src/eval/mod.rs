@@ -9,6 +9,7 @@ mod train;
 
 use retrograde_storage::{Id, PACKET_BYTES, Packet};
 
+use crate::body::PLACEHOLDER;
 use crate::error::{Error, ErrorKind, Result};
 use crate::list::{List, Value};
 use crate::op::Op;
@@ -179,7 +180,10 @@ impl Recording {
             let v = externals[i];
             let of_list = v.index() < list.len() && list.op(v) == Op::Input;
             let kind = if of_list {
-                Some(store.leaves[list.attr(v).as_int() as usize].kind)
+                store
+                    .leaves
+                    .get(list.attr(v).as_int() as usize)
+                    .map(|l| l.kind)
             } else {
                 let at = extra.leaves.binary_search_by_key(&v, |l| l.0);
                 at.ok().map(|at| extra.leaves[at].1)
@@ -189,10 +193,14 @@ impl Recording {
                 .or_else(|| start().map(|s| data.wrapping_add(s * PACKET_BYTES)))
         };
         if let Some(i) = (0..externals.len()).find(|&i| address(i).is_none()) {
-            return Err(Error::new(
-                ErrorKind::Unknown,
-                format!("{} has no data", externals[i]),
-            ));
+            let v = externals[i];
+            let inside = v.index() < list.len() && list.attr(v).as_int() == PLACEHOLDER;
+            let message = if inside {
+                "a value of the body of a loop has no value of its own: it is another one in every step; return it from the body".into()
+            } else {
+                format!("{v} has no data")
+            };
+            return Err(Error::new(ErrorKind::Unknown, message));
         }
         let to = &buffers.to.0;
         let given = Given {

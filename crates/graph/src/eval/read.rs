@@ -103,8 +103,11 @@ impl Recording {
                 .args(v)
                 .iter()
                 .for_each(|a| needed[a.index()] = true);
-            let op = self.list.op(v);
-            if v == target || !(op.is_leaf() || op.is_view()) {
+            // Of a scan its pieces, which are slices: most of it nobody asks for.
+            let (op, of) = (self.list.op(v), self.list.args(v).first());
+            let piece = op == Op::Slice && of.is_some_and(|&x| self.list.op(x) == Op::Scan);
+            let computed = !(op.is_leaf() || op.is_view() || op == Op::Scan);
+            if v == target || computed || piece {
                 outputs.push(v);
             }
         }

@@ -3,14 +3,15 @@
 use std::cell::Cell;
 use std::panic::Location;
 
-use retrograde_storage::{Id, Shape};
+use retrograde_storage::{Id, PACKET_BYTES, Shape};
 
 use super::{Sources, compile};
 use crate::error::{Error, ErrorKind, Result};
-use crate::list::{List, Value};
+use crate::list::{List, Region, Value};
 use crate::op::{Attr, Op};
 use crate::params::{Access, Param, Params, Row};
 use crate::passes::gates;
+use crate::program::budget;
 use crate::rules;
 use crate::tape::LeafKind;
 use crate::trace::{Cache, Compiled, Extra, Goal, Query};
@@ -69,9 +70,18 @@ impl<T: Float> Var<'_, T> {
             Some(number) => number,
             None => {
                 // The rule is the user's code: it records on this tape and may read parameters, so neither is borrowed.
-                let rows = lend(cell, |params| params.rows.clone());
-                let step = self.record_step(rule, &rows)?;
-                lend(cell, |params| self.compile_step(rule, step, params.version))?
+                let (rows, version) = lend(cell, |params| (params.rows.clone(), params.version));
+                let (budget, list) = {
+                    let state = self.rec.recorder.state.borrow();
+                    (state.store.cache.options.memory_budget, state.list.clone())
+                };
+                let compile = |regions: &[Region]| {
+                    let step = self.record_step(rule, &rows, regions)?;
+                    self.compile_step(rule, step, version)
+                };
+                let arena = |c: &Compiled| c.plan.arena * PACKET_BYTES;
+                let compiled = budget::within(budget, &list, &[self.id], compile, arena)?;
+                self.keep_step(rule, compiled, version)?
             }
         };
         lend(cell, |params| self.run_step(rule, number, params))
@@ -94,11 +104,18 @@ impl<T: Float> Var<'_, T> {
         }))
     }
 
-    fn compile_step(self, rule: &dyn UpdateRule<T>, step: Step, params: u64) -> Result<usize> {
+    fn compile_step(self, rule: &dyn UpdateRule<T>, step: Step, params: u64) -> Result<Compiled> {
         let mut state = self.rec.recorder.state.borrow_mut();
         state.note_keys();
         state.with_cache(|state, cache| {
             step.compile(&state.query(goal(rule), self.id, params), cache)
+        })
+    }
+
+    fn keep_step(self, rule: &dyn UpdateRule<T>, compiled: Compiled, params: u64) -> Result<usize> {
+        let mut state = self.rec.recorder.state.borrow_mut();
+        state.with_cache(|state, cache| {
+            cache.keep(&state.query(goal(rule), self.id, params), compiled)
         })
     }
 
@@ -139,8 +156,14 @@ impl<T: Float> Var<'_, T> {
         Ok(loss)
     }
 
-    /// Records the adjoints and the rule's instructions, and takes them from the recording again.
-    fn record_step(self, rule: &dyn UpdateRule<T>, rows: &[Row]) -> Result<Step> {
+    /// Records the adjoints and the rule's instructions, and takes them from the recording again. `regions` are computed
+    /// again besides those that were recorded.
+    fn record_step(
+        self,
+        rule: &dyn UpdateRule<T>,
+        rows: &[Row],
+        regions: &[Region],
+    ) -> Result<Step> {
         let groups = groups(rows);
         let rec = self.rec;
         let mut state = rec.recorder.state.borrow_mut();
@@ -162,6 +185,7 @@ impl<T: Float> Var<'_, T> {
             .collect();
         let wrt: Vec<Value> = trained.iter().map(|t| t.1).collect();
         let list = &mut state.list;
+        regions.iter().for_each(|&r| list.add_region(r));
         let one = list.like(1.0, self.id);
         let seed = list.expand(one, list.shape(self.id));
         let grads = rules::reverse(list, self.id, seed, &wrt);
@@ -300,14 +324,13 @@ struct Step {
 }
 
 impl Step {
-    fn compile(mut self, q: &Query<'_>, cache: &mut Cache) -> Result<usize> {
+    fn compile(mut self, q: &Query<'_>, cache: &Cache) -> Result<Compiled> {
         gates::downgrade(&mut self.list);
         let outputs = [q.target];
         let plan = compile(q, &self.list, &outputs, &outputs, &self.updates, cache)?;
-        let compiled = Compiled {
+        Ok(Compiled {
             extra: self.extra,
             ..Compiled::new(plan)
-        };
-        cache.keep(q, compiled)
+        })
     }
 }

@@ -134,7 +134,9 @@ impl<'a> Fuser<'a> {
     /// hands them over in slots, or the scalar interpreter, which runs in order. `waits` is one operand more.
     fn earliest(&self, v: Value, waits: Option<Value>) -> StepId {
         let list = self.list;
-        let after = list.args(v).iter().copied().chain(waits).map(|operand| {
+        let operands = list.args(v).iter().copied();
+        let fences = operands.clone().flat_map(|x| fences(list, x));
+        let after = operands.chain(fences).chain(waits).map(|operand| {
             let base = self.places.base(operand);
             let step = self.of[base.index()];
             let shares = match &self.steps[step as usize] {
@@ -243,7 +245,7 @@ impl<'a> Fuser<'a> {
     fn reads(&mut self, v: Value) {
         let (list, places) = (self.list, self.places);
         let step = self.of[v.index()];
-        if list.op(v).may_fail() {
+        if list.may_fail(v) {
             self.checked = self.checked.max(step + 1);
         }
         let in_group = matches!(&self.steps[step as usize], Step::Group(_));
@@ -273,6 +275,20 @@ impl<'a> Fuser<'a> {
         };
         step != READY && self.places.is_base(v) && step >= limit[input.index()].max(self.checked)
     }
+}
+
+/// What is to be there before instructions that read `x` are run.
+fn fences(list: &List, mut x: Value) -> impl Iterator<Item = Value> {
+    std::iter::from_fn(move || {
+        while list.op(x).is_view() {
+            let before = x;
+            x = list.arg(x, 0);
+            if list.op(before) == Op::After {
+                return Some(list.arg(before, 1));
+            }
+        }
+        None
+    })
 }
 
 /// Runs the pass.

@@ -7,6 +7,7 @@ use retrograde_ops::{Binary, Ternary, Unary};
 use retrograde_storage::{DType, Id};
 
 use crate::attention::Extents;
+use crate::body::ScanSpec;
 use crate::list::{List, Value};
 use crate::op::Op;
 
@@ -19,15 +20,24 @@ pub(crate) fn downgrade(list: &mut List) {
 /// [`downgrade`] of a list some of whose inputs are seeds or tangents (sorted): zeros in them are structural, a unit
 /// vector asks for one row or column and for nothing of the others.
 pub(crate) fn downgrade_given(list: &mut List, given: &[Value]) {
+    zeros(list, |v| given.binary_search(&v).is_ok());
+}
+
+/// Downgrades in place, and says which values can be structurally zero; `given` which inputs can.
+fn zeros(list: &mut List, given: impl Fn(Value) -> bool + Copy) -> Vec<bool> {
     let mut zeros = vec![false; list.len()];
     for row in 0..list.len() {
         let v = Value::from_index(row);
+        if list.op(v) == Op::Scan {
+            zeros[row] = scan(list, v, &zeros);
+            continue;
+        }
         let at = |i: usize| zeros[list.arg(v, i).index()];
         let zero = match list.op(v) {
             Op::Const => list.dtype(v).is_float() && list.attr(v).as_float() == 0.0,
             // A seed, or a value taken as data: whoever gave it may have put zeros in.
             Op::Detach | Op::Unslice | Op::ScatterAdd | Op::MaxPoolInput => true,
-            Op::Input => given.binary_search(&v).is_ok(),
+            Op::Input => given(v),
             Op::Cast => list.dtype(list.arg(v, 0)) == DType::Bool || at(0),
             Op::Ternary(Ternary::Select) => at(1) || at(2),
             Op::Binary(op) => match op {
@@ -45,6 +55,7 @@ pub(crate) fn downgrade_given(list: &mut List, given: &[Value]) {
             | Op::Slice
             | Op::Expand
             | Op::Copy
+            | Op::After
             | Op::Gather => at(0),
             // Triangles, and columns of zeros.
             Op::Linalg(_) => true,
@@ -71,6 +82,7 @@ pub(crate) fn downgrade_given(list: &mut List, given: &[Value]) {
             Op::LogSumExp | Op::Softmax | Op::LogSoftmax | Op::ArgMax | Op::ArgMin => false,
             Op::CumMax | Op::CumArgMax | Op::LogCumSumExp | Op::CheckIndex => false,
             Op::ArgSort | Op::SearchSorted => false,
+            Op::Scan => unreachable!("seen above"),
         };
         zeros[row] = zero;
         if list.op(v) == Op::Recurrence && !zero {
@@ -84,5 +96,28 @@ pub(crate) fn downgrade_given(list: &mut List, given: &[Value]) {
         if !zeros[list.arg(v, 0).index()] {
             list.set_op(v, Op::Binary(plain));
         }
+    }
+    zeros
+}
+
+/// Downgrades the body of a scan: a carry can be zero if the first can or one that a step computes. Whether the scan's
+/// result can be.
+fn scan(list: &mut List, v: Value, outside: &[bool]) -> bool {
+    let spec = list.scan_spec(v).clone();
+    let mut inputs: Vec<bool> = list.args(v).iter().map(|a| outside[a.index()]).collect();
+    loop {
+        let mut body = (*spec.body).clone();
+        let inside = zeros(&mut body.list, |v| inputs[v.index()]);
+        let can = |i: usize| inside[body.outputs[i].index()];
+        let more = (0..body.carries).filter(|&i| can(i) && !inputs[i]);
+        let more: Vec<usize> = more.collect();
+        if more.is_empty() {
+            let zero = (0..body.outputs.len()).any(can);
+            let body = std::sync::Arc::new(body);
+            let attr = list.add_scan(ScanSpec { body, ..spec });
+            list.set_attr(v, attr);
+            return zero;
+        }
+        more.into_iter().for_each(|i| inputs[i] = true);
     }
 }

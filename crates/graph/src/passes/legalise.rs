@@ -1,5 +1,6 @@
 //! Copies for operands that no kernel can read: a group has three axes, and a broadcast or a transpose of more than
-//! three that strides keep apart does not fit; convolutions, pooling and custom operations read dense memory. Rare: most lists pass
+//! three that strides keep apart does not fit; convolutions, pooling, scans and custom operations read dense memory. Rare:
+//! most lists pass
 //! unchanged.
 
 use retrograde_storage::Id;
@@ -40,8 +41,7 @@ pub(crate) fn legalise(built: &Rebuilt, places: &Places) -> Option<Rebuilt> {
                     list.push(Op::Copy, &[a], Attr::NONE, shape, dtype)
                 })
                 .collect();
-            let attr = list.carry(old, v);
-            return Some(list.push(old.op(v), &dense, attr, old.shape(v), old.dtype(v)));
+            return Some(list.copy_row(old, v, &dense));
         }
         // What the instruction iterates over: after the copies all operands are dense over it, so one axis is enough.
         let shape = if let Op::Reduce(_) = old.op(v) {

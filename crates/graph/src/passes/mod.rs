@@ -21,6 +21,7 @@ pub(crate) mod legalise;
 pub(crate) mod memory;
 mod pairs;
 pub(crate) mod places;
+mod prune;
 pub(crate) mod rebuild;
 pub(crate) mod remat;
 mod seen;

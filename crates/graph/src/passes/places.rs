@@ -19,7 +19,7 @@ fn seen_through(list: &List, v: Value, from: &View) -> Option<View> {
     let shape = list.shape(v);
     Some(match list.op(v) {
         // The check has a step of its own; what comes out of it is what went in.
-        Op::Detach | Op::CheckIndex => *from,
+        Op::Detach | Op::CheckIndex | Op::After => *from,
         Op::Reshape => from.reshape(shape)?,
         Op::Permute => from.permute(&list.attr(v).as_order(shape.rank())),
         Op::Expand => from.expand(shape),

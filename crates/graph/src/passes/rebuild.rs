@@ -7,6 +7,7 @@ use rustc_hash::FxHashMap;
 
 use super::fold;
 use super::fuse::is_scalar;
+use super::prune::Scans;
 use super::seen::Seen;
 use crate::list::{List, Value};
 use crate::lower::lower;
@@ -56,13 +57,8 @@ impl Rebuilt {
         for v in old.values() {
             let args: Vec<Value> = old.args(v).iter().map(|a| map[a.index()]).collect();
             list.set_location(old.location(v));
-            let attr = list.carry(old, v);
             let new = emit(&mut list, v, &args);
-            map.push(
-                new.unwrap_or_else(|| {
-                    list.push(old.op(v), &args, attr, old.shape(v), old.dtype(v))
-                }),
-            );
+            map.push(new.unwrap_or_else(|| list.copy_row(old, v, &args)));
             origin.resize(list.len(), self.origin[v.index()]);
         }
         let at = |v: Value| map[v.index()];
@@ -140,11 +136,15 @@ pub(crate) fn rebuild(job: &Job<'_>, optimise: bool) -> Rebuilt {
     // What the roots need: one backward walk, since operands point only backwards.
     let end = roots().map(|v| v.index() + 1).max().unwrap_or(0);
     let mut needed = vec![false; end];
-    roots().for_each(|v| needed[v.index()] = true);
+    let mut scans = Scans::default();
+    for v in roots() {
+        needed[v.index()] = true;
+        scans.keep(old, v);
+    }
     for row in (0..end).rev() {
         let v = Value::from_index(row);
         if needed[row] && !known(v) {
-            old.args(v).iter().for_each(|a| needed[a.index()] = true);
+            scans.visit(old, v, |a| needed[a.index()] = true);
         }
     }
 
@@ -164,20 +164,28 @@ pub(crate) fn rebuild(job: &Job<'_>, optimise: bool) -> Rebuilt {
             continue;
         }
         let v = Value::from_index(row);
-        let (mut op, mut attr, shape, dtype) = (old.op(v), old.attr(v), old.shape(v), old.dtype(v));
+        let (mut op, mut attr, mut shape, dtype) =
+            (old.op(v), old.attr(v), old.shape(v), old.dtype(v));
         args.clear();
         if known(v) || op == Op::Input {
             (op, attr) = (Op::Input, Attr::int(externals.len() as i64));
             externals.push(v);
         } else {
-            args.extend(
-                old.args(v)
-                    .iter()
-                    .map(|a| map[a.index()].get().expect("operands come first")),
-            );
+            let at = |a: Value| map[a.index()].get().expect("operands come first");
+            match scans.left(v) {
+                Some(left) => {
+                    args.extend(left.operands.iter().map(|&i| at(old.arg(v, i))));
+                    shape = left.spec.shape();
+                    attr = new.list.add_scan(left.spec.clone());
+                }
+                None => args.extend(old.args(v).iter().map(|&a| at(a))),
+            }
         }
         if matches!(op, Op::Slice | Op::Unslice) {
-            let spec = *old.slice_spec(v);
+            let mut spec = *old.slice_spec(v);
+            if let Some(start) = scans.start(old, v) {
+                spec.start[0] = start;
+            }
             let list = &mut new.list;
             attr =
                 Attr::int((*new.specs.entry(spec).or_insert_with(|| list.add_spec(spec))).into());

@@ -89,7 +89,7 @@ pub(crate) fn updates(plan: &Plan, places: &Places) {
     for (number, (phase, _)) in plan.phases.iter().enumerate() {
         if let Phase::Kernel(k, _) = *phase {
             let v = plan.kernels[k].value;
-            let fails = plan.kernels[k].copies_to().is_none() && list.op(v).may_fail();
+            let fails = plan.kernels[k].copies_to().is_none() && list.may_fail(v);
             assert!(
                 !fails || number < plan.commit,
                 "{v} may fail after an update"

@@ -8,6 +8,7 @@ use retrograde_ops::linalg::Linalg;
 use retrograde_storage::{DType, Id, PACKET_BYTES, Shape};
 
 use super::Program;
+use super::budget::{self, Recomputed};
 use crate::list::{List, Value};
 use crate::op::Op;
 use crate::passes::memory::Place;
@@ -38,6 +39,8 @@ pub struct Cost {
     /// Values that the function computed and its derivative reads from memory, largest first. (Of a second derivative:
     /// what the gradient computed and the second one reads.) A value that is used only within its group is not kept.
     pub saved: Vec<Saved>,
+    /// What is computed again to fit [`Options::memory_budget`](crate::Options::memory_budget).
+    pub recomputed: Vec<Recomputed>,
     /// What each guard adds to a run.
     pub guards: Vec<GuardCost>,
 }
@@ -111,6 +114,7 @@ impl Program {
             input_bytes: total(&self.recorded.inputs),
             output_bytes: total(&self.recorded.outputs),
             saved: saved(plan, self.recorded.primal, &needed),
+            recomputed: self.recorded.recomputed(),
             guards,
         }
     }
@@ -163,7 +167,7 @@ fn needed_by(plan: &Plan, outputs: usize) -> Vec<Needed> {
     needed
 }
 
-fn flops(list: &List, v: Value) -> u64 {
+pub(super) fn flops(list: &List, v: Value) -> u64 {
     let len = list.shape(v).len() as u64;
     let operand = || list.shape(list.arg(v, 0)).len() as u64;
     match list.op(v) {
@@ -218,9 +222,13 @@ fn flops(list: &List, v: Value) -> u64 {
         }
         Op::MaxPool | Op::SumPool => len * list.window(v).area() as u64,
         Op::MaxPoolInput | Op::SumPoolInput => operand() * list.window(v).area() as u64,
+        Op::Scan => {
+            let (spec, each) = (list.scan_spec(v), &list.scan_spec(v).body.list);
+            spec.length as u64 * each.values().map(|v| flops(each, v)).sum::<u64>()
+        }
         Op::Input | Op::Const | Op::Uniform | Op::Iota | Op::Random(_) => 0,
         Op::Cast | Op::Detach | Op::Reshape | Op::Permute | Op::Slice | Op::Unslice => 0,
-        Op::Expand | Op::Copy | Op::Concat | Op::Gather | Op::CheckIndex => 0,
+        Op::Expand | Op::Copy | Op::After | Op::Concat | Op::Gather | Op::CheckIndex => 0,
     }
 }
 
@@ -321,6 +329,13 @@ fn saved(plan: &Plan, primal: usize, needed: &[Needed]) -> Vec<Saved> {
     saved
 }
 
+impl super::Recorded {
+    fn recomputed(&self) -> Vec<Recomputed> {
+        let of = |&region| budget::price(&self.list, &self.outputs, region);
+        self.segments.iter().map(of).collect()
+    }
+}
+
 impl Cost {
     /// Bytes of all values kept for the derivative.
     pub fn saved_bytes(&self) -> usize {
@@ -345,6 +360,26 @@ impl fmt::Display for Cost {
             match s.location {
                 Some(at) => writeln!(f, "  {}:{}", at.file(), at.line())?,
                 None => writeln!(f)?,
+            }
+        }
+        for r in &self.recomputed {
+            write!(
+                f,
+                "computed again: {} instructions, {} flops, {} B",
+                r.instructions, r.flops, r.bytes
+            )?;
+            match (r.first, r.last) {
+                (Some(a), Some(b)) => {
+                    writeln!(
+                        f,
+                        "  {}:{} to {}:{}",
+                        a.file(),
+                        a.line(),
+                        b.file(),
+                        b.line()
+                    )?;
+                }
+                _ => writeln!(f)?,
             }
         }
         for g in &self.guards {

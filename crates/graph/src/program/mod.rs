@@ -2,8 +2,9 @@
 //!
 //! [`feed`] and [`outputs`] say what goes in and comes out, [`run`] replays, [`transforms`] makes programs from
 //! programs, [`dynamic`] holds one trace for each branch that was met, [`jacobian`] replays a transform column by
-//! column, [`cost`] reports what a run takes.
+//! column, [`cost`] reports what a run takes, [`budget`] chooses what to compute again instead of keeping it.
 
+pub(crate) mod budget;
 pub(crate) mod cost;
 pub(crate) mod dynamic;
 pub(crate) mod feed;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use retrograde_storage::Element;
 
 use crate::error::Result;
-use crate::list::{List, Value};
+use crate::list::{List, Region, Value};
 use crate::params::Bound;
 use crate::passes::gates;
 use crate::passes::rebuild::Job;
@@ -42,6 +43,8 @@ pub(crate) struct Recorded {
     guards: Vec<Guard>,
     /// Inputs that are seeds or tangents, in order.
     given: Vec<Value>,
+    /// What is computed again for the sake of memory.
+    segments: Vec<Region>,
     /// Rows that stood there before the last derivative was taken; all of them if none was.
     primal: usize,
 }
@@ -127,7 +130,17 @@ impl Program {
     where
         F: for<'t> Fn(Rec<'t>, I::Vars<'t>) -> Result<Outs<'t>>,
     {
-        Self::compile(Recorded::record::<I>(inputs, 0, options, f)?, options)
+        Self::compile(Recorded::record::<I>(inputs, 0, options, f)?, options)?.checked()
+    }
+
+    /// The program, if it fits the budget of memory.
+    fn checked(self) -> Result<Self> {
+        match self.plan.options.memory_budget {
+            Some(budget) if self.arena_bytes() > budget => {
+                Err(budget::over(budget, self.arena_bytes()))
+            }
+            _ => Ok(self),
+        }
     }
 
     fn compile(recorded: Recorded, options: Options) -> Result<Self> {
@@ -151,14 +164,33 @@ impl Program {
 
     /// A program made from this one's recording.
     fn derive(&self, transform: impl Fn(&Recorded) -> Result<Recorded>) -> Result<Self> {
-        let mut made = transform(&self.recorded)?;
-        made.list.refused()?;
-        Self::compile(made, self.plan.options)
+        let (options, recorded) = (self.plan.options, &*self.recorded);
+        let compile = |regions: &[Region]| {
+            if regions.is_empty() {
+                let mut made = transform(recorded)?;
+                made.list.refused()?;
+                return Self::compile(made, options);
+            }
+            let mut recorded = recorded.clone();
+            regions.iter().for_each(|&r| recorded.list.add_region(r));
+            let mut derived = transform(&recorded)?;
+            derived.list.refused()?;
+            derived.segments.extend(regions);
+            Self::compile(derived, options)
+        };
+        let (list, outputs) = (&recorded.list, &recorded.outputs);
+        budget::within(
+            options.memory_budget,
+            list,
+            outputs,
+            compile,
+            Self::arena_bytes,
+        )
     }
 
     /// The same program compiled with other options.
     pub fn with_options(&self, options: Options) -> Result<Self> {
-        Self::compile((*self.recorded).clone(), options)
+        Self::compile((*self.recorded).clone(), options)?.checked()
     }
 
     /// The options it was compiled with.
@@ -258,6 +290,7 @@ impl Recorded {
             seeds: state.streams.iter().map(|s| s.0).collect(),
             guards: state.store.guards,
             given: Vec::new(),
+            segments: Vec::new(),
             primal: state.list.len(),
             list: state.list,
         })

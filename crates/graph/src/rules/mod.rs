@@ -11,6 +11,7 @@
 //! Conventions where a derivative does not exist are stated at each rule.
 
 mod attention;
+mod body;
 mod conv;
 mod custom;
 mod elementwise;
@@ -18,6 +19,7 @@ mod index;
 pub(crate) mod linalg;
 mod product;
 mod reduce;
+mod region;
 mod row;
 mod scan;
 mod shape;
@@ -68,56 +70,116 @@ pub(crate) fn reverse_from(
     roots: &[(Value, Value)],
     wrt: &[Value],
 ) -> Vec<Option<Value>> {
-    let (Some(base), Some(top)) = (
-        wrt.iter().map(|v| v.index()).min(),
-        roots.iter().map(|r| r.0.index()).max(),
-    ) else {
+    sweep(list, roots, wrt, true)
+}
+
+/// [`reverse_from`]; `again` tells whether regions are computed again.
+fn sweep(
+    list: &mut List,
+    roots: &[(Value, Value)],
+    wrt: &[Value],
+    again: bool,
+) -> Vec<Option<Value>> {
+    debug_assert!(
+        roots
+            .iter()
+            .all(|&(of, seed)| list.shape(of) == list.shape(seed)),
+        "a seed has its value's shape"
+    );
+    let Some(mut sweep) = Sweep::new(list, roots, wrt) else {
         return vec![None; wrt.len()];
     };
-    if top < base {
-        return vec![None; wrt.len()];
-    }
-    let depends = depends(list, base, top, wrt);
-    let heads = vec![Packed::NONE; top + 1 - base];
-    let mut sweep = Sweep {
-        list,
-        base,
-        depends,
-        heads,
-        links: Vec::new(),
-        sums: Vec::new(),
-    };
-    for &(of, seed) in roots {
-        debug_assert_eq!(
-            sweep.list.shape(of),
-            sweep.list.shape(seed),
-            "a seed has its value's shape"
-        );
-        sweep.give(of, seed);
-    }
-    let mut wanted = vec![false; top + 1 - base];
-    for v in wrt.iter().filter(|v| v.index() <= top) {
+    let (base, rows) = (sweep.base, sweep.heads.len());
+    let mut wanted = vec![false; rows];
+    for v in wrt.iter().filter(|v| v.index() < base + rows) {
         wanted[v.index() - base] = true;
     }
     // After its turn a row's adjoint is complete, for all users of a value stand after it.
-    let mut adjoint = vec![Packed::<Value>::NONE; top + 1 - base];
-    for row in (base..=top).rev() {
-        let v = Value::from_index(row);
-        if sweep.heads[row - base].get().is_none() {
-            continue;
-        }
-        sweep.list.set_location(sweep.list.location(v));
+    let mut adjoint = vec![Packed::<Value>::NONE; rows];
+    sweep.run(&wanted, again, |sweep, v| {
         let g = sweep.collect(v);
-        if wanted[row - base] {
-            adjoint[row - base] = Packed::some(g);
-        }
-        if sweep.list.args(v).iter().any(|&x| sweep.wants(x)) {
-            sweep.rule(v, g);
-        }
-    }
+        adjoint[v.index() - base] = Packed::some(g);
+        Some(g)
+    });
     wrt.iter()
         .map(|v| adjoint.get(v.index() - base).and_then(|g| g.get()))
         .collect()
+}
+
+impl<'a> Sweep<'a> {
+    /// A sweep before its first row; none where nothing can depend on `wrt`. Seeds may be broader than their values.
+    fn new(list: &'a mut List, roots: &[(Value, Value)], wrt: &[Value]) -> Option<Self> {
+        let base = wrt.iter().map(|v| v.index()).min()?;
+        let top = roots.iter().map(|r| r.0.index()).max()?;
+        if top < base {
+            return None;
+        }
+        let mut sweep = Sweep {
+            depends: depends(list, base, top, wrt),
+            list,
+            base,
+            heads: vec![Packed::NONE; top + 1 - base],
+            links: Vec::new(),
+            sums: Vec::new(),
+        };
+        for &(of, seed) in roots {
+            sweep.give(of, seed);
+        }
+        Some(sweep)
+    }
+
+    /// Visits all rows, from the last to the first. `take` is asked for the adjoint of each wanted row that has one; with
+    /// `None` the sweep goes no further there.
+    fn run(
+        &mut self,
+        wanted: &[bool],
+        again: bool,
+        mut take: impl FnMut(&mut Self, Value) -> Option<Value>,
+    ) {
+        let (base, top) = (self.base, self.base + self.heads.len() - 1);
+        let mut regions = if again {
+            self.list.outermost(base, top)
+        } else {
+            Vec::new()
+        };
+        for row in (base..=top).rev() {
+            let v = Value::from_index(row);
+            if let Some(region) = regions.pop_if(|r| row < r.end) {
+                self.region(region, wanted);
+            }
+            if self.heads[row - base].get().is_none() {
+                continue;
+            }
+            self.list.set_location(self.list.location(v));
+            let g = if wanted[row - base] {
+                take(self, v)
+            } else if self.list.op(v) == Op::Scan {
+                // By pieces: the whole is never made.
+                self.scan(v);
+                None
+            } else {
+                Some(self.collect(v))
+            };
+            if let Some(g) = g
+                && self.list.args(v).iter().any(|&x| self.wants(x))
+            {
+                self.rule(v, g);
+            }
+        }
+    }
+
+    /// What `v` has been given, the oldest first; `v` keeps nothing of it.
+    fn given(&mut self, v: Value) -> Vec<Value> {
+        let head = &mut self.heads[v.index() - self.base];
+        let (mut next, mut given) = (std::mem::replace(head, Packed::NONE), Vec::new());
+        while let Some(link) = next.get() {
+            let (g, rest) = self.links[link.index()];
+            given.push(g);
+            next = rest;
+        }
+        given.reverse();
+        given
+    }
 }
 
 /// Emits the tangents of `of`, given the tangents of `wrt` (each of its value's shape): `d of / d wrt tangents`.
@@ -139,13 +201,14 @@ pub(crate) fn forward(
         .map(|&v| list.push(Op::Input, &[], Attr::int(-1), list.shape(v), list.dtype(v)))
         .collect();
     let roots: Vec<_> = of.iter().copied().zip(seeds.iter().copied()).collect();
-    let gradients = reverse_from(list, &roots, wrt);
+    // Nothing is kept of the first sweep, so nothing is computed again.
+    let gradients = sweep(list, &roots, wrt, false);
     let roots: Vec<_> = gradients
         .iter()
         .zip(tangents)
         .filter_map(|(g, &t)| g.map(|g| (g, t)))
         .collect();
-    let results = reverse_from(list, &roots, &seeds);
+    let results = sweep(list, &roots, &seeds, false);
     let pairs = of.iter().zip(results);
     pairs
         .map(|(&v, t)| t.unwrap_or_else(|| list.zeros_like(v)))
@@ -200,9 +263,10 @@ fn passes(list: &List, op: Op, i: usize, x: Value) -> bool {
                 | Unary::IsNan
                 | Unary::IsFinite
         ),
-        Op::Binary(Binary::Copysign | Binary::Hardshrink) | Op::MaxPool | Op::MaxPoolInput => {
-            i == 0
-        }
+        Op::Binary(Binary::Copysign | Binary::Hardshrink)
+        | Op::MaxPool
+        | Op::MaxPoolInput
+        | Op::After => i == 0,
         Op::Binary(_) => true,
         Op::Linalg(op) => linalg::passes(op, i),
         Op::Ternary(Ternary::Select | Ternary::Fma | Ternary::Clamp) => true,
@@ -233,7 +297,8 @@ fn passes(list: &List, op: Op, i: usize, x: Value) -> bool {
         | Op::SumPool
         | Op::SumPoolInput
         | Op::Gather
-        | Op::ScatterAdd => true,
+        | Op::ScatterAdd
+        | Op::Scan => true,
     };
     structural && list.dtype(x).is_float()
 }
@@ -321,7 +386,7 @@ impl Sweep<'_> {
             Op::Permute => self.permute(v, x, g),
             Op::Slice => self.slice(v, x, g),
             Op::Unslice => self.unslice(v, x, g),
-            Op::Expand | Op::Copy => self.give(x, g),
+            Op::Expand | Op::Copy | Op::After => self.give(x, g),
             Op::Concat => self.concat(v, g),
 
             Op::MatMul => self.matmul(v, g),
@@ -342,6 +407,8 @@ impl Sweep<'_> {
 
             Op::Gather => self.gather(v, g),
             Op::ScatterAdd => self.scatter_add(v, g),
+
+            Op::Scan => self.scan(v),
         }
     }
 }

@@ -7,23 +7,31 @@ use crate::error::{Error, ErrorKind};
 use crate::list::{List, Value};
 use crate::op::Op;
 
+fn kind(cause: Cause) -> ErrorKind {
+    match cause {
+        Cause::Index => ErrorKind::Index,
+        Cause::NotPositiveDefinite | Cause::Singular => ErrorKind::Singular,
+        Cause::Refused | Cause::Panicked => ErrorKind::Custom,
+    }
+}
+
 /// The error of a fault that was reported at an instruction of `list`.
 pub(crate) fn error(list: &List, fault: &Fault, said: Option<String>) -> Error {
     let v = Value::from_index(fault.site as usize);
-    let (kind, message) = match fault.cause {
+    if list.op(v) == Op::Scan {
+        let message = format!("in a step of a scan, {}", said.unwrap_or_default());
+        let at = list.scan_spec(v).body.fault_location();
+        return Error::new(kind(fault.cause), message).at(at.or_else(|| list.location(v)));
+    }
+    let message = match fault.cause {
         Cause::Index => {
-            let message = format!("indices of shape {}: {fault}", list.shape(v));
-            (ErrorKind::Index, message)
+            format!("indices of shape {}: {fault}", list.shape(v))
         }
         Cause::NotPositiveDefinite | Cause::Singular => {
             let x = list.arg(v, 0);
             let (name, shape) = (list.op(v).name(), list.shape(x));
-            let message = format!(
-                "{name} of {shape} {}: {} is {fault}",
-                list.dtype(x),
-                matrix(&shape.dims()[..shape.rank() - 2], fault.position as usize)
-            );
-            (ErrorKind::Singular, message)
+            let which = matrix(&shape.dims()[..shape.rank() - 2], fault.position as usize);
+            format!("{name} of {shape} {}: {which} is {fault}", list.dtype(x))
         }
         Cause::Refused | Cause::Panicked => {
             let said = said.unwrap_or_default();
@@ -33,11 +41,10 @@ pub(crate) fn error(list: &List, fault: &Fault, said: Option<String>) -> Error {
             } else {
                 ""
             };
-            let message = format!("custom operation `{name}`{part} {fault}: {said}");
-            (ErrorKind::Custom, message)
+            format!("custom operation `{name}`{part} {fault}: {said}")
         }
     };
-    Error::new(kind, message).at(list.location(v))
+    Error::new(kind(fault.cause), message).at(list.location(v))
 }
 
 /// Which matrix of a batch: `the matrix`, `matrix 3`, `matrix [0, 3]`.

@@ -44,6 +44,10 @@ pub struct Options {
     pub poison: bool,
     /// Packets a slot takes in a tile, or what fits the caches.
     pub tile: Option<NonZeroUsize>,
+    /// Bytes that values between inputs and outputs may take at once ([`Cost::arena_bytes`](crate::Cost)). A derivative
+    /// that takes more computes parts of the function again instead of keeping their values, with the same bits:
+    /// [`Cost::recomputed`](crate::Cost) tells which. A program that cannot fit is an error that names the least it takes.
+    pub memory_budget: Option<usize>,
     /// Whether a run whose results hold NaN (or infinities) is an error that names the operation they come from.
     pub check: Check,
 }
@@ -58,6 +62,7 @@ impl Default for Options {
             share: true,
             poison: false,
             tile: None,
+            memory_budget: None,
             check: Check::Off,
         }
     }
@@ -335,7 +340,7 @@ impl Plan {
                 }
                 Step::Kernel(v) if list.op(*v) == Op::Iota => build.group(emit::iota(list, *v))?,
                 Step::Kernel(v) => {
-                    for kernel in kernels(list, &places, *v, options.level)? {
+                    for kernel in kernels(list, &places, *v, options)? {
                         build.kernel(kernel);
                     }
                 }

@@ -33,7 +33,9 @@ mod activation;
 mod arith;
 mod attention;
 mod axes;
+mod bundle;
 mod compare;
+mod control;
 mod conv;
 mod create;
 mod index;
@@ -67,6 +69,8 @@ use crate::recorder::{Recorder, Recording};
 
 pub use attention::Attention;
 pub use axes::{Axes, keep};
+pub use bundle::Vars;
+pub use control::ScanOptions;
 pub use conv::{ConvOptions, PerAxis};
 pub use index::Index;
 pub use linalg::Triangle;

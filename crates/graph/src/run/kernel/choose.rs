@@ -1,7 +1,7 @@
 //! Which kernels compute an instruction, on what operands.
 
+use retrograde_ops::conv;
 use retrograde_ops::structured as kernels;
-use retrograde_ops::{Level, conv};
 use retrograde_storage::{DType, View};
 
 use super::attention::Attention;
@@ -9,19 +9,27 @@ use super::conv::Conv;
 use super::custom::Custom;
 use super::linalg::Matrices;
 use super::product::Product;
+use super::scan::Scan;
 use super::sort::Ordering;
 use super::structured::Structured;
 use super::{Kernel, Kind, Operand};
 use crate::list::{List, Value};
 use crate::op::{Draw, Op, SliceSpec};
 use crate::passes::places::Places;
+use crate::run::plan::Options;
 use crate::{Error, Result};
 
 /// The kernels that compute `v`, in order.
 ///
 /// # Errors
 /// An internal one where `v` has no kernel or its operands are not such as the kernel takes: the planner is at fault.
-pub(crate) fn kernels(list: &List, places: &Places, v: Value, level: Level) -> Result<Vec<Kernel>> {
+pub(crate) fn kernels(
+    list: &List,
+    places: &Places,
+    v: Value,
+    options: Options,
+) -> Result<Vec<Kernel>> {
+    let level = options.level;
     let arg = |i: usize| Operand::of(list, places, list.arg(v, i));
     let dst = Operand::result(list, v);
     let kinds = match (list.op(v), dst.dtype) {
@@ -63,6 +71,7 @@ pub(crate) fn kernels(list: &List, places: &Places, v: Value, level: Level) -> R
                 _ => Kind::Conv32(Box::new(Conv::new(level, kind, window, &operands))),
             }]
         }
+        (Op::Scan, _) => vec![Kind::Scan(Box::new(Scan::new(options, list, places, v)?))],
         _ => {
             let chosen = structured(list, places, v);
             chosen.into_iter().map(Kind::Structured).collect()
@@ -88,7 +97,7 @@ fn structured(list: &List, places: &Places, v: Value) -> Vec<Structured> {
     let (attr, dst) = (list.attr(v), Operand::result(list, v));
     let one = match list.op(v) {
         Op::Cast => Structured::Cast { src: arg(0), dst },
-        Op::Reshape | Op::Expand | Op::Permute | Op::Detach | Op::Copy => {
+        Op::Reshape | Op::Expand | Op::Permute | Op::Detach | Op::Copy | Op::After => {
             let src = arg(0);
             // A reshape that strides cannot say: the elements in row-major order, written densely under the old shape.
             let dst = dst.with(View::dense(src.view.shape));

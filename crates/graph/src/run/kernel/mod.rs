@@ -9,6 +9,7 @@ mod conv;
 mod custom;
 mod linalg;
 mod product;
+mod scan;
 mod sort;
 mod structured;
 
@@ -19,6 +20,7 @@ use retrograde_storage::{DType, Id, Packet, View};
 
 use super::bind::Bindings;
 use super::chain::Chained;
+use super::plan::Plan;
 use crate::list::{List, Value};
 use crate::passes::memory::Place;
 use crate::passes::places::Places;
@@ -27,6 +29,7 @@ use conv::Conv;
 use custom::Custom;
 use linalg::Matrices;
 use product::Product;
+use scan::Scan;
 use sort::Ordering;
 use structured::Structured;
 
@@ -149,6 +152,7 @@ enum Kind {
     Attention64(Attention<f64>),
     Conv32(Box<Conv<f32>>),
     Conv64(Box<Conv<f64>>),
+    Scan(Box<Scan>),
 }
 
 impl Kernel {
@@ -182,6 +186,28 @@ impl Kernel {
         }
     }
 
+    /// Of a kernel of [`copy_out`](Self::copy_out) that copies a scalar to an output: its cell, and the output.
+    fn scalar_copy(&self, place: &[Place]) -> Option<(u32, usize)> {
+        let Kind::Structured(Structured::Copy { src, dst }) = &self.kind else {
+            return None;
+        };
+        match (src.at, dst.at) {
+            (Memory::Value(v), Memory::Place(Place::Output(output))) => match place[v.index()] {
+                Place::Cell(cell) => Some((cell, output as usize)),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The plan of a step, of a scan.
+    pub(crate) fn body(&self) -> Option<&Plan> {
+        match &self.kind {
+            Kind::Scan(scan) => Some(scan.plan()),
+            _ => None,
+        }
+    }
+
     fn work(&self) -> &dyn Work {
         match &self.kind {
             Kind::Structured(work) => work,
@@ -194,6 +220,7 @@ impl Kernel {
             Kind::Attention64(work) => work,
             Kind::Conv32(work) => &**work,
             Kind::Conv64(work) => &**work,
+            Kind::Scan(work) => &**work,
         }
     }
 
