@@ -1,7 +1,11 @@
 //! Automatic differentiation for the CPU: record once, replay forward and in reverse.
 #![doc = include_str!("../../../README.md")]
+//!
+//! Coming from PyTorch, JAX or NumPy? What things are called here: [`names`].
 
 mod gradcheck;
+#[doc = include_str!("../docs/names.md")]
+pub mod names {}
 
 pub use gradcheck::{GradCheck, gradcheck, gradcheck2};
 pub use retrograde_graph::*;

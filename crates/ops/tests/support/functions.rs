@@ -153,7 +153,7 @@ pub fn functions() -> Vec<Function> {
         log2 Log2 |x, _| core_math::log2(x), One, (0.001, 1000.0), (1.0, 1.0), (1.0, 1.0);
         log10 Log10 |x, _| core_math::log10(x), One, (0.001, 1000.0), (1.0, 1.0), (1.0, 1.0);
         cbrt Cbrt |x, _| core_math::cbrt(x), One, (-100.0, 100.0), (1.0, 1.0), (1.0, 1.0);
-        asin Asin |x, _| core_math::asin(x), One, (-1.0, 1.0), (2.0, 2.0), (2.0, 2.0);
+        asin Asin |x, _| core_math::asin(x), One, (-1.0, 1.0), (2.0, 2.0), (2.5, 3.0);
         acos Acos |x, _| core_math::acos(x), One, (-1.0, 1.0), (2.0, 2.0), (2.0, 2.0);
         atan Atan |x, _| core_math::atan(x), One, (-10.0, 10.0), (2.0, 2.0), (2.0, 2.0);
         sinh Sinh |x, _| core_math::sinh(x), One, (-4.0, 4.0), (2.0, 2.0), (2.0, 2.0);
@@ -164,9 +164,9 @@ pub fn functions() -> Vec<Function> {
         sinc Sinc |x, _| reference::sinc(x), One, (-4.0, 4.0), (3.0, 3.0), (3.0, 4.0);
         normal_icdf NormalIcdf |x, _| reference::normal_icdf(x), One, (0.0, 1.0), (4.0, 5.0), (5.0, 6.0);
         lgamma Lgamma |x, _| core_math::lgamma(x), Right, (0.0, 20.0), (4.0, 4.0), (4.0, 4.0);
-        digamma Digamma |x, _| reference::digamma(x), Right, (0.0, 20.0), (4.0, 4.0), (4.0, 4.0);
+        digamma Digamma |x, _| reference::digamma(x), Right, (0.0, 20.0), (4.0, 4.0), (4.0, 5.0);
         trigamma Trigamma |x, _| reference::trigamma(x), Right, (0.0, 20.0), (4.0, 4.0), (4.0, 4.0);
-        tetragamma Tetragamma |x, _| reference::tetragamma(x), Right, (0.0, 20.0), (4.0, 4.0), (4.0, 4.0);
+        tetragamma Tetragamma |x, _| reference::tetragamma(x), Right, (0.0, 20.0), (4.0, 5.0), (5.0, 5.0);
         atan2 Atan2 core_math::atan2, Two, (-10.0, 10.0), (2.0, 2.0), (2.0, 2.0);
         hypot Hypot core_math::hypot, Two, (-10.0, 10.0), (2.0, 2.0), (2.0, 2.0);
         pow Pow core_math::pow, Power, (0.1, 10.0), (1.0, 2.0), (1.0, 2.0);
