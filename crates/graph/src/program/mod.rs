@@ -1,8 +1,8 @@
 //! Programs: recorded once, compiled, replayed any number of times on any number of threads.
 //!
 //! [`feed`] and [`outputs`] say what goes in and comes out, [`run`] replays, [`transforms`] makes programs from
-//! programs, [`dynamic`] holds one trace for each branch that was met, [`jacobian`] replays a transform column by
-//! column, [`cost`] reports what a run takes, [`budget`] chooses what to compute again instead of keeping it.
+//! programs, [`dynamic`] holds one trace for each branch that was met, [`jacobian`] and [`sparse`] replay a transform
+//! for many seeds ([`products`]), [`cost`] reports what a run takes, [`budget`] chooses what to compute again instead of keeping it.
 
 pub(crate) mod budget;
 pub(crate) mod cost;
@@ -10,7 +10,9 @@ pub(crate) mod dynamic;
 pub(crate) mod feed;
 pub(crate) mod jacobian;
 pub(crate) mod outputs;
+mod products;
 pub(crate) mod run;
+pub(crate) mod sparse;
 mod transforms;
 
 use std::fmt;
