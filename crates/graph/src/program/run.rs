@@ -255,7 +255,7 @@ impl Program {
 }
 
 impl Recorded {
-    fn check_feed(&self, inputs: &dyn Feed) -> Result<()> {
+    pub(super) fn check_feed(&self, inputs: &dyn Feed) -> Result<()> {
         if inputs.count() != self.inputs.len() {
             let message = format!(
                 "the program takes {} inputs, given were {}",
