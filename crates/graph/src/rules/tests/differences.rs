@@ -4,6 +4,7 @@ use retrograde_storage::Id;
 
 use crate::recorder::Recorder;
 use crate::rules::{forward, reverse};
+use crate::sparse::{MOST_SETS, dependencies};
 use crate::testing::{Function, Numbers, indices, leaf, lowered_values, rec, values};
 use crate::var::{Attention, Rec, Reduction, Var, keep};
 
@@ -78,9 +79,21 @@ pub(super) fn check(case: &Case, seed: u64) {
             "{name}: {what}: rule {found}, differences {expected}"
         );
     };
+    // Where the result and the gradients depend on a variable, by their patterns.
+    let targets: Vec<_> = [y.id]
+        .into_iter()
+        .chain(gradients.iter().flatten().copied())
+        .collect();
     let h = 1e-5;
     let mut dot = 0.0;
     for i in 0..n {
+        let patterns: Vec<_> = targets
+            .iter()
+            .map(|&t| {
+                let list = &recorder.state.borrow().list;
+                dependencies(list, t, ids[i], MOST_SETS, |_| None).unwrap()
+            })
+            .collect();
         let g = gradient(&here, i);
         dot += g
             .iter()
@@ -95,6 +108,16 @@ pub(super) fn check(case: &Case, seed: u64) {
             let below = at(&moved);
             let difference = (above[s.id.index()][0] - below[s.id.index()][0]) / (2.0 * h);
             close(&format!("d/dx{i}[{e}]"), g[e], difference);
+            for (t, pattern) in targets.iter().zip(&patterns) {
+                let pairs = above[t.index()].iter().zip(&below[t.index()]);
+                for (row, (a, b)) in pairs.enumerate() {
+                    let moves = (a - b).abs() > 1e-9 * (1.0 + a.abs());
+                    assert!(
+                        !moves || pattern.position(row, e).is_some(),
+                        "{name}: {t}[{row}] depends on x{i}[{e}], which {pattern:?} misses"
+                    );
+                }
+            }
             // The gradient along the directions, moved in this element.
             let along = |all: &[Vec<f64>]| -> f64 {
                 let terms = |j: usize| {
