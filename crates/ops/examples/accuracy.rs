@@ -42,11 +42,12 @@ The largest error found of every function that is not exact by construction, and
 this table; `tests/math` holds the errors below the bounds.
 
 The references are `core-math`, which rounds correctly, and double-word arithmetic for the functions it lacks (`sigmoid`,
-`softplus`, `normal_cdf`, `normal_icdf`, `sinc`, `digamma` and its derivatives `trigamma` and `tetragamma`). In `f32` the error is the distance to the exact value in units of the last place (0.5 is
-perfect); in `f64` the number of steps to the correctly rounded value (0 is perfect; the error is at most half a unit
-more). Subnormal results count in units of the least subnormal number, overflow as the next number after the largest.
-`lgamma` and its derivatives are measured right of 0: left of it they have zeros between poles, near which no relative
-error is bounded; `tests/math/gamma.rs` holds the error there against the size of the terms that cancel.
+`softplus`, `normal_cdf`, `normal_icdf`, `sinc`, `digamma` and its derivatives `trigamma` and `tetragamma`). In `f32` the
+error is the distance to the exact value in units of the last place (0.5 is perfect); in `f64` the number of steps to the
+correctly rounded value (0 is perfect; the error is at most half a unit more). Subnormal results count in units of the
+least subnormal number, overflow as the next number after the largest. `lgamma` and its derivatives are measured right of
+0: left of it they have zeros between poles, near which no relative error is bounded; `tests/math/gamma.rs` holds the
+error there against the size of the terms that cancel.
 ";
 
 /// Random points, all over the domain, in blocks.

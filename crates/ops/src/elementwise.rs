@@ -18,28 +18,28 @@ macro_rules! unary_operations {
             Sqrt float sqrt 2;
             /// `1 / sqrt(x)`, both correctly rounded (no approximate reciprocals).
             Rsqrt float rsqrt 4;
-            Cbrt long cbrt 7;
+            Cbrt long cbrt 9;
             Exp float exp 4;
             Exp2 long exp2 4;
             Expm1 float expm1 4;
             Ln float ln 6;
-            Log2 long log2 7;
-            Log10 long log10 7;
+            Log2 long log2 6;
+            Log10 long log10 6;
             Log1p float log1p 6;
             Sin float sin 6;
             Cos float cos 6;
             Tan float tan 9;
-            Asin long asin 6;
-            Acos long acos 6;
-            Atan long atan 6;
-            Sinh long sinh 6;
-            Cosh long cosh 5;
+            Asin long asin 5;
+            Acos long acos 5;
+            Atan long atan 5;
+            Sinh long sinh 7;
+            Cosh long cosh 6;
             Tanh float tanh 6;
-            Asinh long asinh 12;
-            Acosh long acosh 12;
+            Asinh long asinh 15;
+            Acosh long acosh 14;
             Atanh long atanh 12;
             /// `sin(pi x) / (pi x)`.
-            Sinc long sinc 9;
+            Sinc long sinc 8;
             Sigmoid float sigmoid 4;
             /// `ln(1 + exp x)`.
             Softplus float softplus 9;
@@ -51,13 +51,13 @@ macro_rules! unary_operations {
             /// Its inverse.
             NormalIcdf long normal_icdf 15;
             /// `ln |Gamma(x)|`.
-            Lgamma long lgamma 20;
+            Lgamma long lgamma 13;
             /// The derivative of `Lgamma`.
-            Digamma long digamma 20;
+            Digamma long digamma 13;
             /// The derivative of `Digamma`.
-            Trigamma long trigamma 15;
+            Trigamma long trigamma 32;
             /// The derivative of `Trigamma`.
-            Tetragamma long tetragamma 15;
+            Tetragamma long tetragamma 34;
             Floor float floor 1;
             Ceil float ceil 1;
             /// Ties to even.
@@ -92,7 +92,7 @@ macro_rules! binary_operations {
             /// `x` to the power `y`, as IEEE `pow`.
             Pow long pow 99;
             /// The angle of the point `(y, x)` of these operands.
-            Atan2 long atan2 9;
+            Atan2 long atan2 7;
             /// `sqrt(x^2 + y^2)`.
             Hypot long hypot 4;
             Copysign float copysign 1;
