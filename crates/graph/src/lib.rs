@@ -4,6 +4,7 @@
 //! are further instructions of the same list; passes turn it into a planned program that is replayed without allocation.
 
 mod attention;
+mod batching;
 mod body;
 mod check;
 mod custom;
@@ -25,6 +26,7 @@ mod recorder;
 pub mod reference;
 mod rules;
 mod run;
+mod sparse;
 mod tape;
 #[cfg(test)]
 mod testing;
@@ -42,14 +44,20 @@ pub use params::{Bind, Param, Params};
 pub use program::Program;
 pub use program::budget::Recomputed;
 pub use program::cost::{Cost, GuardCost, Saved};
-pub use program::dynamic::{Dynamic, DynamicStats, DynamicWorkspace, GuardStats};
+pub use program::dynamic::{
+    Dynamic, DynamicBatch, DynamicBatchWorkspace, DynamicStats, DynamicWorkspace, GuardStats,
+};
 pub use program::feed::{Feed, FeedPort, Inputs};
 pub use program::jacobian::{Direction, Jacobian, hessian, jacobian};
+pub use program::linear::{Linear, Linearized};
 pub use program::outputs::{OutputMut, OutputsRef, Outs};
 pub use program::run::Workspace;
+pub use program::sparse::{SparseJacobian, SparseWorkspace};
 pub use recorder::Recorder;
 pub use retrograde_ops::Level;
 pub use run::plan::{Options, level};
+pub use sparse::matrix::Csr;
+pub use sparse::pattern::Pattern;
 pub use tape::Tape;
 pub use trace::{CacheStats, ProgramSummary};
 pub use var::{

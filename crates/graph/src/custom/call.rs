@@ -1,11 +1,12 @@
 //! An operation at certain shapes, its element type forgotten: what the list and the kernels know.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use retrograde_storage::{ArrayRef, Element, Shape};
 
 use super::fragment::Fragment;
+use super::samples::Samples;
 use super::{MOST_OPERANDS, Rules};
 use crate::error::{Error, ErrorKind};
 use crate::var::Float;
@@ -24,10 +25,20 @@ pub(crate) trait Call: Send + Sync + fmt::Debug {
     fn name(&self) -> &str;
     /// Its rule, or why there is none.
     fn rule(&self) -> Result<Rule<'_>, Error>;
-    /// Elements of each input.
+    /// Samples that the function is called for, one after the other.
+    fn samples(&self) -> usize {
+        1
+    }
+    /// The call for so many times the samples, all operands and results having an axis more.
+    fn of_samples(self: Arc<Self>, samples: usize) -> AnyCall;
+    /// Elements of each input, of one sample.
     fn lengths(&self) -> Vec<usize>;
+    /// Elements of the output, of one sample.
+    fn output_length(&self) -> usize;
+    /// Bytes of an element.
+    fn element_size(&self) -> usize;
     /// Runs the function, or with `gradient` the rule on slices: inputs, output, its gradient; into all gradients, one
-    /// after the other. Returns a refusal.
+    /// after the other, sample by sample. Returns a refusal.
     ///
     /// # Safety
     /// Operands and `out` are aligned, initialised memory of the call's element type, of as many elements as it has at
@@ -43,6 +54,8 @@ pub(crate) struct Typed<T: Float> {
     pub inputs: Vec<Shape>,
     pub output: Shape,
     rule: OnceLock<Result<Fragment, Error>>,
+    /// Calls for several samples that lists hold: equal calls are one by address.
+    of_samples: Mutex<Vec<(usize, Weak<Samples>)>>,
 }
 
 impl<T: Float> fmt::Debug for Typed<T> {
@@ -58,6 +71,7 @@ impl<T: Float> Typed<T> {
             inputs,
             output,
             rule: OnceLock::new(),
+            of_samples: Mutex::default(),
         }
     }
 
@@ -135,8 +149,29 @@ impl<T: Float> Call for Typed<T> {
         }
     }
 
+    fn of_samples(self: Arc<Self>, samples: usize) -> AnyCall {
+        let known = &self.of_samples;
+        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|k| k.1.strong_count() > 0);
+        let found = known.iter().find(|k| k.0 == samples);
+        if let Some(call) = found.and_then(|k| k.1.upgrade()) {
+            return call;
+        }
+        let call = Arc::new(Samples::new(Arc::<Self>::clone(&self), samples));
+        known.push((samples, Arc::downgrade(&call)));
+        call
+    }
+
     fn lengths(&self) -> Vec<usize> {
         self.inputs.iter().map(Shape::len).collect()
+    }
+
+    fn output_length(&self) -> usize {
+        self.output.len()
+    }
+
+    fn element_size(&self) -> usize {
+        size_of::<T>()
     }
 
     unsafe fn run(&self, gradient: bool, operands: &[*const u8], out: *mut u8) -> Option<String> {

@@ -6,6 +6,7 @@ use retrograde_storage::{Id, Shape};
 
 use super::Derivative;
 use super::call::said;
+use crate::batching::Batch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::list::{List, Value};
 use crate::op::{Attr, Op};
@@ -91,6 +92,20 @@ impl Fragment {
             list: state.list.clone(),
             gradients: gradients.iter().map(|g| g.id).collect(),
         })
+    }
+
+    /// The rule of the call for so many samples.
+    pub(super) fn of_samples(&self, samples: usize) -> Result<Self> {
+        let mut list = List::default();
+        let mut batch = Batch::new(&self.list, &mut list, samples);
+        batch.run(|_| true, |batch, v| batch.input(v))?;
+        let gradients = self.gradients.iter();
+        let gradients = gradients.map(|&g| {
+            let lane = batch.lane(g)?;
+            batch.wide(g, lane)
+        });
+        let gradients = gradients.collect::<Result<_>>()?;
+        Ok(Self { list, gradients })
     }
 }
 

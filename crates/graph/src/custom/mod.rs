@@ -7,6 +7,7 @@
 
 pub(crate) mod call;
 pub(crate) mod fragment;
+mod samples;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -41,6 +41,19 @@ pub struct FeedPort<'a> {
 }
 
 impl<'a> FeedPort<'a> {
+    /// Elements in memory that is aligned for their type and large enough.
+    pub(crate) fn new(dtype: DType, shape: Shape, bytes: &'a [u8]) -> Self {
+        Self {
+            dtype,
+            shape,
+            bytes,
+            fault: None,
+        }
+    }
+    /// A type and a shape, for those that ask for no more.
+    pub(crate) fn of_type(dtype: DType, shape: Shape) -> FeedPort<'static> {
+        FeedPort::new(dtype, shape, &[])
+    }
     /// The element type.
     pub fn dtype(&self) -> DType {
         self.dtype
@@ -208,6 +221,40 @@ macro_rules! tuples {
     )*};
 }
 tuples!((A 0), (A 0, B 1), (A 0, B 1, C 2), (A 0, B 1, C 2, D 3), (A 0, B 1, C 2, D 3, E 4), (A 0, B 1, C 2, D 3, E 4, F 5));
+
+/// A feed of ports.
+pub(crate) struct Ports<'a>(pub &'a [FeedPort<'a>]);
+
+impl Sealed for Ports<'_> {}
+impl Feed for Ports<'_> {
+    fn count(&self) -> usize {
+        self.0.len()
+    }
+    fn port(&self, i: usize) -> Option<FeedPort<'_>> {
+        self.0.get(i).copied()
+    }
+}
+
+/// Ports, and a feed that follows them.
+pub(crate) struct Followed<'a> {
+    /// The same each time it is asked.
+    pub first: &'a dyn Fn(usize) -> Option<FeedPort<'a>>,
+    pub count: usize,
+    pub then: &'a dyn Feed,
+}
+
+impl Sealed for Followed<'_> {}
+impl Feed for Followed<'_> {
+    fn count(&self) -> usize {
+        self.count + self.then.count()
+    }
+    fn port(&self, i: usize) -> Option<FeedPort<'_>> {
+        match i.checked_sub(self.count) {
+            None => (self.first)(i),
+            Some(i) => self.then.port(i),
+        }
+    }
+}
 
 /// A feed followed by further arrays: seeds and tangents after a program's own inputs.
 pub(crate) struct Extended<'a, T: Element> {

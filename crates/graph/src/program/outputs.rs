@@ -3,15 +3,14 @@
 use std::marker::PhantomData;
 
 use bytemuck::Pod;
-use retrograde_storage::{Array, DType, Element, Shape};
+use retrograde_storage::{Array, DType, Element, Packet, Shape};
 
-use super::run::Workspace;
 use crate::error::{Error, ErrorKind, Result};
 use crate::list::Value;
 use crate::recorder::Recorder;
 use crate::run::plan::Port;
 use crate::tape::decode;
-use crate::var::{AnyVar, Var};
+use crate::var::{AnyVar, Float, Var};
 
 /// What a closure given to [`Program::try_record`](super::Program::try_record) returns: one value, or several of one
 /// type.
@@ -49,7 +48,9 @@ impl Outs<'_> {
 /// Outputs of the last run, borrowed from its workspace.
 #[derive(Clone, Copy, Debug)]
 pub struct OutputsRef<'w> {
-    pub(super) ws: &'w Workspace,
+    /// Of the outputs, and of more behind them.
+    pub(super) ports: &'w [Port],
+    pub(super) memory: &'w [Vec<Packet>],
     pub(super) count: usize,
 }
 
@@ -62,11 +63,15 @@ impl<'w> OutputsRef<'w> {
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
+    /// Output `i`, its memory padded.
+    pub(super) fn of_any_type(&self, i: usize) -> (Port, &'w [u8]) {
+        (self.ports[i], bytemuck::cast_slice(&self.memory[i]))
+    }
     fn port<T: Element>(&self, i: usize) -> Result<(Shape, &'w [u8])> {
         if i >= self.count {
             return Err(no_output(i, self.count));
         }
-        let (port, bytes) = self.ws.output(i);
+        let (port, bytes) = self.of_any_type(i);
         if port.dtype != T::DTYPE {
             return Err(Error::new(
                 ErrorKind::DType,
@@ -83,6 +88,10 @@ impl<'w> OutputsRef<'w> {
     /// Elements of output `i`, row-major.
     pub fn slice<T: Element + Pod>(&self, i: usize) -> Result<&'w [T]> {
         Ok(bytemuck::cast_slice(self.port::<T>(i)?.1))
+    }
+    /// Elements of output `i`, as [`slice`](Self::slice) gives them, of a type that only a bound says is one of floats.
+    pub(super) fn floats<T: Float>(&self, i: usize) -> Result<&'w [T]> {
+        Ok(bytemuck::checked::cast_slice(self.port::<T>(i)?.1))
     }
     /// The only element of output `i`.
     pub fn item<T: Element>(&self, i: usize) -> Result<T> {

@@ -152,7 +152,8 @@ impl Program {
     /// The outputs that a run left.
     pub(super) fn outputs_of<'w>(&self, ws: &'w Workspace) -> OutputsRef<'w> {
         OutputsRef {
-            ws,
+            ports: &ws.plan.outputs,
+            memory: &ws.outputs,
             count: self.recorded.outputs.len(),
         }
     }
@@ -254,7 +255,7 @@ impl Program {
 }
 
 impl Recorded {
-    fn check_feed(&self, inputs: &dyn Feed) -> Result<()> {
+    pub(super) fn check_feed(&self, inputs: &dyn Feed) -> Result<()> {
         if inputs.count() != self.inputs.len() {
             let message = format!(
                 "the program takes {} inputs, given were {}",
@@ -273,6 +274,9 @@ impl Recorded {
                     port.dtype()
                 );
                 return Err(Error::new(ErrorKind::Inputs, message));
+            }
+            if port.bytes().len() < shape.len() * dtype.size() {
+                return Err(Error::internal("an input has fewer elements than its shape"));
             }
         }
         Ok(())

@@ -21,25 +21,82 @@ impl Program {
         self.derive(|r| r.value_and_grad_of(inputs))
     }
 
-    /// The gradient of the first output (a scalar) with respect to every input of its type, in order.
+    /// The gradient of the first output (a scalar) with respect to every input of its type, in order. The gradient of a
+    /// gradient is that of one of its outputs, or of a number made of them.
+    ///
+    /// ```
+    /// # use retrograde_graph::Program;
+    /// # use retrograde_storage::{Array, Create};
+    /// # fn main() -> retrograde_graph::Result<()> {
+    /// let x = Array::<f64>::scalar(2.0);
+    /// let mut f = Program::record(&[x.clone()], |_, [x]| x.powi(4))?;
+    /// for derivative in [32.0, 48.0, 48.0, 24.0, 0.0] {
+    ///     f = f.grad()?;
+    ///     let mut ws = f.workspace()?;
+    ///     assert_eq!(f.run(&mut ws, &[&x])?.item::<f64>(0)?, derivative);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn grad(&self) -> Result<Self> {
         self.derive(Recorded::grad)
     }
 
     /// Vector-Jacobian product: takes the inputs and then a seed of the first output's shape; gives the first output and
     /// `seed^T J` for every input of its type.
+    ///
+    /// ```
+    /// # use retrograde_graph::Program;
+    /// # use retrograde_storage::Array;
+    /// # fn main() -> retrograde_graph::Result<()> {
+    /// let x = Array::<f64>::from([1.0, 2.0, 3.0]);
+    /// let f = Program::record(&[x.clone()], |_, [x]| x.square())?.vjp()?;
+    /// let mut ws = f.workspace()?;
+    /// let out = f.run(&mut ws, &[&x, &Array::from([1.0, 0.0, -1.0])])?;
+    /// assert_eq!(out.array::<f64>(0)?, Array::from([1.0, 4.0, 9.0]));
+    /// assert_eq!(out.array::<f64>(1)?, Array::from([2.0, 0.0, -6.0]));
+    /// # Ok(()) }
+    /// ```
     pub fn vjp(&self) -> Result<Self> {
         self.derive(Recorded::vjp)
     }
 
     /// Jacobian-vector product: takes the inputs and then a tangent for each input of the first output's type; gives
-    /// every output of that type's tangent. Values come first: `[outputs.., tangents..]`.
+    /// every output of that type's tangent. Values come first: `[outputs.., tangents..]`. For many tangents at one
+    /// point see [`linearize`](Self::linearize).
+    ///
+    /// ```
+    /// # use retrograde_graph::Program;
+    /// # use retrograde_storage::Array;
+    /// # fn main() -> retrograde_graph::Result<()> {
+    /// let (x, a) = (Array::<f64>::from([1.0, 2.0]), Array::<f64>::from([3.0, 4.0]));
+    /// let f = Program::record(&[x.clone(), a.clone()], |_, [x, a]| (a * x).sum())?.jvp()?;
+    /// let mut ws = f.workspace()?;
+    /// let (dx, da) = (Array::from([1.0, 0.0]), Array::from([0.0, 10.0]));
+    /// let out = f.run(&mut ws, &[&x, &a, &dx, &da])?;
+    /// assert_eq!(out.item::<f64>(0)?, 11.0);
+    /// assert_eq!(out.item::<f64>(1)?, 3.0 * 1.0 + 2.0 * 10.0);
+    /// # Ok(()) }
+    /// ```
     pub fn jvp(&self) -> Result<Self> {
         self.derive(Recorded::jvp)
     }
 
     /// Hessian-vector product of the first output (a scalar): takes the inputs and then a vector for each input of its
     /// type; gives `H v` for each. Forward over reverse.
+    ///
+    /// ```
+    /// # use retrograde_graph::Program;
+    /// # use retrograde_storage::Array;
+    /// # fn main() -> retrograde_graph::Result<()> {
+    /// // Of x^2 y the Hessian is [[2 y, 2 x], [2 x, 0]].
+    /// let [x, y] = [3.0, 5.0].map(Array::<f64>::scalar);
+    /// let product = Program::record(&[x.clone(), y.clone()], |_, [x, y]| x * x * y)?.hvp()?;
+    /// let mut ws = product.workspace()?;
+    /// let out = product.run(&mut ws, &[&x, &y, &Array::scalar(1.0), &Array::scalar(10.0)])?;
+    /// assert_eq!(out.item::<f64>(0)?, 2.0 * 5.0 + 10.0 * 2.0 * 3.0);
+    /// assert_eq!(out.item::<f64>(1)?, 2.0 * 3.0);
+    /// # Ok(()) }
+    /// ```
     pub fn hvp(&self) -> Result<Self> {
         self.derive(|r| r.hvp(&r.differentiable()))
     }
@@ -137,7 +194,7 @@ impl Recorded {
         input
     }
 
-    fn gradients(&self, what: &str, keep_value: bool, wrt: &[Value]) -> Result<Self> {
+    pub(super) fn gradients(&self, what: &str, keep_value: bool, wrt: &[Value]) -> Result<Self> {
         let y = self.scalar_output(what)?;
         let mut new = self.to_differentiate();
         let one = new.list.like(1.0, y);

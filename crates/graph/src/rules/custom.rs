@@ -16,14 +16,20 @@ impl Sweep<'_> {
         let gradients = match call.rule() {
             Ok(Rule::Recorded(fragment)) => list.splice(fragment, &operands),
             Ok(Rule::Slices) => {
-                let lengths = call.lengths();
+                // One sample after the other.
+                let (lengths, samples) = (call.lengths(), call.samples());
                 let (attr, dtype) = (list.attr(v), list.dtype(v));
-                let total =
-                    Shape::new(&[lengths.iter().sum()]).expect("checked when it was applied");
+                let each: usize = lengths.iter().sum();
+                let shape = |dims: &[usize]| Shape::new(dims).expect("checked with the operands");
+                let total = shape(&[samples * each]);
                 let all = list.push(Op::CustomGrad, &operands, attr, total, dtype);
+                let (all, axis) = match samples {
+                    1 => (all, 0),
+                    _ => (list.reshape(all, shape(&[samples, each])), 1),
+                };
                 let mut start = 0;
                 let parts = inputs.iter().zip(lengths).map(|(&x, len)| {
-                    let part = list.narrow(all, 0, start, len);
+                    let part = list.narrow(all, axis, start, len);
                     start += len;
                     list.reshape(part, list.shape(x))
                 });

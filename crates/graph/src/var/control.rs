@@ -187,7 +187,7 @@ impl<'t> Rec<'t> {
         (self.bundle(&carry, last), self.bundle(&outputs, stacked))
     }
 
-    fn bundle<V: Vars<'t>>(self, like: &V, values: &[Value]) -> V {
+    pub(super) fn bundle<V: Vars<'t>>(self, like: &V, values: &[Value]) -> V {
         let mut values = values.iter().copied();
         like.with(self, &mut || {
             values.next().expect("a value for every handle")
@@ -195,7 +195,7 @@ impl<'t> Rec<'t> {
     }
 
     /// Values that have none, for the same reason.
-    fn poisoned(self, error: &Error, like: &[Member<'t>]) -> Vec<Value> {
+    pub(super) fn poisoned(self, error: &Error, like: &[Member<'t>]) -> Vec<Value> {
         let mut state = self.recorder.state.borrow_mut();
         like.iter()
             .map(|m| state.push_poison(error.clone(), m.dtype))
@@ -203,15 +203,18 @@ impl<'t> Rec<'t> {
     }
 
     /// Checks that handles are of this recording and have values.
-    fn check_members(
+    pub(super) fn check_members(
         self,
+        name: &str,
         state: &Recording,
         of: &[Member<'t>],
         at: &'static Location<'static>,
     ) -> Result<(), Error> {
         for m in of {
             if !std::ptr::eq(m.rec.recorder, self.recorder) {
-                let message = "scan: an operand belongs to another tape; record both on one tape, or pass the value as an input";
+                let message = format!(
+                    "{name}: an operand belongs to another tape; record both on one tape, or pass the value as an input"
+                );
                 return Err(Error::new(ErrorKind::Foreign, message).at(Some(at)));
             }
             if let Some(error) = state.poison_of(m.id) {
@@ -230,8 +233,8 @@ impl<'t> Rec<'t> {
         at: &'static Location<'static>,
     ) -> Result<Opened, Error> {
         let mut state = self.recorder.state.borrow_mut();
-        self.check_members(&state, carries, at)?;
-        self.check_members(&state, steps, at)?;
+        self.check_members("scan", &state, carries, at)?;
+        self.check_members("scan", &state, steps, at)?;
         let ids: Vec<Value> = carries.iter().chain(steps).map(|m| m.id).collect();
         let opened = state.open_scan(options, carries, steps, at);
         opened.map_err(|fault| state.refusal("scan", &ids, &fault, at))
@@ -248,8 +251,8 @@ impl<'t> Rec<'t> {
         at: &'static Location<'static>,
     ) -> Result<Vec<Value>, Error> {
         let mut state = self.recorder.state.borrow_mut();
-        self.check_members(&state, next, at)?;
-        self.check_members(&state, outputs, at)?;
+        self.check_members("scan", &state, next, at)?;
+        self.check_members("scan", &state, outputs, at)?;
         state.list.set_location(Some(at));
         let results = state.close_scan(options, opened, operands, next, outputs);
         results.map_err(|fault| state.refusal("scan", operands, &fault, at))
@@ -309,7 +312,7 @@ impl<T: Element> Var<'_, T> {
     }
 }
 
-fn members<'t>(of: &impl Vars<'t>) -> Vec<Member<'t>> {
+pub(super) fn members<'t>(of: &impl Vars<'t>) -> Vec<Member<'t>> {
     let mut members = Vec::new();
     of.members(&mut members);
     members

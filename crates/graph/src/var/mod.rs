@@ -52,6 +52,7 @@ mod scan;
 mod shape;
 mod sort;
 mod special;
+mod vmap;
 #[cfg(test)]
 mod tests;
 

@@ -5,9 +5,10 @@ use std::cell::Cell;
 use fearless_simd::prelude::*;
 use retrograde_storage::Packet;
 
+use super::check::binary_takes;
 use super::lanes::{InPacket, Wide};
 use super::map::{map1, map2, map2_long, map3};
-use super::table::{binary_table, unary_table};
+use super::table::{binary_arms, binary_table, unary_arms, unary_table};
 use super::walk::{Operand, Target};
 use super::{Axis, Elem};
 use crate::{Binary, Ternary, Unary, math};
@@ -51,7 +52,7 @@ pub(super) fn unary<S: Simd, W: Wide>(
         };
     }
     match elem {
-        Elem::Float => unary_table!(what, simd, float, mask, ()),
+        Elem::Float => unary_table!(what, simd, float, float, mask, ()),
         // `Neg`, the only one.
         Elem::Int => map1(
             simd,
@@ -129,40 +130,14 @@ pub(super) fn binary<S: Simd, W: Wide>(
             Binary::Ge => int_mask!(|x, y| x.simd_ge(y)),
             Binary::Eq => int_mask!(|x, y| x.simd_eq(y)),
             Binary::Ne => int_mask!(|x, y| x.simd_ne(y)),
-            Binary::Div
-            | Binary::Rem
-            | Binary::Pow
-            | Binary::Copysign
-            | Binary::Hardshrink
-            | Binary::MulStrong
-            | Binary::DivStrong
-            | Binary::NormalCdfOf
-            | Binary::And
-            | Binary::Or
-            | Binary::Xor => {}
+            other => debug_assert!(!binary_takes(other, elem), "{other:?} of integers"),
         },
         Elem::Mask => match what {
             Binary::And => mask!(|x, y| x & y),
             Binary::Or => mask!(|x, y| x | y),
             Binary::Xor | Binary::Ne => mask!(|x, y| x ^ y),
             Binary::Eq => mask!(|x, y| !(x ^ y)),
-            Binary::Add
-            | Binary::Sub
-            | Binary::Mul
-            | Binary::Div
-            | Binary::Rem
-            | Binary::Max
-            | Binary::Min
-            | Binary::Pow
-            | Binary::Copysign
-            | Binary::Hardshrink
-            | Binary::MulStrong
-            | Binary::DivStrong
-            | Binary::NormalCdfOf
-            | Binary::Lt
-            | Binary::Le
-            | Binary::Gt
-            | Binary::Ge => {}
+            other => debug_assert!(!binary_takes(other, elem), "{other:?} of masks"),
         },
     }
 }

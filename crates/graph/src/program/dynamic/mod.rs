@@ -8,6 +8,8 @@
 //! Traces are never taken away, so readers need no lock: a slot of the list is written once (`OnceLock`). Two threads
 //! that meet the same new path at once both record it; the second finds the slot taken and uses the first's.
 
+mod batch;
+mod samples;
 mod stats;
 mod trace;
 
@@ -23,6 +25,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::run::plan::Options;
 use crate::var::Rec;
 
+pub use batch::{DynamicBatch, DynamicBatchWorkspace};
 pub use stats::{DynamicStats, GuardStats};
 use trace::{Record, Shared, Trace};
 
