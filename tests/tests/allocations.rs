@@ -364,7 +364,8 @@ fn linear_algebra_sorting_and_custom_operations() -> Result<()> {
         out.copy_from_slice(inputs[0].as_slice());
     })
     .derivative(|_, _, g| vec![g]);
-    for (batch, n) in [(20, 3), (1, 100), (3, 40)] {
+    // One block of a factorisation, part of one, several and a part.
+    for (batch, n) in [(20, 3), (3, 40), (2, 32), (1, 100), (1, 200)] {
         let x = Array::from_shape_fn([batch, n, n], |i| {
             ((i[0] + 3 * i[1] + 7 * i[2]) % 11) as f32
         });

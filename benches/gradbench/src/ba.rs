@@ -2,7 +2,8 @@
 //!
 //! Every observation depends on its own camera, point and weight alone. So the function is recorded once for all
 //! observations, a parameter a row with the observations along it, and the gradient of the sum of all first (second)
-//! errors by the parameters as observed is the first (second) row of every block of the Jacobian.
+//! errors by the parameters as observed is the first (second) row of every block of the Jacobian. What is left is to write
+//! those blocks as the sparse matrix that the eval asks for.
 
 use retrograde::prelude::*;
 use serde::Deserialize;
@@ -115,23 +116,19 @@ fn rotate<'t>(r: Vector<'t>, x: Vector<'t>) -> Vector<'t> {
     })
 }
 
-/// Weighted distances from the features, for parameters of which each is a row of all observations.
-fn errors<'t>(
-    camera: Var<'t, f64>,
-    point: Var<'t, f64>,
-    weight: Var<'t, f64>,
-    features: Var<'t, f64>,
-) -> [Var<'t, f64>; 2] {
-    let camera = |i| camera.at(0, i);
-    let offset: Vector<'t> =
-        std::array::from_fn(|i| point.at(0, i as isize) - camera(3 + i as isize));
-    let [x, y, z] = rotate([camera(0), camera(1), camera(2)], offset);
+/// What an observation depends on, each for all observations: the parameters of its camera, its point and its weight.
+type Parameters<'t> = [Var<'t, f64>; BLOCK];
+
+/// Weighted distances from the features `[observations]`.
+fn errors<'t>(p: Parameters<'t>, features: Var<'t, f64>) -> [Var<'t, f64>; 2] {
+    let offset: Vector<'t> = std::array::from_fn(|i| p[CAMERA + i] - p[3 + i]);
+    let [x, y, z] = rotate([p[0], p[1], p[2]], offset);
     let (x, y) = (x / z, y / z);
     let square = x * x + y * y;
-    let distortion = 1.0 + camera(9) * square + camera(10) * square * square;
-    let error = |of: Var<'t, f64>, i: isize| {
-        let projected = of * distortion * camera(6) + camera(7 + i);
-        weight * (projected - features.at(1, i))
+    let distortion = 1.0 + p[9] * square + p[10] * square * square;
+    let error = |of: Var<'t, f64>, i: usize| {
+        let projected = of * distortion * p[6] + p[7 + i];
+        p[BLOCK - 1] * (projected - features.at(1, i as isize))
     };
     [error(x, 0), error(y, 1)]
 }
@@ -149,7 +146,7 @@ type Vars<'t> = (
 impl Problem {
     fn record(
         &self,
-        f: impl for<'t> Fn(Rec<'t>, Vars<'t>) -> [Var<'t, f64>; 2],
+        f: impl for<'t> Fn(Rec<'t>, Vars<'t>) -> Vec<Var<'t, f64>>,
     ) -> retrograde::Result<Program> {
         Program::try_record(&self.arrays, |t, v| Ok(f(t, v).into()))
     }
@@ -169,32 +166,29 @@ impl Problem {
     }
 }
 
-/// Errors of the observations `[p, 2]`, and of the weights `[p]`.
-fn objectives<'t>(
-    t: Rec<'t>,
-    (cameras, points, weights, features, camera_of, point_of): Vars<'t>,
-) -> [Var<'t, f64>; 2] {
-    let camera = cameras.t().index_select(1, camera_of);
-    let point = points.t().index_select(1, point_of);
-    let pair = errors(camera, point, weights, features);
-    [t.stack(&pair, 1), 1.0 - weights * weights]
+/// The parameters as observed.
+fn parameters<'t>((cameras, points, weights, _, camera_of, point_of): Vars<'t>) -> Parameters<'t> {
+    std::array::from_fn(|i| match i {
+        i if i < CAMERA => cameras.at(1, i as isize).index_select(0, camera_of),
+        i if i < CAMERA + 3 => points
+            .at(1, (i - CAMERA) as isize)
+            .index_select(0, point_of),
+        _ => weights,
+    })
 }
 
-/// Blocks of the Jacobian `[p, 2, 15]`, and its diagonal by weights `[p]`.
-fn blocks<'t>(
-    t: Rec<'t>,
-    (cameras, points, weights, features, camera_of, point_of): Vars<'t>,
-) -> [Var<'t, f64>; 2] {
-    let camera = cameras.t().index_select(1, camera_of);
-    let point = points.t().index_select(1, point_of);
-    let of_row = |error: Var<'t, f64>| {
-        let [camera, point] = error.sum().grad_of([camera, point]);
-        let [weight] = error.sum().grad_of([weights]);
-        t.concat(&[camera, point, weight.unsqueeze(0)], 0)
-    };
-    let rows = errors(camera, point, weights, features).map(of_row);
-    let [diagonal] = (1.0 - weights * weights).sum().grad_of([weights]);
-    [t.stack(&rows, 0).permute([2, 0, 1]), diagonal]
+/// Errors of the observations `[p, 2]`, and of the weights `[p]`.
+fn objectives<'t>(t: Rec<'t>, v: Vars<'t>) -> Vec<Var<'t, f64>> {
+    let pair = errors(parameters(v), v.3);
+    vec![t.stack(&pair, 1), 1.0 - v.2 * v.2]
+}
+
+/// Columns of the two rows of the observations' blocks, one after another, and the diagonal by weights: 31 of `[p]`.
+fn columns<'t>(_: Rec<'t>, v: Vars<'t>) -> Vec<Var<'t, f64>> {
+    let parameters = parameters(v);
+    let rows = errors(parameters, v.3).map(|error| error.sum().grad_of(parameters));
+    let diagonal = (1.0 - v.2 * v.2).sum().grad_of([v.2]);
+    [rows.concat(), diagonal.to_vec()].concat()
 }
 
 /// A Jacobian by compressed rows.
@@ -207,8 +201,17 @@ struct Sparse {
 }
 
 impl Sparse {
-    /// Two rows an observation, then one a weight.
-    fn fill(&mut self, problem: &Problem) {
+    /// Two rows an observation, then one a weight, of the columns that [`columns`] computed.
+    fn fill(&mut self, problem: &Problem, columns: &[f64]) {
+        let p = problem.observations;
+        let (blocks, diagonal) = columns.split_at(2 * BLOCK * p);
+        let columns: Vec<&[f64]> = blocks.chunks_exact(p).collect();
+        self.vals.clear();
+        for observation in 0..p {
+            self.vals
+                .extend(columns.iter().map(|column| column[observation]));
+        }
+        self.vals.extend(diagonal);
         let (cameras, points) = (problem.arrays.4.as_slice(), problem.arrays.5.as_slice());
         let first_point = (CAMERA * problem.cameras) as u32;
         let first_weight = first_point + 3 * problem.points as u32;
@@ -266,18 +269,13 @@ fn objective(input: &Value) -> Result<Evaluated, Failure> {
 
 fn jacobian(input: &Value) -> Result<Evaluated, Failure> {
     let problem = read::<Input>(input)?.problem()?;
-    let blocks_end = 2 * BLOCK * problem.observations;
-    let mut replay = Replay::default();
-    let mut sparse = Sparse {
-        vals: vec![0.0; blocks_end + problem.observations],
-        ..Sparse::default()
-    };
+    let p = problem.observations;
+    let (mut replay, mut sparse) = (Replay::default(), Sparse::default());
+    let mut found = vec![0.0; (2 * BLOCK + 1) * p];
     let times = timed(input, || {
-        let record = || problem.record(blocks);
-        let (of_observations, of_weights) = sparse.vals.split_at_mut(blocks_end);
-        let outputs = &mut [of_observations.into(), of_weights.into()];
-        replay.run(record, problem.feed(), outputs)?;
-        sparse.fill(&problem);
+        let mut outputs: Vec<_> = found.chunks_exact_mut(p).map(Into::into).collect();
+        replay.run(|| problem.record(columns), problem.feed(), &mut outputs)?;
+        sparse.fill(&problem, &found);
         Ok(())
     })?;
     Ok(times.output(sparse.sample()))

@@ -1,8 +1,9 @@
 //! `ht`: how far the points of a posed hand are from measured ones, and the Jacobian of that by the pose and, if points
 //! move on their triangles, by their positions there.
 //!
-//! Values that depend on the pose have a last axis of lanes, one for each direction of differentiation: the Jacobian by
-//! the pose is one forward derivative along all unit vectors at once.
+//! What depends on the pose has an axis of lanes, one for each direction of differentiation: the Jacobian by the pose is
+//! one forward derivative along all unit vectors at once. Bones are followed one by one, each entry of their maps a value
+//! of its own; vertices are tensors.
 
 use retrograde::prelude::*;
 use serde::Deserialize;
@@ -51,7 +52,7 @@ struct Model {
 /// The problem as a program takes it.
 struct Hand {
     /// The pose `[26]`, positions on triangles `[points, 2]`, matrices of the bones `[2, bones, 3, 4]` (relative to the
-    /// parent, and from the rest pose), vertices `[vertices, 4 + bones]` (position and weights), points `[points, 3]`,
+    /// parent, and from the rest pose), vertices `[4 + bones, vertices]` (position and weights), points `[points, 3]`,
     /// vertices of each point `[1 or 3, points]`.
     arrays: (
         Array<f64>,
@@ -63,6 +64,7 @@ struct Hand {
     ),
     parents: Vec<Option<usize>>,
     mirrored: bool,
+    vertices: usize,
     points: usize,
     /// Whether points move on their triangles.
     complicated: bool,
@@ -110,73 +112,85 @@ impl Input {
             .base_relatives
             .iter()
             .chain(&model.inverse_base_absolutes);
-        let vertices = model.base_positions.iter().zip(&model.weights);
-        let vertices = vertices.flat_map(|(p, w)| p.iter().chain(w).copied());
+        let coordinates = (0..4).flat_map(|j| model.base_positions.iter().map(move |p| p[j]));
+        let weights = (0..bones).flat_map(|b| model.weights.iter().map(move |w| w[b]));
+        let vertices = coordinates.chain(weights);
         Ok(Hand {
             arrays: (
                 Array::from(self.theta.clone()),
                 Array::from_vec(self.us.concat(), [self.us.len(), 2])?,
                 Array::from_vec(matrices.flat_map(affine).collect(), [2, bones, 3, 4])?,
-                Array::from_vec(vertices.collect(), [model.weights.len(), 4 + bones])?,
+                Array::from_vec(vertices.collect(), [4 + bones, model.weights.len()])?,
                 Array::from_vec(data.points.concat(), [points, 3])?,
                 Array::from_vec(corners, [if complicated { 3 } else { 1 }, points])?,
             ),
             parents: parents.collect::<Result<_, _>>()?,
             mirrored: model.is_mirrored,
+            vertices: model.weights.len(),
             points,
             complicated,
         })
     }
 }
 
-/// The product of `[i, k, ..]` and `[k, j, ..]`, matrices along the first axes.
-fn product<'t>(a: Var<'t, f64>, b: Var<'t, f64>) -> Var<'t, f64> {
-    (a.unsqueeze(2) * b.unsqueeze(0)).sum_over(1)
+/// An affine map of space, each entry a row of lanes, or one element where it does not depend on the pose.
+type Map<'t> = [[Var<'t, f64>; 4]; 3];
+
+/// `outer` after `inner`.
+fn compose<'t>(outer: &Map<'t>, inner: &Map<'t>) -> Map<'t> {
+    std::array::from_fn(|i| {
+        std::array::from_fn(|j| {
+            let [a, b, c, offset] = outer[i];
+            let sum = a * inner[0][j] + b * inner[1][j] + c * inner[2][j];
+            if j == 3 { sum + offset } else { sum }
+        })
+    })
 }
 
-/// The product of affine maps `[3, 4, ..]`.
-fn compose<'t>(a: Var<'t, f64>, b: Var<'t, f64>) -> Var<'t, f64> {
-    let (turn, offset) = (a.narrow(1, 0, 3), a.narrow(1, 3, 1));
-    let moved = product(turn, b);
-    let rec = a.rec();
-    rec.concat(&[moved.narrow(1, 0, 3), moved.narrow(1, 3, 1) + offset], 1)
+/// The map after a turn by `angle` that takes axis `a` to axis `b`.
+fn turned<'t>(map: &Map<'t>, [a, b]: [usize; 2], angle: Var<'t, f64>) -> Map<'t> {
+    let (sine, cosine) = (angle.sin(), angle.cos());
+    map.map(|mut row| {
+        (row[a], row[b]) = (
+            row[a] * cosine + row[b] * sine,
+            row[b] * cosine - row[a] * sine,
+        );
+        row
+    })
 }
 
-/// A matrix `[3, 3, ..]` of its entries, row by row.
-fn matrix<'t>(entries: [[Var<'t, f64>; 3]; 3]) -> Var<'t, f64> {
-    let t = entries[0][0].rec();
-    t.stack(&entries.map(|row| t.stack(&row, 0)), 0)
-}
-
-/// The rotation about the axis `r` `[3, lanes]` by its length; none if that is tiny.
-fn rotation<'t>(r: Var<'t, f64>, tiny: bool) -> Var<'t, f64> {
-    let t = r.rec();
-    let (zero, one) = (0.0 * r.at(0, 0).detach(), 0.0 * r.at(0, 0).detach() + 1.0);
+/// The rotation about the axis `r` by its length; none if that is `tiny`.
+fn rotation<'t>(r: [Var<'t, f64>; 3], tiny: bool) -> Map<'t> {
+    let t = r[0].rec();
+    let [zero, one] = [0.0, 1.0].map(|x| t.full([1], x));
     if tiny {
-        return matrix([[one, zero, zero], [zero, one, zero], [zero, zero, one]]);
+        let row = |i| std::array::from_fn(|j| if i == j { one } else { zero });
+        return std::array::from_fn(row);
     }
-    let _ = t;
-    let angle = (r * r).sum_over(0).sqrt();
+    let angle = (r[0] * r[0] + r[1] * r[1] + r[2] * r[2]).sqrt();
     let (s, c) = (angle.sin(), angle.cos());
-    let [x, y, z] = [0, 1, 2].map(|i| r.at(0, i) / angle);
+    let [x, y, z] = r.map(|r| r / angle);
     let rest = 1.0 - c;
-    matrix([
+    [
         [
             x * x + (1.0 - x * x) * c,
             x * y * rest - z * s,
             x * z * rest + y * s,
+            zero,
         ],
         [
             x * y * rest + z * s,
             y * y + (1.0 - y * y) * c,
             y * z * rest - x * s,
+            zero,
         ],
         [
             x * z * rest - y * s,
             z * y * rest + x * s,
             z * z + (1.0 - z * z) * c,
+            zero,
         ],
-    ])
+    ]
 }
 
 /// What a program's closure gets.
@@ -190,33 +204,17 @@ type Vars<'t> = (
 );
 
 impl Hand {
-    /// The bones' turns `[3, 3, bones, lanes]`: of a finger's bones the first turns about two axes, the next two about
-    /// one, the last not.
-    fn turns<'t>(&self, theta: Var<'t, f64>, lanes: usize) -> Var<'t, f64> {
-        let t = theta.rec();
-        let others = self.parents.len() - WRIST - FINGERS * FINGER;
-        let fingers = theta.narrow(0, 6, 4 * FINGERS).reshape([FINGERS, 4, lanes]);
-        let still = |bones: usize| t.zeros::<f64>([FINGERS, bones, lanes]);
-        let angles = |parts: &[Var<'t, f64>]| {
-            let of_fingers = t.concat(parts, 1).reshape([FINGERS * FINGER, lanes]);
-            t.concat(
-                &[
-                    t.zeros([WRIST, lanes]),
-                    of_fingers,
-                    t.zeros([others, lanes]),
-                ],
-                0,
-            )
+    /// A bone's map relative to its parent: of a finger's bones the first turns about two axes, the next two about one.
+    fn relative<'t>(&self, bone: usize, base: &Map<'t>, theta: &[Var<'t, f64>]) -> Map<'t> {
+        let Some(finger) = bone.checked_sub(WRIST).filter(|b| *b < FINGERS * FINGER) else {
+            return *base;
         };
-        let x = angles(&[fingers.narrow(1, 0, 1), fingers.narrow(1, 2, 2), still(1)]);
-        let z = angles(&[fingers.narrow(1, 1, 1), still(3)]);
-        let (sx, cx, sz, cz) = (x.sin(), x.cos(), z.sin(), z.cos());
-        let zero = t.zeros([self.parents.len(), lanes]);
-        matrix([
-            [cz, -sz * cx, sz * sx],
-            [sz, cz * cx, -cz * sx],
-            [zero, sx, cx],
-        ])
+        let angle = |i: usize| theta[6 + finger / FINGER * 4 + i];
+        match finger % FINGER {
+            0 => turned(&turned(base, [0, 1], angle(1)), [1, 2], angle(0)),
+            joint if joint < FINGER - 1 => turned(base, [1, 2], angle(joint + 1)),
+            _ => *base,
+        }
     }
 
     /// Where every vertex is `[vertices, 3, lanes]`, for poses `theta` `[26, lanes]`.
@@ -230,54 +228,38 @@ impl Hand {
     ) -> Var<'t, f64> {
         let t = theta.rec();
         let count = self.parents.len();
-        // Both `[3, 4, bones, 1]`.
-        let [relative, from_rest] = [0, 1].map(|i| bones.at(0, i).permute([1, 2, 0]).unsqueeze(3));
-        let turned = product(relative.narrow(1, 0, 3), self.turns(theta, lanes));
-        let offsets = relative.narrow(1, 3, 1).expand([3, 1, count, lanes]);
-        let relative = t.concat(&[turned, offsets], 1);
-        // Bones of one depth at a time, from those without a parent on.
-        let mut absolute: Vec<Option<Var<'t, f64>>> = vec![None; count];
-        loop {
-            let ready = |&b: &usize| {
-                absolute[b].is_none() && self.parents[b].is_none_or(|p| absolute[p].is_some())
-            };
-            let level: Vec<usize> = (0..count).filter(ready).collect();
-            if level.is_empty() {
-                break;
-            }
-            let own: Vec<_> = level.iter().map(|&b| relative.at(2, b as isize)).collect();
-            let parents = level
-                .iter()
-                .filter_map(|&b| self.parents[b].and_then(|p| absolute[p]));
-            let parents: Vec<_> = parents.collect();
-            let own = t.stack(&own, 2);
-            let level_absolute = if parents.len() == level.len() {
-                compose(t.stack(&parents, 2), own)
-            } else {
-                own
-            };
-            for (i, &b) in level.iter().enumerate() {
-                absolute[b] = Some(level_absolute.at(2, i as isize));
-            }
-        }
-        let absolute: Vec<_> = absolute.into_iter().flatten().collect();
-        let transforms = compose(t.stack(&absolute, 2), from_rest);
-        let transforms = if self.mirrored {
-            let mirror = [-1.0, 1.0, 1.0].map(|s| t.scalar(s));
-            transforms * t.stack(&mirror, 0).reshape([3, 1, 1, 1])
-        } else {
-            transforms
+        let angles: Vec<Var<'t, f64>> = (0..POSE).map(|i| theta.at(0, i as isize)).collect();
+        let constants = bones.reshape([2 * count * 12]);
+        let constant = |which: usize, bone: usize| -> Map<'t> {
+            let first = 12 * (which * count + bone);
+            std::array::from_fn(|i| {
+                std::array::from_fn(|j| constants.narrow(0, first + 4 * i + j, 1))
+            })
         };
-        let placed = product(
-            rotation(theta.narrow(0, 0, 3), tiny).unsqueeze(2),
-            transforms,
-        );
+        let mut hand = rotation([angles[0], angles[1], angles[2]], tiny);
+        if self.mirrored {
+            hand.iter_mut().for_each(|row| row[0] = -row[0]);
+        }
+        let (mut absolute, mut from_rest) = (Vec::<Map<'t>>::new(), Vec::<Map<'t>>::new());
+        for (bone, parent) in self.parents.iter().enumerate() {
+            let parent = parent.map_or(hand, |p| absolute[p]);
+            let map = compose(&parent, &self.relative(bone, &constant(0, bone), &angles));
+            absolute.push(map);
+            from_rest.push(compose(&map, &constant(1, bone)));
+        }
+        // The maps' columns, which `[x, y, z, 1]` multiplies, one below the other.
+        let column = |j: usize| from_rest.iter().flat_map(move |map| map.map(|row| row[j]));
+        let entries = (0..4).flat_map(column).map(|entry| entry.expand([lanes]));
+        let maps = t
+            .concat(&entries.collect::<Vec<_>>(), 0)
+            .reshape([4 * count, 3 * lanes]);
         // Every vertex is the sum of what all bones make of it, by weights.
-        let (at_rest, weights) = (vertices.narrow(1, 0, 4), vertices.narrow(1, 4, count));
-        let skin = (at_rest.unsqueeze(2) * weights.unsqueeze(1)).flatten_axes(1, 2);
-        let maps = placed.permute([1, 2, 0, 3]).reshape([4 * count, 3 * lanes]);
+        let (at_rest, weights) = (vertices.narrow(0, 0, 4), vertices.narrow(0, 4, count));
+        let skin = (at_rest.unsqueeze(1) * weights.unsqueeze(0))
+            .flatten_axes(0, 1)
+            .t();
         let translation = theta.narrow(0, 3, 3).reshape([1, 3 * lanes]);
-        (skin.matmul(maps) + translation).reshape([vertices_len(vertices), 3, lanes])
+        (skin.matmul(maps) + translation).reshape([self.vertices, 3, lanes])
     }
 
     /// Distances from the points `[points, 3, lanes]`.
@@ -339,10 +321,6 @@ impl Hand {
         let (a, b, c, d, e, f) = &self.arrays;
         (a, b, c, d, e, f)
     }
-}
-
-fn vertices_len(vertices: Var<'_, f64>) -> usize {
-    vertices.shape().map_or(0, |s| s[0])
 }
 
 fn objective(input: &Value) -> Result<Evaluated, Failure> {

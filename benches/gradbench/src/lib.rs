@@ -6,11 +6,11 @@
 //!
 //! # What is timed
 //! One `evaluate` timing a run, from inputs in memory to results in memory; reading JSON, copying lists of lists into
-//! arrays and writing JSON are not part of it, as in GradBench's other tools. A program is recorded and compiled in the
-//! *first* run of a message, on the clock, and replayed by the others, as JAX's `jit` does; another message records
-//! anew, even if its shapes are the same. So whatever decides the shape of a recording (sizes, `n` of `llsq`, `s` of
-//! `ode`) is paid for in the timings that are reported. `particle` and `saddle`, whose recordings depend on the values
-//! of their inputs, record anew in every run.
+//! arrays and writing JSON are not part of it, as in GradBench's other tools. Programs are recorded and compiled when
+//! they are first needed, on the clock, and replayed from then on, as JAX's `jit` does: so in the first run of a message,
+//! and of `particle` and `saddle`, which branch on values, once for each path. Another message records anew, even if its
+//! shapes are the same. So whatever decides the shape of a recording (sizes, `n` of `llsq`, `s` of `ode`, the paths) is
+//! paid for in the timings that are reported.
 
 mod ba;
 mod det;

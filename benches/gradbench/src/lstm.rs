@@ -2,7 +2,8 @@
 //! weights.
 //!
 //! Layers run one after another, each over the whole text: of the four gates only two read the state, so that the others
-//! and everything outside the recurrence are computed for all characters at once.
+//! and everything outside the recurrence are computed for all characters at once. Rows are padded with units of no weight
+//! to whole vectors: a loop over short rows spends its time on their ends.
 
 use retrograde::prelude::*;
 use serde::Deserialize;
@@ -12,6 +13,9 @@ use crate::measure::{Evaluated, Failure, Function, Replay, matrix, read, timed};
 
 pub(crate) const FUNCTIONS: &[(&str, Function)] =
     &[("objective", objective), ("jacobian", jacobian)];
+
+/// Elements of a SIMD vector, of which rows are a multiple.
+const VECTOR: usize = 8;
 
 #[derive(Deserialize)]
 struct Input {
@@ -45,21 +49,25 @@ impl Input {
     }
 }
 
-/// What a layer puts out for all characters, and it reads `inputs`, both `[steps, bits]`.
+/// What a layer puts out for all characters, and it reads `inputs`, both `[steps, units]`.
 fn layer<'t>(
     t: Rec<'t>,
     inputs: Var<'t, f64>,
     params: Var<'t, f64>,
     state: Var<'t, f64>,
+    shape: [usize; 2],
 ) -> Var<'t, f64> {
-    // Read here, not in the loop, where their gradients would be those of all weights in every step.
     let [weights, biases] = [0, 1].map(|i| [0, 1, 2, 3].map(|g| params.at(0, i).at(0, g)));
-    let gate = |of: Var<'t, f64>, g: usize| of * weights[g] + biases[g];
-    let forget = gate(inputs, 0).sigmoid();
-    let out = gate(inputs, 2).sigmoid();
+    let gate = |g: usize| (inputs * weights[g] + biases[g]).sigmoid();
+    // Gates that read the state get their weights step by step: each gradient is then one sum after the loop instead of
+    // a sum that is carried through it.
+    let each = |of: Var<'t, f64>| of.expand(shape);
+    let inner = [1, 3].map(|g| [each(weights[g]), each(biases[g])]);
     let start = [state.at(0, 0), state.at(0, 1)];
-    let (_, hidden) = t.scan(start, [forget, out], |[hidden, cell], [forget, out]| {
-        let cell = cell * forget + gate(hidden, 1).sigmoid() * gate(hidden, 3).tanh();
+    let steps = (gate(0), gate(2), inner);
+    let (_, hidden) = t.scan(start, steps, |[hidden, cell], (forget, out, inner)| {
+        let [ingate, change] = inner.map(|[weight, bias]| hidden * weight + bias);
+        let cell = cell * forget + ingate.sigmoid() * change.tanh();
         let hidden = out * cell.tanh();
         ([hidden, cell], hidden)
     });
@@ -70,21 +78,26 @@ fn layer<'t>(
 fn loss<'t>(
     t: Rec<'t>,
     [main, extra, state, text]: [Var<'t, f64>; 4],
-    layers: usize,
+    [layers, steps, bits]: [usize; 3],
 ) -> Var<'t, f64> {
     let (read, expected) = (text.slice(0, ..-1), text.slice(0, 1..));
-    let mut x = read * extra.at(0, 0);
+    let units = bits.next_multiple_of(VECTOR);
+    let room = (0, units - bits);
+    let main = main.pad([(0, 0), (0, 0), (0, 0), room], 0.0);
+    let state = state.pad([(0, 0), (0, 0), room], 0.0);
+    let mut x = (read * extra.at(0, 0)).pad([(0, 0), room], 0.0);
     for i in 0..layers as isize {
-        x = layer(t, x, main.at(0, i), state.at(0, i));
+        x = layer(t, x, main.at(0, i), state.at(0, i), [steps, units]);
     }
-    let predicted = x * extra.at(0, 1) + extra.at(0, 2);
+    let predicted = x.narrow(1, 0, bits) * extra.at(0, 1) + extra.at(0, 2);
     let total = (predicted.exp().sum_over(keep(1)) + 2.0).ln();
     -(expected * (predicted - total)).mean()
 }
 
 fn record(arrays: &Arrays) -> retrograde::Result<Program> {
     let layers = arrays[2].shape()[0];
-    Program::record(arrays, |t, v| loss(t, v, layers))
+    let [characters, bits] = [0, 1].map(|axis| arrays[3].shape()[axis]);
+    Program::record(arrays, |t, v| loss(t, v, [layers, characters - 1, bits]))
 }
 
 fn objective(input: &Value) -> Result<Evaluated, Failure> {

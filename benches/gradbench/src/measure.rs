@@ -127,6 +127,47 @@ impl Replay {
     }
 }
 
+/// A program that branches on its inputs, with its memory.
+pub(crate) struct Branching {
+    program: Dynamic,
+    workspace: DynamicWorkspace,
+}
+
+impl Branching {
+    /// Paths that are kept: loops end after many numbers of steps.
+    const PATHS: usize = 1024;
+
+    /// A closure of scalars; `example` is what it is recorded on first.
+    pub(crate) fn new<const N: usize>(
+        example: [f64; N],
+        f: impl for<'t> Fn([Var<'t, f64>; N]) -> retrograde::Result<Vec<Var<'t, f64>>>
+        + Send
+        + Sync
+        + 'static,
+    ) -> retrograde::Result<Self> {
+        let example = example.map(Array::scalar);
+        let (options, paths) = (retrograde::Options::default(), Self::PATHS);
+        let program =
+            Program::record_dynamic_with(&example, options, paths, move |_, v| Ok(f(v)?.into()))?;
+        let workspace = program.workspace();
+        Ok(Self { program, workspace })
+    }
+
+    /// Its scalar results.
+    pub(crate) fn run<const N: usize, const M: usize>(
+        &mut self,
+        inputs: [f64; N],
+    ) -> retrograde::Result<[f64; M]> {
+        let inputs = inputs.map(Array::scalar);
+        let out = self.program.run(&mut self.workspace, &inputs)?;
+        let mut results = [0.0; M];
+        for (i, result) in results.iter_mut().enumerate() {
+            *result = out.item(i)?;
+        }
+        Ok(results)
+    }
+}
+
 /// Rows of equal length as a matrix of `columns`.
 pub(crate) fn matrix(
     name: &str,

@@ -15,6 +15,11 @@ struct Input {
     s: usize,
 }
 
+/// Steps that are recorded one after another, so that threads share each: few ones, and those of long vectors. Others
+/// are a loop in the program, which a thread runs in its cache.
+const FEW: usize = 16;
+const LONG: usize = 8192;
+
 /// `y` at time 2 of `y_0' = x_0`, `y_i' = x_i y_(i-1)`, `y(0) = 0`, in `steps` steps.
 fn solve<'t>(t: Rec<'t>, x: Var<'t, f64>, n: usize, steps: usize) -> Var<'t, f64> {
     let h = 2.0 / steps as f64;
@@ -22,14 +27,19 @@ fn solve<'t>(t: Rec<'t>, x: Var<'t, f64>, n: usize, steps: usize) -> Var<'t, f64
         let before = t.concat(&[t.ones([1]), y.narrow(0, 0, n - 1)], 0);
         x * before
     };
-    let options = ScanOptions::new().length(steps);
-    let (y, ()) = t.scan_with(options, t.zeros([n]), (), |y, ()| {
+    let step = |y: Var<'t, f64>| {
         let k1 = slope(y);
         let k2 = slope(y + 0.5 * h * k1);
         let k3 = slope(y + 0.5 * h * k2);
         let k4 = slope(y + h * k3);
-        (y + h / 6.0 * (k1 + 2.0 * k2 + 2.0 * k3 + k4), ())
-    });
+        y + h / 6.0 * (k1 + 2.0 * k2 + 2.0 * k3 + k4)
+    };
+    let start = t.zeros([n]);
+    if steps <= FEW || n >= LONG {
+        return (0..steps).fold(start, |y, _| step(y));
+    }
+    let options = ScanOptions::new().length(steps);
+    let (y, ()) = t.scan_with(options, start, (), |y, ()| (step(y), ()));
     y
 }
 

@@ -7,7 +7,7 @@ use retrograde::prelude::*;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::measure::{Evaluated, Failure, Function, read, timed};
+use crate::measure::{Branching, Evaluated, Failure, Function, read, timed};
 use crate::solver::{Mode, Objective, argmin};
 
 pub(crate) const FUNCTIONS: &[(&str, Function)] = &[
@@ -47,48 +47,42 @@ fn miss<'t>(w: Var<'t, f64>, mode: Mode) -> retrograde::Result<Var<'t, f64>> {
     }
 }
 
-/// The miss alone, and its derivative alone; each records a trace for each number of steps that the particle takes.
+/// The miss alone, and its derivative alone; each records a path for each number of steps that the particle takes.
 struct Flight {
-    value: (Dynamic, DynamicWorkspace),
-    derivative: (Dynamic, DynamicWorkspace),
+    value: Branching,
+    derivative: Branching,
 }
 
 impl Flight {
     fn new(w: f64, outer: Mode, inner: Mode) -> retrograde::Result<Self> {
-        let example = [Array::<f64>::scalar(w)];
-        let value = Program::record_dynamic(&example, move |_, [w]| Ok(miss(w, inner)?.into()))?;
-        let derivative = Program::record_dynamic(&example, move |_, [w]| {
-            let [derivative] = outer.gradient(miss(w, inner)?, [w]);
-            Ok(derivative.into())
-        })?;
-        let with_workspace = |d: Dynamic| {
-            let workspace = d.workspace();
-            (d, workspace)
-        };
         Ok(Self {
-            value: with_workspace(value),
-            derivative: with_workspace(derivative),
+            value: Branching::new([w], move |[w]| Ok(vec![miss(w, inner)?]))?,
+            derivative: Branching::new([w], move |[w]| {
+                Ok(outer.gradient(miss(w, inner)?, [w]).to_vec())
+            })?,
         })
     }
 }
 
 impl Objective<1> for Flight {
-    fn value(&mut self, [w]: [f64; 1]) -> Result<f64, Failure> {
-        let (program, workspace) = &mut self.value;
-        Ok(program.run(workspace, [&Array::scalar(w)])?.item(0)?)
+    fn value(&mut self, w: [f64; 1]) -> Result<f64, Failure> {
+        let [value] = self.value.run(w)?;
+        Ok(value)
     }
-    fn gradient(&mut self, [w]: [f64; 1]) -> Result<[f64; 1], Failure> {
-        let (program, workspace) = &mut self.derivative;
-        Ok([program.run(workspace, [&Array::scalar(w)])?.item(0)?])
+    fn gradient(&mut self, w: [f64; 1]) -> Result<[f64; 1], Failure> {
+        Ok(self.derivative.run(w)?)
     }
 }
 
 fn particle(input: &Value, outer: Mode, inner: Mode) -> Result<Evaluated, Failure> {
     let Input { w } = read(input)?;
-    let mut best = w;
+    let (mut flight, mut best) = (None, w);
     let times = timed(input, || {
-        let mut flight = Flight::new(w, outer, inner)?;
-        [best] = argmin(&mut flight, [w])?;
+        let flight = match &mut flight {
+            Some(flight) => flight,
+            none => none.insert(Flight::new(w, outer, inner)?),
+        };
+        [best] = argmin(flight, [w])?;
         Ok(())
     })?;
     Ok(times.output(best))

@@ -5,7 +5,7 @@ use retrograde::prelude::*;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::measure::{Evaluated, Failure, Function, read, timed};
+use crate::measure::{Branching, Evaluated, Failure, Function, read, timed};
 use crate::solver::{Mode, Objective, argmax, argmin};
 
 pub(crate) const FUNCTIONS: &[(&str, Function)] = &[
@@ -33,63 +33,60 @@ fn largest<'t>(p: Point<'t>, start: Point<'t>, mode: Mode) -> retrograde::Result
     Ok(cost(p, q))
 }
 
-/// [`largest`] as a function of `p`, and its derivative.
+/// [`largest`] as a function of `p`, its derivative, and where it is found; each records a path for each sequence of
+/// decisions that the search takes.
 struct Largest {
-    start: [Array<f64>; 2],
-    value: (Dynamic, DynamicWorkspace),
-    gradient: (Dynamic, DynamicWorkspace),
+    start: [f64; 2],
+    value: Branching,
+    gradient: Branching,
+    place: Branching,
 }
 
 impl Largest {
-    fn new(start: [f64; 2], outer: Mode, inner: Mode) -> retrograde::Result<Self> {
-        let start = start.map(Array::<f64>::scalar);
-        let example = [0, 1, 0, 1].map(|i: usize| start[i].clone());
-        let value = Program::record_dynamic(&example, move |_, [p0, p1, s0, s1]| {
-            Ok(largest([p0, p1], [s0, s1], inner)?.into())
-        })?;
-        let gradient = Program::record_dynamic(&example, move |_, [p0, p1, s0, s1]| {
-            let largest = largest([p0, p1], [s0, s1], inner)?;
-            Ok(outer.gradient(largest, [p0, p1]).into())
-        })?;
-        let with_workspace = |d: Dynamic| {
-            let workspace = d.workspace();
-            (d, workspace)
-        };
+    fn new([a, b]: [f64; 2], outer: Mode, inner: Mode) -> retrograde::Result<Self> {
+        let example = [a, b, a, b];
         Ok(Self {
-            start,
-            value: with_workspace(value),
-            gradient: with_workspace(gradient),
+            start: [a, b],
+            value: Branching::new(example, move |[p0, p1, s0, s1]| {
+                Ok(vec![largest([p0, p1], [s0, s1], inner)?])
+            })?,
+            gradient: Branching::new(example, move |[p0, p1, s0, s1]| {
+                let largest = largest([p0, p1], [s0, s1], inner)?;
+                Ok(outer.gradient(largest, [p0, p1]).to_vec())
+            })?,
+            // The second point is found by the mode of the first.
+            place: Branching::new(example, move |[p0, p1, s0, s1]| {
+                Ok(argmax(outer, |q| cost([p0, p1], q), [s0, s1])?.to_vec())
+            })?,
         })
+    }
+
+    fn inputs(&self, [p0, p1]: [f64; 2]) -> [f64; 4] {
+        [p0, p1, self.start[0], self.start[1]]
     }
 }
 
 impl Objective<2> for Largest {
     fn value(&mut self, p: [f64; 2]) -> Result<f64, Failure> {
-        let (program, workspace) = &mut self.value;
-        let [p0, p1] = &p.map(Array::<f64>::scalar);
-        let inputs = [p0, p1, &self.start[0], &self.start[1]];
-        Ok(program.run(workspace, inputs)?.item(0)?)
+        let [value] = self.value.run(self.inputs(p))?;
+        Ok(value)
     }
     fn gradient(&mut self, p: [f64; 2]) -> Result<[f64; 2], Failure> {
-        let (program, workspace) = &mut self.gradient;
-        let [p0, p1] = &p.map(Array::<f64>::scalar);
-        let inputs = [p0, p1, &self.start[0], &self.start[1]];
-        let out = program.run(workspace, inputs)?;
-        Ok([out.item(0)?, out.item(1)?])
+        Ok(self.gradient.run(self.inputs(p))?)
     }
 }
 
 fn saddle(input: &Value, outer: Mode, inner: Mode) -> Result<Evaluated, Failure> {
     let Input { start } = read(input)?;
-    let mut found = [0.0; 4];
+    let (mut largest, mut found) = (None, [0.0; 4]);
     let times = timed(input, || {
-        let p = argmin(&mut Largest::new(start, outer, inner)?, start)?;
-        // The second point, by the mode of the first.
-        let tape = Tape::new();
-        let constant = |x: f64| tape.constant(Array::<f64>::scalar(x));
-        let from = p.map(constant);
-        let q = argmax(outer, |q| cost(from, q), start.map(constant))?;
-        found = [p[0], p[1], q[0].item()?, q[1].item()?];
+        let largest = match &mut largest {
+            Some(largest) => largest,
+            none => none.insert(Largest::new(start, outer, inner)?),
+        };
+        let p = argmin(largest, start)?;
+        let q: [f64; 2] = largest.place.run(largest.inputs(p))?;
+        found = [p[0], p[1], q[0], q[1]];
         Ok(())
     })?;
     Ok(times.output(found.to_vec()))

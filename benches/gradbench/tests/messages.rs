@@ -86,7 +86,7 @@ fn what_cannot_be_answered_is_a_response_that_says_so() {
     );
     says("hello", "square", json!("x"), "input:");
     says("lse", "gradient", json!({}), "missing field `x`");
-    says("lse", "primal", json!({ "x": [] }), "empty");
+    says("lse", "primal", json!({ "x": [] }), "no element to choose");
     says("llsq", "primal", json!({ "x": [1.0], "n": -1 }), "input:");
     says("llsq", "primal", json!({ "x": [1.0], "n": 1u64 << 62 }), "");
     let ragged = json!({ "points": [[1.0, 2.0], [3.0]], "centroids": [[1.0, 2.0]] });

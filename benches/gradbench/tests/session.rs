@@ -116,38 +116,39 @@ fn llsq() {
 
 #[test]
 fn kmeans() {
-    let (n, k, d) = (50, 6, 3);
-    let points = Numbers::new(3).rows(n, d, 0.0, 1.0);
-    // Some of the points, so that every cluster has one.
-    let centroids = points[n - k..].to_vec();
-    let input = json!({ "points": points, "centroids": centroids });
-    let nearest: Vec<_> = points
-        .iter()
-        .map(|p| plain::nearest(p, &centroids))
-        .collect();
-    let cost: f64 = nearest.iter().map(|(_, square)| square).sum();
-    assert_close(
-        &flat(&evaluate("kmeans", "cost", input.clone())),
-        &[cost],
-        VALUE,
-    );
-    // Newton's step takes a centroid to the mean of its cluster.
-    let direction = centroids.iter().enumerate().flat_map(|(j, centroid)| {
-        let cluster = points
+    for (n, k, d) in [(50, 6, 3), (90, 40, 5), (3, 1, 1)] {
+        let points = Numbers::new(3).rows(n, d, 0.0, 1.0);
+        // Some of the points, so that every cluster has one.
+        let centroids = points[n - k..].to_vec();
+        let input = json!({ "points": points, "centroids": centroids });
+        let nearest: Vec<_> = points
             .iter()
-            .zip(&nearest)
-            .filter(|(_, nearest)| nearest.0 == j);
-        let cluster: Vec<&Vec<f64>> = cluster.map(|(p, _)| p).collect();
-        let mean = |i: usize| cluster.iter().map(|p| p[i]).sum::<f64>() / cluster.len() as f64;
-        centroid
-            .iter()
-            .enumerate()
-            .map(|(i, c)| c - mean(i))
-            .collect::<Vec<_>>()
-    });
-    let found = evaluate("kmeans", "dir", input);
-    assert_eq!(found.as_array().map(Vec::len), Some(k));
-    assert_close(&flat(&found), &direction.collect::<Vec<_>>(), VALUE);
+            .map(|p| plain::nearest(p, &centroids))
+            .collect();
+        let cost: f64 = nearest.iter().map(|(_, square)| square).sum();
+        assert_close(
+            &flat(&evaluate("kmeans", "cost", input.clone())),
+            &[cost],
+            VALUE,
+        );
+        // Newton's step takes a centroid to the mean of its cluster.
+        let direction = centroids.iter().enumerate().flat_map(|(j, centroid)| {
+            let cluster = points
+                .iter()
+                .zip(&nearest)
+                .filter(|(_, nearest)| nearest.0 == j);
+            let cluster: Vec<&Vec<f64>> = cluster.map(|(p, _)| p).collect();
+            let mean = |i: usize| cluster.iter().map(|p| p[i]).sum::<f64>() / cluster.len() as f64;
+            centroid
+                .iter()
+                .enumerate()
+                .map(|(i, c)| c - mean(i))
+                .collect::<Vec<_>>()
+        });
+        let found = evaluate("kmeans", "dir", input);
+        assert_eq!(found.as_array().map(Vec::len), Some(k));
+        assert_close(&flat(&found), &direction.collect::<Vec<_>>(), VALUE);
+    }
 }
 
 #[test]
@@ -219,7 +220,7 @@ fn ba() {
 
 #[test]
 fn ode() {
-    for (n, steps) in [(1, 1), (5, 3), (40, 10)] {
+    for (n, steps) in [(1, 1), (5, 3), (40, 10), (12, 20)] {
         let x = Numbers::new(5).list(n, 0.5, 1.5);
         let input = json!({ "x": x, "s": steps });
         let value = evaluate("ode", "primal", input.clone());

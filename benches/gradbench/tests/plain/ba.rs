@@ -1,7 +1,7 @@
 //! One observation of bundle adjustment.
 
 /// Errors of an observation by its 15 parameters: camera, point, weight.
-pub fn errors(p: &[f64], feature: &[f64]) -> Vec<f64> {
+pub(crate) fn errors(p: &[f64], feature: &[f64]) -> Vec<f64> {
     let (rotation, centre, point) = (&p[..3], &p[3..6], &p[11..14]);
     let x: Vec<f64> = (0..3).map(|i| point[i] - centre[i]).collect();
     let cross = |a: &[f64], b: &[f64], i: usize| {

@@ -3,16 +3,16 @@
 type Matrix = [[f64; 4]; 4];
 
 /// A hand model and what was measured.
-pub struct Skeleton {
-    pub parents: Vec<i64>,
-    pub relatives: Vec<Matrix>,
-    pub inverses: Vec<Matrix>,
-    pub vertices: Vec<[f64; 4]>,
-    pub weights: Vec<Vec<f64>>,
-    pub triangles: Vec<[usize; 3]>,
-    pub correspondences: Vec<usize>,
-    pub points: Vec<[f64; 3]>,
-    pub mirrored: bool,
+pub(crate) struct Skeleton {
+    pub(crate) parents: Vec<i64>,
+    pub(crate) relatives: Vec<Matrix>,
+    pub(crate) inverses: Vec<Matrix>,
+    pub(crate) vertices: Vec<[f64; 4]>,
+    pub(crate) weights: Vec<Vec<f64>>,
+    pub(crate) triangles: Vec<[usize; 3]>,
+    pub(crate) correspondences: Vec<usize>,
+    pub(crate) points: Vec<[f64; 3]>,
+    pub(crate) mirrored: bool,
 }
 
 const UNIT: Matrix = [
@@ -54,7 +54,7 @@ fn rotate(r: &[f64], v: [f64; 3]) -> [f64; 3] {
 }
 
 /// Distances of all points for a pose, and positions on triangles (none: correspondences are vertices).
-pub fn errors(hand: &Skeleton, theta: &[f64], us: &[f64]) -> Vec<f64> {
+pub(crate) fn errors(hand: &Skeleton, theta: &[f64], us: &[f64]) -> Vec<f64> {
     let mut turns = vec![(0.0, 0.0); hand.parents.len()];
     for finger in 0..5 {
         let angles = &theta[6 + 4 * finger..][..4];

@@ -3,39 +3,39 @@
 mod ba;
 mod hand;
 
-pub use ba::errors as bundle_errors;
-pub use hand::{Skeleton, errors as hand_errors};
+pub(crate) use ba::errors as bundle_errors;
+pub(crate) use hand::{Skeleton, errors as hand_errors};
 
 /// Numbers that look random, the same every time.
-pub struct Numbers(u64);
+pub(crate) struct Numbers(u64);
 
 impl Numbers {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
     /// The next, in `[low, high)`.
-    pub fn next(&mut self, low: f64, high: f64) -> f64 {
+    pub(crate) fn next(&mut self, low: f64, high: f64) -> f64 {
         self.0 = self
             .0
             .wrapping_mul(6364136223846793005)
             .wrapping_add(1442695040888963407);
         low + (high - low) * ((self.0 >> 11) as f64 / (1u64 << 53) as f64)
     }
-    pub fn list(&mut self, n: usize, low: f64, high: f64) -> Vec<f64> {
+    pub(crate) fn list(&mut self, n: usize, low: f64, high: f64) -> Vec<f64> {
         (0..n).map(|_| self.next(low, high)).collect()
     }
-    pub fn rows(&mut self, n: usize, d: usize, low: f64, high: f64) -> Vec<Vec<f64>> {
+    pub(crate) fn rows(&mut self, n: usize, d: usize, low: f64, high: f64) -> Vec<Vec<f64>> {
         (0..n).map(|_| self.list(d, low, high)).collect()
     }
 }
 
 /// The gradient by central differences.
-pub fn gradient(f: impl Fn(&[f64]) -> f64, x: &[f64]) -> Vec<f64> {
+pub(crate) fn gradient(f: impl Fn(&[f64]) -> f64, x: &[f64]) -> Vec<f64> {
     jacobian(|x| vec![f(x)], x).concat()
 }
 
 /// The Jacobian by central differences, a row an output.
-pub fn jacobian(f: impl Fn(&[f64]) -> Vec<f64>, x: &[f64]) -> Vec<Vec<f64>> {
+pub(crate) fn jacobian(f: impl Fn(&[f64]) -> Vec<f64>, x: &[f64]) -> Vec<Vec<f64>> {
     let mut rows = vec![vec![0.0; x.len()]; f(x).len()];
     for j in 0..x.len() {
         let h = 1e-6 * x[j].abs().max(1.0);
@@ -49,13 +49,13 @@ pub fn jacobian(f: impl Fn(&[f64]) -> Vec<f64>, x: &[f64]) -> Vec<Vec<f64>> {
     rows
 }
 
-pub fn logsumexp(x: &[f64]) -> f64 {
+pub(crate) fn logsumexp(x: &[f64]) -> f64 {
     let max = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     max + x.iter().map(|x| (x - max).exp()).sum::<f64>().ln()
 }
 
 /// A mixture's parameters, in the order of `flat`: alpha `k`, mu and q `k d`, l `k d (d - 1) / 2`.
-pub fn mixture(d: usize, k: usize, x: &[Vec<f64>], m: u32, gamma: f64, flat: &[f64]) -> f64 {
+pub(crate) fn mixture(d: usize, k: usize, x: &[Vec<f64>], m: u32, gamma: f64, flat: &[f64]) -> f64 {
     let below = d * (d - 1) / 2;
     let (alpha, rest) = flat.split_at(k);
     let (mu, rest) = rest.split_at(k * d);
@@ -110,7 +110,7 @@ fn ln_gamma(mut x: f64) -> f64 {
     (x - 0.5) * x.ln() - x + 0.5 * (2.0 * std::f64::consts::PI).ln() + series - shift
 }
 
-pub fn least_squares(n: usize, x: &[f64]) -> f64 {
+pub(crate) fn least_squares(n: usize, x: &[f64]) -> f64 {
     let residual = |i: usize| {
         let t = -1.0 + i as f64 * 2.0 / (n as f64 - 1.0);
         let sign = f64::from(i8::from(t > 0.0) - i8::from(t < 0.0));
@@ -124,7 +124,7 @@ pub fn least_squares(n: usize, x: &[f64]) -> f64 {
 }
 
 /// The nearest centroid of a point, and its squared distance.
-pub fn nearest(point: &[f64], centroids: &[Vec<f64>]) -> (usize, f64) {
+pub(crate) fn nearest(point: &[f64], centroids: &[Vec<f64>]) -> (usize, f64) {
     let square = |c: &Vec<f64>| {
         c.iter()
             .zip(point)
@@ -138,7 +138,7 @@ pub fn nearest(point: &[f64], centroids: &[Vec<f64>]) -> (usize, f64) {
 }
 
 /// The loss for layers of `bits` units, weights `flat`: those of the layers, then those in and out.
-pub fn lstm(
+pub(crate) fn lstm(
     layers: usize,
     bits: usize,
     state: &[Vec<f64>],
@@ -179,7 +179,7 @@ pub fn lstm(
     -total / (bits * (text.len() - 1)) as f64
 }
 
-pub fn runge_kutta(x: &[f64], steps: usize) -> Vec<f64> {
+pub(crate) fn runge_kutta(x: &[f64], steps: usize) -> Vec<f64> {
     let h = 2.0 / steps as f64;
     let slope = |y: &[f64]| -> Vec<f64> {
         (0..x.len())
@@ -203,7 +203,7 @@ pub fn runge_kutta(x: &[f64], steps: usize) -> Vec<f64> {
 }
 
 /// Leibniz's formula: a sum over all permutations.
-pub fn determinant(a: &[f64], ell: usize) -> f64 {
+pub(crate) fn determinant(a: &[f64], ell: usize) -> f64 {
     fn below(a: &[f64], ell: usize, row: usize, used: &mut Vec<usize>) -> f64 {
         if row == ell {
             return 1.0;
@@ -222,7 +222,7 @@ pub fn determinant(a: &[f64], ell: usize) -> f64 {
 }
 
 /// The square of where the particle crosses the axis.
-pub fn miss(w: f64) -> f64 {
+pub(crate) fn miss(w: f64) -> f64 {
     let (mut x, mut v) = ([0.0, 8.0], [0.75, 0.0]);
     loop {
         // Charges of one sign repel: the force is away from each, by the square of the distance.
