@@ -225,10 +225,7 @@ impl DynamicBatch {
         let recorded = trace.recorded();
         let wrt = recorded.differentiable();
         let inputs = recorded.inputs.iter().enumerate();
-        Ok(inputs
-            .filter(|(_, v)| wrt.contains(v))
-            .map(|(i, _)| i)
-            .collect())
+        Ok(inputs.filter(|(_, v)| wrt.contains(v)).map(|(i, _)| i).collect())
     }
 
     /// Memory to run in. One for each thread that runs the program at the same time.
@@ -350,12 +347,7 @@ impl<'a> BatchFeed<'a> {
     ) -> Result<Each<FeedPort<'m>>> {
         memory.resize_with(self.axes.len().max(memory.len()), Vec::new);
         let mut ports = Each::new();
-        for ((i, memory), &axis) in memory
-            .iter_mut()
-            .enumerate()
-            .take(self.axes.len())
-            .zip(&self.axes)
-        {
+        for ((i, memory), &axis) in memory.iter_mut().enumerate().take(self.axes.len()).zip(&self.axes) {
             let port = feed::port(self.feed, i)?;
             let Some(axis) = axis else {
                 ports.push(port);
@@ -366,10 +358,7 @@ impl<'a> BatchFeed<'a> {
                 Some(lanes) => with_samples(sample, 0, lanes)?,
                 None => sample,
             };
-            if axis == 0
-                && shape == port.shape()
-                && samples.clone().enumerate().all(|(i, s)| i == s)
-            {
+            if axis == 0 && shape == port.shape() && samples.clone().enumerate().all(|(i, s)| i == s) {
                 // All of them, as they stand.
                 ports.push(port);
                 continue;
@@ -632,8 +621,7 @@ impl DynamicBatchWorkspace {
                 shape,
                 dtype: list.dtype(v),
             };
-            self.outputs
-                .resize_with((o + 1).max(self.outputs.len()), Vec::new);
+            self.outputs.resize_with((o + 1).max(self.outputs.len()), Vec::new);
             reserve(&mut self.outputs[o], port)?.fill(0);
             self.ports.push(port);
         }
