@@ -20,7 +20,16 @@ pub(super) struct Direct {
     /// The views used directly: [`Place::base`] counts them from 1.
     pub views: Box<[u32]>,
     /// Pairs of views, one loaded and one stored, that must not overlap.
-    pub apart: Box<[(u32, u32)]>,
+    pub apart: Box<[(Reach, Reach)]>,
+}
+
+/// The bytes that a view takes, counted from its first element. Known when a group is cut: in a loop over short rows the
+/// check of what overlaps is a good part of a step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Reach {
+    pub view: u32,
+    pub low: isize,
+    pub high: isize,
 }
 
 /// The positions at which a value in a slot is written and read.
@@ -126,7 +135,7 @@ impl Group {
         for (load, loaded, read) in &loads {
             for &(store, writes, stored) in &stores {
                 if read.iter().any(|&at| (*loaded < stored) != (at <= writes)) {
-                    apart.push((*load, store));
+                    apart.push((self.reach(*load), self.reach(store)));
                 }
             }
         }
@@ -135,5 +144,18 @@ impl Group {
             views: views.into(),
             apart: apart.into(),
         })
+    }
+
+    fn reach(&self, view: u32) -> Reach {
+        let spec = self.views[view as usize];
+        let size = spec.dtype.size() as isize;
+        let ends = spec.strides.iter().zip(self.space);
+        let ends = ends.map(|(&stride, n)| stride * size * (n.max(1) as isize - 1));
+        let (low, high) = ends.fold((0, 0), |(l, h), end| (l + end.min(0), h + end.max(0)));
+        Reach {
+            view,
+            low,
+            high: high + size,
+        }
     }
 }

@@ -11,6 +11,7 @@ use bytemuck::Pod;
 use fearless_simd::Simd;
 use retrograde_storage::{DType, PACKET_BYTES, Packet};
 
+use super::direct::Reach;
 use super::geometry::Ahead;
 use super::lanes::Wide;
 use super::{Class, Geometry, Group, ViewSpec};
@@ -87,15 +88,10 @@ impl<'g> Outside<'g> {
     }
 
     /// Whether the memory of two views has bytes in common.
-    pub(super) fn overlap(&self, a: u32, b: u32) -> bool {
-        let range = |view: u32| {
-            let spec = self.group.views[view as usize];
-            let size = spec.dtype.size() as isize;
-            let ends = spec.strides.iter().zip(self.group.space);
-            let ends = ends.map(|(&stride, n)| stride * size * (n.max(1) as isize - 1));
-            let (low, high) = ends.fold((0, 0), |(l, h), end| (l + end.min(0), h + end.max(0)));
-            let base = self.bases[view as usize].addr();
-            base.wrapping_add_signed(low)..base.wrapping_add_signed(high + size)
+    pub(super) fn overlap(&self, a: Reach, b: Reach) -> bool {
+        let range = |of: Reach| {
+            let base = self.bases[of.view as usize].addr();
+            base.wrapping_add_signed(of.low)..base.wrapping_add_signed(of.high)
         };
         let (a, b) = (range(a), range(b));
         a.start < b.end && b.start < a.end

@@ -470,7 +470,9 @@ impl Scan {
         }
         for &Same { carry, stack } in &self.same {
             let bytes = self.carries[carry].bytes;
-            let to = parts.result.wrapping_add(stack + self.element(step) * bytes);
+            let to = parts
+                .result
+                .wrapping_add(stack + self.element(step) * bytes);
             // SAFETY: this step has written the carry; its stack has room for as many bytes a step, and is apart from
             // carries' memory.
             unsafe { std::ptr::copy_nonoverlapping(self.next(parts, carry, step), to, bytes) }
