@@ -70,6 +70,9 @@ impl Group {
     /// The direct form of a tile's steps, if there is anything to gain.
     pub(super) fn direct(&self, steps: &[Step]) -> Option<Direct> {
         let flat = |at: usize| steps[at].is_elementwise() && steps[at].dst.class == Class::Full;
+        // Among many views the lines of one evict those of another before they are read a second time: such are copied.
+        let is_load = |s: &&Step| s.code == Code::Load && s.dst.class == Class::Full;
+        let few = steps.iter().filter(is_load).count() <= DIRECT_VIEWS;
         let mut views: Vec<u32> = Vec::new();
         // By step: its place in the direct form; `None` for those that fall away.
         let mut result: Vec<Option<Step>> = steps.iter().copied().map(Some).collect();
@@ -84,7 +87,7 @@ impl Group {
                 .copied()
                 .partition(|&at| steps[at].code == Code::Store);
             let view = match (by_load, stored.as_slice()) {
-                (true, []) => Some(steps[d.written].imm),
+                (true, []) if few => Some(steps[d.written].imm),
                 (false, [at]) if flat(d.written) => Some(steps[*at].imm),
                 _ => None,
             };

@@ -66,16 +66,16 @@ impl<'g> Outside<'g> {
         }
     }
 
-    /// Asks for lines of the next tile, the elements `next` of the space, to be brought into the second-level cache. A
+    /// Asks for lines of a tile, the bytes `tile` of a contiguous view, to be brought into the second-level cache. A
     /// hint: no effect but on time.
     #[inline(always)]
-    pub(super) fn fetch(&self, ahead: Ahead, next: Range<usize>) {
-        let size = self.group.width.bytes();
-        let from = next.start * size + ahead.from as usize * PACKET_BYTES;
-        let to = (next.start * size + ahead.to as usize * PACKET_BYTES).min(next.end * size);
-        let base = self.bases[ahead.view as usize];
-        for at in (from..to).step_by(PACKET_BYTES) {
-            prefetch(base.wrapping_add(at));
+    pub(super) fn fetch(&self, ahead: Ahead, tile: &Range<usize>) {
+        let first = self.bases[ahead.view as usize].wrapping_add(tile.start);
+        let end = (ahead.to as usize * PACKET_BYTES).min(tile.end - tile.start);
+        let mut at = ahead.from as usize * PACKET_BYTES;
+        while at < end {
+            prefetch(first.wrapping_add(at));
+            at += PACKET_BYTES;
         }
     }
 
@@ -136,8 +136,9 @@ impl Strided<'_> {
         let len = (tile.packets * self.lanes).min(inner - first);
         let size = self.spec.dtype.size() as isize;
         let [so, sm, sn] = self.spec.strides.map(|s| s * size);
-        let (mut o, mut m) = if tile.rows == 0 {
-            (0, 0)
+        let (mut o, mut m) = if tile.row < middle || tile.rows == 0 {
+            // As a division takes as long as a packet's work, not where it is known what comes out.
+            (0, tile.row)
         } else {
             (tile.row / middle, tile.row % middle)
         };
