@@ -44,7 +44,11 @@ impl Batch<'_> {
         for (i, &batched) in inputs.iter().enumerate() {
             let input = Value::from_index(i);
             let shape = body.list.shape(input);
-            let shape = if batched { self.with_axis(v, shape)? } else { shape };
+            let shape = if batched {
+                self.with_axis(v, shape)?
+            } else {
+                shape
+            };
             list.body_input(shape, body.list.dtype(input));
         }
         let mut inner = Batch::new(&body.list, &mut list, self.samples);
@@ -88,7 +92,11 @@ impl Batch<'_> {
             .map(|(i, (piece, batched))| {
                 let part = self.to.piece(whole, piece);
                 let stacked = i >= counts[0];
-                let part = if stacked && batched { self.batch_first(part, 1) } else { part };
+                let part = if stacked && batched {
+                    self.batch_first(part, 1)
+                } else {
+                    part
+                };
                 Lane { v: part, batched }
             })
             .collect())
@@ -148,7 +156,9 @@ impl Batch<'_> {
         let (spec, pieces) = match self.scans.get(&v) {
             Some(pieces) => (self.from.scan_spec(v).clone(), pieces.clone()),
             None => {
-                return Err(crate::error::Error::internal("a row is read that was not batched"));
+                return Err(crate::error::Error::internal(
+                    "a row is read that was not batched",
+                ));
             }
         };
         let (shape, dtype) = (self.shape(v)?, self.from.dtype(v));
@@ -167,7 +177,9 @@ impl Batch<'_> {
                 end = next;
             }
         }
-        let all = self.to.push(Op::Concat, &parts, Self::axis(1), shape, dtype);
+        let all = self
+            .to
+            .push(Op::Concat, &parts, Self::axis(1), shape, dtype);
         Ok(Lane::batched(all))
     }
 }

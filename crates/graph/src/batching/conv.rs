@@ -162,7 +162,10 @@ impl Batch<'_> {
         let args: Vec<Value> = args.into_iter().map(|a| self.as_images(a)).collect();
         let [n, c, h, w] = self.dims4(v);
         let all = self.windowed(v, 1, &args, [self.samples * n, c, h, w])?;
-        debug_assert!(matches!(self.to.op(all), Op::MaxPool | Op::MaxPoolInput | Op::SumPool | Op::SumPoolInput));
+        debug_assert!(matches!(
+            self.to.op(all),
+            Op::MaxPool | Op::MaxPoolInput | Op::SumPool | Op::SumPoolInput
+        ));
         Ok(self.to.reshape(all, shape))
     }
 }

@@ -22,9 +22,7 @@ impl Batch<'_> {
         let attr = self.to.add_call(call);
         let (shape, dtype) = (self.shape(v)?, self.from.dtype(v));
         let vector: Shape = self.checked(v, &[shape.len()])?;
-        let all = self
-            .to
-            .push(Op::CustomGrad, &args, attr, vector, dtype);
+        let all = self.to.push(Op::CustomGrad, &args, attr, vector, dtype);
         Ok(self.to.reshape(all, shape))
     }
 }

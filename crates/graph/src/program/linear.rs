@@ -135,9 +135,18 @@ impl Recorded {
             list,
         };
         let values = Self {
-            outputs: self.outputs[..outputs].iter().chain(&kept).copied().collect(),
+            outputs: self.outputs[..outputs]
+                .iter()
+                .chain(&kept)
+                .copied()
+                .collect(),
             inputs: self.inputs[..point].to_vec(),
-            given: self.given.iter().copied().filter(|v| !given.contains(v)).collect(),
+            given: self
+                .given
+                .iter()
+                .copied()
+                .filter(|v| !given.contains(v))
+                .collect(),
             ..self
         };
         (values, linear)

@@ -276,7 +276,9 @@ impl Recorded {
                 return Err(Error::new(ErrorKind::Inputs, message));
             }
             if port.bytes().len() < shape.len() * dtype.size() {
-                return Err(Error::internal("an input has fewer elements than its shape"));
+                return Err(Error::internal(
+                    "an input has fewer elements than its shape",
+                ));
             }
         }
         Ok(())

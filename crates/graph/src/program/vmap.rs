@@ -171,7 +171,12 @@ impl Recorded {
         regions.into_iter().for_each(|r| list.add_region(r));
         new_inputs.sort_unstable();
         let new_inputs: Vec<Value> = new_inputs.into_iter().map(|i| i.1).collect();
-        let given = |v: &Value| self.inputs.iter().position(|i| i == v).map(|i| new_inputs[i]);
+        let given = |v: &Value| {
+            self.inputs
+                .iter()
+                .position(|i| i == v)
+                .map(|i| new_inputs[i])
+        };
         Ok(Self {
             given: self.given.iter().filter_map(given).collect(),
             inputs: new_inputs,

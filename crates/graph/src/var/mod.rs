@@ -52,9 +52,9 @@ mod scan;
 mod shape;
 mod sort;
 mod special;
-mod vmap;
 #[cfg(test)]
 mod tests;
+mod vmap;
 
 use std::marker::PhantomData;
 use std::panic::Location;

@@ -4,9 +4,9 @@ use std::panic::Location;
 
 use retrograde_storage::{Id, Shape};
 
+use super::Rec;
 use super::bundle::{Member, Vars};
 use super::control::members;
-use super::Rec;
 use crate::batching::{Batch, Lane};
 use crate::body::{Recorded, extract};
 use crate::error::{Error, ErrorKind, Fault};
@@ -98,8 +98,8 @@ impl<'t> Rec<'t> {
         };
         let outputs = f(self.bundle(&inputs, &own));
         let made = members(&outputs);
-        let results = opened
-            .and_then(|opened| self.close_samples(output_axes, &opened, &given, &made, at));
+        let results =
+            opened.and_then(|opened| self.close_samples(output_axes, &opened, &given, &made, at));
         let results = results.unwrap_or_else(|error| self.poisoned(&error, &made));
         self.bundle(&outputs, &results)
     }
@@ -187,7 +187,13 @@ impl Recording {
         for (i, &v) in inputs.iter().enumerate() {
             let axis = infer::axis(list.shape(v), place(axes, i));
             let axis = axis.map_err(|fault| {
-                Fault::new(fault.kind, format!("input {i}: {}; what all samples share is simply used by the function", fault.reason))
+                Fault::new(
+                    fault.kind,
+                    format!(
+                        "input {i}: {}; what all samples share is simply used by the function",
+                        fault.reason
+                    ),
+                )
             })?;
             let n = list.dims(v)[axis];
             let expected = *samples.get_or_insert(n);

@@ -225,7 +225,10 @@ impl DynamicBatch {
         let recorded = trace.recorded();
         let wrt = recorded.differentiable();
         let inputs = recorded.inputs.iter().enumerate();
-        Ok(inputs.filter(|(_, v)| wrt.contains(v)).map(|(i, _)| i).collect())
+        Ok(inputs
+            .filter(|(_, v)| wrt.contains(v))
+            .map(|(i, _)| i)
+            .collect())
     }
 
     /// Memory to run in. One for each thread that runs the program at the same time.
@@ -347,7 +350,12 @@ impl<'a> BatchFeed<'a> {
     ) -> Result<Each<FeedPort<'m>>> {
         memory.resize_with(self.axes.len().max(memory.len()), Vec::new);
         let mut ports = Each::new();
-        for ((i, memory), &axis) in memory.iter_mut().enumerate().take(self.axes.len()).zip(&self.axes) {
+        for ((i, memory), &axis) in memory
+            .iter_mut()
+            .enumerate()
+            .take(self.axes.len())
+            .zip(&self.axes)
+        {
             let port = feed::port(self.feed, i)?;
             let Some(axis) = axis else {
                 ports.push(port);
@@ -358,7 +366,10 @@ impl<'a> BatchFeed<'a> {
                 Some(lanes) => with_samples(sample, 0, lanes)?,
                 None => sample,
             };
-            if axis == 0 && shape == port.shape() && samples.clone().enumerate().all(|(i, s)| i == s) {
+            if axis == 0
+                && shape == port.shape()
+                && samples.clone().enumerate().all(|(i, s)| i == s)
+            {
                 // All of them, as they stand.
                 ports.push(port);
                 continue;
@@ -511,8 +522,12 @@ impl DynamicBatchWorkspace {
     /// Records the path of a group's first sample.
     fn record(&mut self, of: &Shared, batch: &BatchFeed<'_>, group: Group) -> Result<()> {
         let sample = self.order[group.start];
-        let ports = batch.gather(&mut self.inputs, std::iter::once(sample), None)?;
         let base = &of.base.0;
+        if base.traces.iter().all(|slot| slot.get().is_some()) {
+            self.alone.extend(&self.order[group.start..group.end]);
+            return Ok(());
+        }
+        let ports = batch.gather(&mut self.inputs, std::iter::once(sample), None)?;
         let recorded = (base.record)(&Ports(&ports), 0).map_err(|e| of_sample(sample, &e))?;
         base.recorded.fetch_add(1, Ordering::Relaxed);
         match base.keep(Trace::new(recorded, base.options)?) {
@@ -521,6 +536,7 @@ impl DynamicBatchWorkspace {
                 fresh: true,
                 ..group
             }),
+            // Another thread took the last place.
             Err(_) => {
                 base.unheld.fetch_add(1, Ordering::Relaxed);
                 self.alone.extend(&self.order[group.start..group.end]);
@@ -621,7 +637,8 @@ impl DynamicBatchWorkspace {
                 shape,
                 dtype: list.dtype(v),
             };
-            self.outputs.resize_with((o + 1).max(self.outputs.len()), Vec::new);
+            self.outputs
+                .resize_with((o + 1).max(self.outputs.len()), Vec::new);
             reserve(&mut self.outputs[o], port)?.fill(0);
             self.ports.push(port);
         }

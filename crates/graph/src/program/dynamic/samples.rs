@@ -44,7 +44,12 @@ impl Along {
     }
 
     /// Copies samples from neighbouring places to theirs in a batch.
-    pub(super) fn scatter(&self, from: &[u8], samples: impl Iterator<Item = usize>, batch: &mut [u8]) {
+    pub(super) fn scatter(
+        &self,
+        from: &[u8],
+        samples: impl Iterator<Item = usize>,
+        batch: &mut [u8],
+    ) {
         if self.sample() == 0 {
             return;
         }
@@ -62,12 +67,14 @@ pub(super) fn reserve(memory: &mut Vec<Packet>, port: Port) -> Result<&mut [u8]>
     let bytes = port.shape.len() * port.dtype.size();
     let packets = packets_for(port.shape.len(), port.dtype.size()).unwrap_or(usize::MAX);
     if memory.len() < packets {
-        memory.try_reserve_exact(packets - memory.len()).map_err(|_| {
-            Error::new(
-                ErrorKind::Memory,
-                format!("no memory for a batch of {}", port.shape),
-            )
-        })?;
+        memory
+            .try_reserve_exact(packets - memory.len())
+            .map_err(|_| {
+                Error::new(
+                    ErrorKind::Memory,
+                    format!("no memory for a batch of {}", port.shape),
+                )
+            })?;
         memory.resize(packets, Packet::ZERO);
     }
     Ok(&mut bytemuck::cast_slice_mut(memory)[..bytes])
