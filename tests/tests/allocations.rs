@@ -185,6 +185,39 @@ fn dynamic_program_on_known_paths() -> Result<()> {
     Ok(())
 }
 
+/// A batch whose samples take several paths, a shared input, a custom operation called for each sample; tangents of a
+/// linearised program.
+#[test]
+fn batches() -> Result<()> {
+    let _alone = ALONE.lock();
+    let op = CustomOp::<f32>::new("third_power", |inputs, out| {
+        let pairs = out.iter_mut().zip(inputs[0].iter());
+        pairs.for_each(|(y, x)| *y = x * x * x);
+    });
+    let f = Program::record_dynamic(
+        &[Array::scalar(1.0f32), Array::scalar(2.0)],
+        move |_, [x, a]| {
+            let mut b = op.apply([x]).detach() + x;
+            while b.abs().lt(100.0).item()? {
+                b = b * (a + 1.0);
+            }
+            Ok(if b.gt(0.0).item()? { b } else { b * b }.into())
+        },
+    )?;
+    let batch = f.value_and_grad()?.vmap(&[Some(0), None])?;
+    let (x, a) = (
+        Array::from([1.0f32, -50.0, 7.0, 500.0, 7.0, -0.1]),
+        Array::scalar(2.0f32),
+    );
+    let mut ws = batch.workspace();
+    assert_eq!(fewest(|| batch.run(&mut ws, [&x, &a]).map(|_| ()))?, 0);
+    let curve = Program::record(&[x.clone()], |_, [x]| x.sin().cumsum(0))?;
+    let mut at = curve.linearize()?.at([&x])?;
+    assert_eq!(fewest(|| at.push([&x]).map(|_| ()))?, 0);
+    assert_eq!(fewest(|| at.move_to([&x]))?, 0);
+    Ok(())
+}
+
 /// Allocations of one call after a warm-up, the fewest of many: see [`steady`].
 fn fewest(mut call: impl FnMut() -> Result<()>) -> Result<usize> {
     for _ in 0..5 {

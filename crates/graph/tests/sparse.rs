@@ -287,7 +287,7 @@ fn every_kind_of_operation_keeps_apart_what_is_apart() -> Result {
         "pooled by mean, overlapping" [1, 2, 3, 3], 2 * 4 * 4 => |_, [x]| x.avg_pool2d(PoolOptions::kernel(2).stride(1)).square();
         "convolved" [2, 1, 4, 4], 2 * 2 * 9 * 4 => |t, [x]| x.conv2d(t.ones([2, 1, 2, 2]), ConvOptions::default()).square();
         "weights" [2, 1, 2, 2], 2 * 9 * 4 => |t, [w]| t.linspace::<f64>(0.1, 1.0, 16).reshape([1, 1, 4, 4]).conv2d(w, ConvOptions::default()).square();
-        "attention" [3, 2, 2], 2 * 2 * (2 + 4 + 6) => |_, [x]| x.scaled_dot_product_attention(x, x, Attention::causal());
+        "attention" [3, 2, 2], 3 * 2 * (2 + 4) => |_, [x]| x.scaled_dot_product_attention(x, x, Attention::causal());
         "attention of fixed keys" [3, 2, 2], 12 * 2 => |_, [x]| x.scaled_dot_product_attention(x.detach(), x.detach(), Attention::causal());
     }
     Ok(())

@@ -265,7 +265,13 @@ impl Generator {
                 let float = Elem::Float;
                 let [a, b, c] = [(); 3].map(|()| self.operand(float));
                 let (a, b, c) = (a?, b?, c?);
-                let inner = [Inner::Add, Inner::Sub, Inner::Mul, Inner::Div];
+                let inner = [
+                    Inner::Add,
+                    Inner::Sub,
+                    Inner::Mul,
+                    Inner::Div,
+                    Inner::MulStrong,
+                ];
                 let outer = [
                     Outer::Add,
                     Outer::Sub,

@@ -92,6 +92,86 @@ fn check(tree: &Tree, points: &[Array<f64>]) -> Result<()> {
     Ok(())
 }
 
+/// Runs all points at once, each on its own path, beside a shared factor; twice, and in another order.
+fn check_batch(tree: &Tree, points: &[Array<f64>], traces: usize) -> Result<()> {
+    let closure = tree.clone();
+    let example = [points[0].clone(), Array::scalar(1.25)];
+    let f = Program::record_dynamic_with(
+        &example,
+        retrograde::Options::default(),
+        traces,
+        move |_, [x, a]| Ok(closure.apply(x * a)?.into()),
+    )?;
+    let (each, all) = (
+        f.value_and_grad()?.vmap(&[Some(1), None])?,
+        f.vmap(&[Some(0), None])?.vjp(),
+    );
+    let (mut ws, factor) = (each.workspace(), &example[1]);
+    let mut order: Vec<usize> = (0..points.len()).collect();
+    for _ in 0..2 {
+        let expected: Vec<_> = order
+            .iter()
+            .map(|&i| {
+                let tape = Tape::new();
+                let (x, a) = (
+                    tape.variable(points[i].clone()),
+                    tape.variable(factor.clone()),
+                );
+                let y = tree.apply(x * a)?;
+                y.backward()?;
+                Ok((y.item()?, x.grad()?, a.grad()?.item()?))
+            })
+            .collect::<Result<_>>()?;
+        // Samples as columns.
+        let columns = Array::from_shape_fn([3, order.len()], |at| {
+            points[order[at[1]]].as_slice()[at[0]]
+        });
+        let rows = Array::from_shape_fn([order.len(), 3], |at| {
+            points[order[at[0]]].as_slice()[at[1]]
+        });
+        let out = each.run(&mut ws, [&columns, factor])?;
+        let (values, gx, ga) = (
+            out.array::<f64>(0)?,
+            out.array::<f64>(1)?,
+            out.array::<f64>(2)?,
+        );
+        for (i, (value, x, a)) in expected.iter().enumerate() {
+            assert_eq!(
+                values.as_slice()[i].to_bits(),
+                value.to_bits(),
+                "sample {i}"
+            );
+            assert_eq!(&gx.as_slice()[3 * i..][..3], x.as_slice(), "sample {i}");
+            assert_eq!(ga.as_slice()[i].to_bits(), a.to_bits(), "sample {i}");
+        }
+        // One gradient for all: a sum over samples where they share an input.
+        if let Ok(all) = &all {
+            let seed = Array::from_shape_fn([order.len()], |at| 1.0 + at[0] as f64);
+            let mut ws = all.workspace();
+            let out = all.run(&mut ws, [&rows, factor, &seed])?;
+            let weighted = expected.iter().zip(&seed).map(|(e, s)| e.2 * s);
+            let sum: f64 = weighted.clone().sum();
+            let size: f64 = weighted.map(f64::abs).sum();
+            assert!((out.item::<f64>(2)? - sum).abs() <= 1e-12 * size.max(1e-300));
+            for (i, (_, x, _)) in expected.iter().enumerate() {
+                let own = &out.array::<f64>(1)?.into_vec()[3 * i..][..3];
+                let scaled = x.clone() * seed.as_slice()[i];
+                Array::from_vec(own.to_vec(), [3])?.assert_close(&scaled, 1e-13, 1e-300);
+            }
+        }
+        order.rotate_left(points.len() / 2);
+        order.swap(0, 1);
+    }
+    let stats = each.stats();
+    assert_eq!(
+        stats.runs,
+        2 * points.len() as u64,
+        "every sample is run once a batch"
+    );
+    assert!(stats.held <= traces && stats.recorded <= 2 * points.len() as u64);
+    Ok(())
+}
+
 #[test]
 fn a_replay_takes_the_branches_that_running_anew_takes() {
     let config = Config {
@@ -112,6 +192,34 @@ fn a_replay_takes_the_branches_that_running_anew_takes() {
             .map(|x| Array::from_vec(x, [3]).expect("three numbers"))
             .collect();
         check(&tree, &points).map_err(|e| TestCaseError::fail(e.to_string()))
+    });
+    if let Err(e) = outcome {
+        panic!("{e}");
+    }
+}
+
+/// With room for all traces, for a few, and for none.
+#[test]
+fn samples_of_a_batch_take_their_own_branches() {
+    let config = Config {
+        cases: cases(40),
+        rng_seed: if explores() {
+            RngSeed::Random
+        } else {
+            RngSeed::Fixed(29)
+        },
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let point = proptest::collection::vec(-2.0..2.0f64, 3);
+    let points = proptest::collection::vec(point, 9);
+    let room = prop_oneof![2 => Just(64), 1 => Just(2), 1 => Just(0)];
+    let outcome = TestRunner::new(config).run(&(trees(), points, room), |(tree, points, room)| {
+        let points: Vec<_> = points
+            .into_iter()
+            .map(|x| Array::from_vec(x, [3]).expect("three numbers"))
+            .collect();
+        check_batch(&tree, &points, room).map_err(|e| TestCaseError::fail(e.to_string()))
     });
     if let Err(e) = outcome {
         panic!("{e}");

@@ -5,6 +5,7 @@
 mod branches;
 mod derivatives;
 mod engine;
+mod transforms;
 mod zeros;
 
 use std::cell::Cell;

@@ -218,9 +218,11 @@ impl<'a> Batch<'a> {
                 self.aligned(v, Attr::axes(axes))
             }
             Op::ArgMax | Op::ArgMin => self.aligned(v, self.next_axis(v)),
-            Op::Recurrence | Op::CumMax | Op::CumArgMax | Op::LogCumSumExp | Op::ArgSort => {
+            Op::CumMax | Op::CumArgMax | Op::LogCumSumExp | Op::ArgSort => {
                 self.aligned(v, self.next_axis(v))
             }
+            // Its rule takes both operands to have the result's shape.
+            Op::Recurrence => self.each(v, self.next_axis(v)),
             Op::SearchSorted => self.each(v, self.from.attr(v)),
 
             Op::Reshape => self.aligned(v, Attr::NONE),
@@ -334,7 +336,12 @@ impl<'a> Batch<'a> {
             return Ok(lane.v);
         }
         let shape = self.with_axis(v, self.to.shape(lane.v))?;
-        Ok(self.to.expand(lane.v, shape))
+        // What is broadcast already is broadcast further, so that rules see what it is made of.
+        let source = match self.to.op(lane.v) {
+            Op::Expand => self.to.arg(lane.v, 0),
+            _ => lane.v,
+        };
+        Ok(self.to.expand(source, shape))
     }
 
     fn zeros(&mut self, shape: Shape, dtype: DType) -> Value {

@@ -92,6 +92,8 @@ type OutShape = dyn Fn(&[&[usize]]) -> Vec<usize> + Send + Sync;
 /// The same result for the same operands, every time: calls that are equal are made once, and one whose result nobody
 /// needs is not made. A recorded rule is linear in the output's gradient and does not read values.
 ///
+/// Under [`vmap`](crate::Program::vmap) the functions are called for each sample in turn, a recorded rule is batched.
+///
 /// A panic in a function makes the run an error of kind [`ErrorKind::Custom`]; what it ran in is not used again until it
 /// is reset ([`Workspace::reset`](crate::Workspace::reset), [`Tape::reset`](crate::Tape::reset)).
 pub struct CustomOp<T: Float = f32> {
@@ -166,7 +168,7 @@ impl<T: Float> CustomOp<T> {
     }
 
     /// The same with a derivative on slices: of the inputs, the output and its gradient, into a gradient for each input,
-    /// zeros before. It serves one reverse sweep; a second order, forward mode or a further transform is an error that
+    /// zeros before. It serves one reverse sweep, before or after `vmap`; a second order or forward mode is an error that
     /// names the operation.
     #[must_use]
     pub fn backward(

@@ -57,7 +57,13 @@ impl Program {
     /// # Ok(()) }
     /// ```
     pub fn vjp(&self) -> Result<Self> {
-        self.derive(Recorded::vjp)
+        self.derive(|r| r.vjp(&r.differentiable()))
+    }
+
+    /// As [`vjp`](Self::vjp), with respect to the inputs of those numbers alone: nothing is computed or kept for the
+    /// others.
+    pub fn vjp_of(&self, inputs: &[usize]) -> Result<Self> {
+        self.derive(|r| r.vjp(&r.chosen("vjp_of", inputs)?))
     }
 
     /// Jacobian-vector product: takes the inputs and then a tangent for each input of the first output's type; gives
@@ -79,6 +85,27 @@ impl Program {
     /// ```
     pub fn jvp(&self) -> Result<Self> {
         self.derive(Recorded::jvp)
+    }
+
+    /// As [`jvp`](Self::jvp), with respect to the inputs of those numbers alone: the others are data and take no tangent.
+    ///
+    /// ```
+    /// # use retrograde_graph::Program;
+    /// # use retrograde_storage::Array;
+    /// # fn main() -> retrograde_graph::Result<()> {
+    /// let [x, a] = [2.0, 3.0].map(Array::<f64>::scalar);
+    /// let f = Program::record(&[x.clone(), a.clone()], |_, [x, a]| a * x * x)?;
+    /// let (forward, reverse) = (f.jvp_of(&[0])?, f.vjp_of(&[0])?);
+    /// let seed = Array::scalar(1.0);
+    /// for by_x in [forward, reverse] {
+    ///     let mut ws = by_x.workspace()?;
+    ///     let out = by_x.run(&mut ws, &[&x, &a, &seed])?;
+    ///     assert_eq!((out.len(), out.item::<f64>(1)?), (2, 2.0 * 3.0 * 2.0));
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn jvp_of(&self, inputs: &[usize]) -> Result<Self> {
+        self.derive(|r| r.tangents_of(&r.chosen("jvp_of", inputs)?))
     }
 
     /// Hessian-vector product of the first output (a scalar): takes the inputs and then a vector for each input of its
@@ -218,7 +245,7 @@ impl Recorded {
     }
 
     /// The inputs of those numbers, each of which must have a gradient.
-    fn chosen(&self, what: &str, inputs: &[usize]) -> Result<Vec<Value>> {
+    pub(super) fn chosen(&self, what: &str, inputs: &[usize]) -> Result<Vec<Value>> {
         let possible = self.differentiable();
         let chosen = inputs.iter().map(|&i| {
             let v = self.inputs.get(i).copied().ok_or_else(|| {
@@ -260,9 +287,9 @@ impl Recorded {
         (new, moved)
     }
 
-    pub(super) fn vjp(&self) -> Result<Self> {
+    pub(super) fn vjp(&self, wrt: &[Value]) -> Result<Self> {
         let y = self.float_output("vjp")?;
-        let (mut new, grads) = self.pullback(y, &self.differentiable());
+        let (mut new, grads) = self.pullback(y, wrt);
         new.outputs = [y].into_iter().chain(grads).collect();
         Ok(new)
     }

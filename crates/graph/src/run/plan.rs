@@ -207,6 +207,7 @@ impl Build {
             tile_packets: tile_packets.unwrap_or_else(|| step.group.tile_packets(caches())),
             block_elements: block_elements(space, element_ns, self.options.threads()),
         });
+        step.group.bind(self.options.level, &geometry);
         self.scratch = self.scratch.max(step.group.scratch_packets(&geometry));
         let partials: Vec<usize> = (0..step.group.reductions.len())
             .map(|r| self.request(step.group.partial_bytes(r) / PACKET_BYTES))
@@ -403,6 +404,9 @@ impl Plan {
             .iter_mut()
             .filter_map(|k| k.shared.as_mut())
             .for_each(|p| *p = extra[*p].1);
+        kernels
+            .iter_mut()
+            .for_each(|k| k.scalar = k.scalar_copy(&place));
         if options.poison {
             insert_poison(&mut phases, &ends, &spans);
         }

@@ -14,6 +14,7 @@
 //! [`Group::run_block`] for each of [`Group::blocks`] on any threads, then [`Group::finish`] for each reduction.
 
 mod apply;
+mod bound;
 pub(crate) mod check;
 mod direct;
 mod geometry;

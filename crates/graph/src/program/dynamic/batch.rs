@@ -522,8 +522,12 @@ impl DynamicBatchWorkspace {
     /// Records the path of a group's first sample.
     fn record(&mut self, of: &Shared, batch: &BatchFeed<'_>, group: Group) -> Result<()> {
         let sample = self.order[group.start];
-        let ports = batch.gather(&mut self.inputs, std::iter::once(sample), None)?;
         let base = &of.base.0;
+        if base.traces.iter().all(|slot| slot.get().is_some()) {
+            self.alone.extend(&self.order[group.start..group.end]);
+            return Ok(());
+        }
+        let ports = batch.gather(&mut self.inputs, std::iter::once(sample), None)?;
         let recorded = (base.record)(&Ports(&ports), 0).map_err(|e| of_sample(sample, &e))?;
         base.recorded.fetch_add(1, Ordering::Relaxed);
         match base.keep(Trace::new(recorded, base.options)?) {
@@ -532,6 +536,7 @@ impl DynamicBatchWorkspace {
                 fresh: true,
                 ..group
             }),
+            // Another thread took the last place.
             Err(_) => {
                 base.unheld.fetch_add(1, Ordering::Relaxed);
                 self.alone.extend(&self.order[group.start..group.end]);

@@ -154,13 +154,18 @@ impl Dynamic {
     pub fn value_and_grad(&self) -> Result<Self> {
         self.derive(Recorded::value_and_grad)
     }
+    /// As [`value_and_grad`](Self::value_and_grad), with respect to the inputs of those numbers alone.
+    pub fn value_and_grad_of(&self, inputs: &[usize]) -> Result<Self> {
+        let inputs = inputs.to_vec();
+        self.derive(move |r| r.value_and_grad_of(&inputs))
+    }
     /// The gradient of the first output (a scalar) with respect to every input of its type, in order.
     pub fn grad(&self) -> Result<Self> {
         self.derive(Recorded::grad)
     }
     /// Vector-Jacobian product, see [`Program::vjp`].
     pub fn vjp(&self) -> Result<Self> {
-        self.derive(Recorded::vjp)
+        self.derive(|r| r.vjp(&r.differentiable()))
     }
     /// Jacobian-vector product, see [`Program::jvp`].
     pub fn jvp(&self) -> Result<Self> {
@@ -169,6 +174,11 @@ impl Dynamic {
     /// Hessian-vector product, see [`Program::hvp`].
     pub fn hvp(&self) -> Result<Self> {
         self.derive(|r| r.hvp(&r.differentiable()))
+    }
+    /// As [`hvp`](Self::hvp), with respect to the inputs of those numbers alone.
+    pub fn hvp_of(&self, inputs: &[usize]) -> Result<Self> {
+        let inputs = inputs.to_vec();
+        self.derive(move |r| r.hvp(&r.chosen("hvp_of", &inputs)?))
     }
     /// A program of output `i` alone.
     pub fn output(&self, i: usize) -> Result<Self> {

@@ -163,9 +163,9 @@ impl Scan {
         let mut phases = Vec::new();
         for (number, &(ref phase, blocks)) in plan.phases.iter().enumerate() {
             if let Phase::Kernel(k, _) = phase
-                && let Some((cell, output)) = plan.kernels[*k].scalar_copy(&plan.place)
+                && let Some((cell, output, bytes)) = plan.kernels[*k].scalar
             {
-                scalars.push((cell, output, plan.outputs[output].dtype.size()));
+                scalars.push((cell, output as usize, bytes));
             } else if blocks > 0 {
                 phases.push((number, blocks));
             }
