@@ -6,8 +6,7 @@ use fearless_simd::prelude::*;
 
 use super::lanes::{InPacket, Wide};
 use super::map::{Kernel, map3};
-use super::table::strong;
-use crate::Binary;
+use crate::{Binary, math};
 
 /// The first operation of a pair: `t = inner(a, b)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -125,6 +124,6 @@ pub(super) fn pair<S: Simd, W: Wide>(simd: S, inner: Inner, outer: Outer) -> Ker
         Inner::Sub => ending!(|x, y| (x - y)),
         Inner::Mul => ending!(|x, y| (x * y)),
         Inner::Div => ending!(|x, y| (x / y)),
-        Inner::MulStrong => ending!(|x, y| strong(simd, x, x * y)),
+        Inner::MulStrong => ending!(|x, y| math::mul_strong(simd, x, y)),
     }
 }
