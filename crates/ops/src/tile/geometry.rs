@@ -95,6 +95,7 @@ impl Step {
             | Code::Binary(..)
             | Code::Ternary(..)
             | Code::Pair(..)
+            | Code::Update(_)
             | Code::PowI
             | Code::Cast(..) => true,
             Code::Load
@@ -119,7 +120,7 @@ impl Step {
             | Code::ReduceRow(..)
             | Code::Reduce => 1,
             Code::Binary(..) => 2,
-            Code::Ternary(..) | Code::Pair(..) => 3,
+            Code::Ternary(..) | Code::Pair(..) | Code::Update(_) => 3,
         };
         [self.a, self.b, self.c].into_iter().take(count)
     }
@@ -189,6 +190,8 @@ pub struct Geometry {
     pub(super) body: Box<[Step]>,
     /// The others for tiles of whole packets, where that makes a difference.
     pub(super) direct: Option<Direct>,
+    /// Packets in scratch of the scalars of [`Code::Update`], by a step's `imm`.
+    pub(super) uniforms: Box<[[u32; 3]]>,
     /// First packet of the accumulators of the first reduction; [`ACCUMULATORS`] for each.
     pub(super) accumulators: usize,
     /// Packets of scratch that a running block needs.
@@ -378,6 +381,9 @@ impl Group {
             prologue: steps(true),
             body,
             direct,
+            uniforms: (self.uniforms.iter())
+                .map(|slots| slots.map(|slot| place(slot).at))
+                .collect(),
             accumulators: at,
             scratch: at + self.reductions.len() * ACCUMULATORS,
             partials: (self.reductions.iter().enumerate())

@@ -5,7 +5,7 @@
 use fearless_simd::Simd;
 use retrograde_storage::Packet;
 
-use super::walk::{Operand, Target, each1, each2, each2_long, each3};
+use super::walk::{Operand, Target, each1, each2, each2_long, each3, each3_long};
 
 /// `target = f(a)`, `a` of the same class.
 #[inline(always)]
@@ -62,5 +62,19 @@ pub(super) fn map3<S: Simd>(
     simd.vectorize(
         #[inline(always)]
         || each3(target, operands, f),
+    );
+}
+
+/// As [`map3`] for operations of many instructions.
+#[inline(always)]
+pub(super) fn map3_long<S: Simd>(
+    simd: S,
+    target: Target<'_>,
+    operands: [Operand<'_>; 3],
+    f: impl Fn(Packet, Packet, Packet) -> Packet,
+) {
+    simd.vectorize(
+        #[inline(always)]
+        || each3_long(target, operands, f),
     );
 }

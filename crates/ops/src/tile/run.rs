@@ -12,7 +12,7 @@ use super::lanes::{Eight, Four, Wide};
 use super::memory::{Flat, Outside, Tile};
 use super::reduce::{self, Reducing};
 use super::walk::{self, Operand, Target};
-use super::{Axis, Class, Code, Geometry, Group, Width, apply, pair};
+use super::{Axis, Class, Code, Geometry, Group, Width, apply, pair, update};
 use crate::{Level, at_level};
 
 impl Group {
@@ -268,6 +268,12 @@ impl<'r> Running<'r> {
             Code::Pair(inner, outer) => {
                 let operands = [step.a, step.b, step.c].map(operand);
                 pair::pair::<S, W>(simd, inner, outer, target(), operands);
+            }
+            Code::Update(what) => {
+                let operands = [step.a, step.b, step.c].map(operand);
+                let scalars = self.geometry.uniforms[step.imm as usize]
+                    .map(|at| self.scratch[at as usize].get());
+                update::update::<S, W>(simd, what, target(), operands, scalars);
             }
             Code::PowI => {
                 apply::powi::<S, W>(simd, step.imm as i32, target(), operand(step.a));

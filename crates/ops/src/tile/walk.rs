@@ -230,6 +230,29 @@ pub(super) fn each3(
     );
 }
 
+/// As [`each3`] for operations of many instructions.
+#[inline(always)]
+pub(super) fn each3_long(
+    target: Target<'_>,
+    operands: [Operand<'_>; 3],
+    f: impl Fn(Packet, Packet, Packet) -> Packet,
+) {
+    for_rows(
+        target,
+        operands,
+        #[inline(always)]
+        |at, count, [x, y, z]| {
+            for i in 0..count {
+                // SAFETY: as in `each2`.
+                unsafe {
+                    at.add(i)
+                        .write_unaligned(f(x.read(i), y.read(i), z.read(i)));
+                };
+            }
+        },
+    );
+}
+
 /// `target = a`, which may be of a narrower class.
 pub(super) fn copy(target: Target<'_>, a: Operand<'_>) {
     each2_long(
