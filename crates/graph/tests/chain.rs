@@ -155,7 +155,7 @@ fn a_weight_that_the_product_reads_is_not_updated_by_its_blocks() -> Result<()> 
 /// Updates of weights of one shape would fit one group at the end; each goes on with the product that is its gradient.
 #[test]
 fn weights_of_one_shape_are_updated_with_their_own_products() -> Result<()> {
-    let sizes = [96, 128, 128, 128];
+    let sizes = [384, 128, 128, 128];
     let (listing, expected) = trained(options(false, 1), sizes, network)?;
     assert!(chained(&listing).is_empty(), "{listing}");
     for threads in [1, 2, 3] {

@@ -111,7 +111,7 @@ impl Failing {
             (list.arg(v, 1), list.dims(indexed)[axis])
         };
         match list.op(v) {
-            Op::Gather if list.shape(v).len() > 0 => {
+            Op::Gather if !list.shape(v).is_empty() => {
                 self.looked_at.insert(indices(list.arg(v, 0)));
                 true
             }

@@ -110,8 +110,10 @@ impl<'a> Reading<'a> {
         let direct = direct.filter(|(_, direct)| **direct);
         let overwrites: FxHashMap<Value, Value> =
             direct.map(|(&(input, v), _)| (v, input)).collect();
-        let mut readers: FxHashMap<Value, Vec<Value>> =
-            overwrites.values().map(|&input| (input, Vec::new())).collect();
+        let mut readers: FxHashMap<Value, Vec<Value>> = overwrites
+            .values()
+            .map(|&input| (input, Vec::new()))
+            .collect();
         let (mut checked, mut failing) = (READY, Failing::default());
         for v in list.values().filter(|v| steps.of[v.index()] != READY) {
             if failing.may_fail(list, v) {
@@ -143,7 +145,10 @@ impl<'a> Reading<'a> {
         for &v in part {
             let operands = list.args(v).iter().copied();
             let others = operands.clone().flat_map(|x| fences(list, x));
-            for x in operands.chain(others).chain(self.built.after.get(&v).copied()) {
+            for x in operands
+                .chain(others)
+                .chain(self.built.after.get(&v).copied())
+            {
                 let base = self.places.base(x);
                 if members.contains(&base) {
                     continue;
@@ -169,17 +174,6 @@ impl<'a> Reading<'a> {
 /// The members of a group by what hangs together: by results handed over, or by reading the same memory.
 fn apart(list: &List, places: &Places, group: &Group) -> Vec<Vec<Value>> {
     let mut root: FxHashMap<Value, Value> = FxHashMap::default();
-    fn find(root: &mut FxHashMap<Value, Value>, mut v: Value) -> Value {
-        while let Some(&up) = root.get(&v)
-            && up != v
-        {
-            // Halving the way for those who come later.
-            let further = root.get(&up).copied().unwrap_or(up);
-            root.insert(v, further);
-            v = further;
-        }
-        v
-    }
     for &v in &group.members {
         for &operand in list.args(v) {
             if !is_scalar(list, operand) {
@@ -198,6 +192,19 @@ fn apart(list: &List, places: &Places, group: &Group) -> Vec<Vec<Value>> {
         parts[number].push(v);
     }
     parts
+}
+
+/// The value that stands for all that hang together with `v`.
+fn find(root: &mut FxHashMap<Value, Value>, mut v: Value) -> Value {
+    while let Some(&up) = root.get(&v)
+        && up != v
+    {
+        // Halving the way for those who come later.
+        let further = root.get(&up).copied().unwrap_or(up);
+        root.insert(v, further);
+        v = further;
+    }
+    v
 }
 
 /// A group of these members, in list order.

@@ -97,7 +97,10 @@ fn softmax_of<S: Simd, T: Element>(simd: S, mut rows: [&mut [T]; TOGETHER], fact
     let mut sums = [T::Packet::<S>::splat(simd, T::default()); TOGETHER];
     for i in starts.clone() {
         for ((row, &top), sum) in rows.iter_mut().zip(&tops).zip(&mut sums) {
-            let x = exp(simd, packet(simd, row, i) * by - T::Packet::<S>::splat(simd, top));
+            let x = exp(
+                simd,
+                packet(simd, row, i) * by - T::Packet::<S>::splat(simd, top),
+            );
             *sum = *sum + x;
             x.store_slice(&mut row[i..][..T::LANES]);
         }

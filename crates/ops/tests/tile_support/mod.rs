@@ -339,10 +339,7 @@ pub(crate) fn oracle(group: &Group, buffers: &mut [Buffer], fused: bool) -> Vec<
             Code::Update(what) => map(Elem::Float, &|r, n| {
                 let of = |slot: u16| of(slot, r, n);
                 let two = |what, x, y| binary(width, Elem::Float, what, x, y);
-                let (add, mul) = (
-                    |x, y| two(Binary::Add, x, y),
-                    |x, y| two(Binary::Mul, x, y),
-                );
+                let (add, mul) = (|x, y| two(Binary::Add, x, y), |x, y| two(Binary::Mul, x, y));
                 let [a, b, c] = [op.a, op.b, op.c].map(of);
                 let [p, q, r] = group.uniforms[op.imm as usize].map(of);
                 let shrunk = two(Binary::Hardshrink, a, q);
