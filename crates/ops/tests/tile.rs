@@ -184,7 +184,7 @@ impl Generator {
         let elem = self
             .rng
             .pick(&[Elem::Float, Elem::Float, Elem::Int, Elem::Mask]);
-        match self.rng.below(16) {
+        match self.rng.below(17) {
             0 | 1 => self.load(),
             2 => {
                 let constant = match elem {
@@ -261,7 +261,7 @@ impl Generator {
                     ..MicroOp::new(Code::Binary(elem, what), dst)
                 });
             }
-            10 if self.rng.one_in(2) => {
+            16 => {
                 let float = Elem::Float;
                 let [a, b, c] = [(); 3].map(|()| self.operand(float));
                 let (a, b, c) = (a?, b?, c?);
