@@ -61,6 +61,6 @@ pub use sparse::pattern::Pattern;
 pub use tape::Tape;
 pub use trace::{CacheStats, ProgramSummary};
 pub use var::{
-    Attention, Axes, ConvOptions, Float, INFER, Index, Operand, Order, PerAxis, PoolOptions, Rec,
-    Reduction, Rng, ScanOptions, Side, Triangle, Var, Vars, keep,
+    Attention, Axes, ClassLoss, ConvOptions, Float, INFER, Index, Interpolation, Operand, Order,
+    PerAxis, PoolOptions, Rec, Reduction, Rng, Rope, ScanOptions, Side, Triangle, Var, Vars, keep,
 };

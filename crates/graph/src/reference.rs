@@ -6,6 +6,7 @@
 
 mod attention;
 mod conv;
+mod every;
 mod linalg;
 mod scan;
 mod sort;
@@ -19,6 +20,8 @@ use crate::list::{List, Value};
 use crate::op::Op;
 use crate::tape::Store;
 use crate::var::{Float, Var};
+
+pub use every::{operations, operations_on};
 
 /// An index out of range: (instruction, element), the smallest.
 pub type OutOfRange = (Value, usize);

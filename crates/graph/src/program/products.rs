@@ -13,7 +13,9 @@ use crate::var::Float;
 /// replays of a short program and few of a long one, which differ by more than that wherever it matters.
 const REPLAY_NS: f64 = 300.0;
 
-/// Seeds of one replay at most. All of them share what the function itself computes, and the replay.
+/// Seeds of one replay at most. All of them share what the function itself computes, and the replay. Measured with 8
+/// against one a replay, one thread: a band of 100 elements 6.8 us against 12.0, two layers of 64 units 89 against 328,
+/// 12 chains of scalars 14.5 (6 a replay) against 28.
 const MOST_SEEDS: usize = 8;
 
 /// Instructions of a program with several seeds at most: compilation takes some microsecond for each.
@@ -114,14 +116,18 @@ impl Program {
         while seeds > 1 {
             let room = one.program.arena_bytes() * seeds <= MOST_BYTES;
             if room && one.program.len() * seeds <= MOST_INSTRUCTIONS {
-                let program = self.derive(|r| Ok(r.products(y, x, direction, seeds)))?;
                 let time = |p: &Program| p.cost_ns() + REPLAY_NS;
-                if time(&program) < time(&one.program) * seeds as f64 {
-                    return Ok(Products {
-                        program,
-                        seeds,
-                        ..one
-                    });
+                match self.derive(|r| Ok(r.products(y, x, direction, seeds))) {
+                    Ok(program) if time(&program) < time(&one.program) * seeds as f64 => {
+                        return Ok(Products {
+                            program,
+                            seeds,
+                            ..one
+                        });
+                    }
+                    // Beyond a budget of memory that one seed keeps.
+                    Err(e) if e.kind() != ErrorKind::Memory => return Err(e),
+                    Ok(_) | Err(_) => {}
                 }
             }
             seeds /= 2;

@@ -17,6 +17,7 @@ use crate::list::{List, Value};
 use crate::op::Op;
 use crate::passes::emit::{self, GroupStep};
 use crate::passes::fuse::{self, READY, Step, StepId};
+use crate::passes::hoist::hoist;
 use crate::passes::legalise::legalise;
 use crate::passes::memory::{self, Memory, Place, Span};
 use crate::passes::places::Places;
@@ -311,6 +312,9 @@ impl Plan {
             built = again;
             places = Places::resolve(&built.list);
             steps = fuse::assign(&built, &places, options.fuse);
+        }
+        if options.fuse {
+            hoist(&built, &places, &mut steps);
         }
         #[cfg(debug_assertions)]
         verify::steps(&built.list, &places, &steps);

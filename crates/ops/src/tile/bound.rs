@@ -70,6 +70,7 @@ fn kernel<S: Simd, W: Wide>(simd: S, code: Code) -> Option<Kernel> {
         | Code::Const(_)
         | Code::Iota(..)
         | Code::PowI
+        | Code::Update(_)
         | Code::ReduceRow(..)
         | Code::Reduce => None,
     }

@@ -98,6 +98,7 @@ impl Step {
             | Code::Binary(..)
             | Code::Ternary(..)
             | Code::Pair(..)
+            | Code::Update(_)
             | Code::PowI
             | Code::Cast(..) => true,
             Code::Load
@@ -121,7 +122,7 @@ impl Step {
             | Code::ReduceRow(..)
             | Code::Reduce => 1,
             Code::Binary(..) | Code::Copy => 2,
-            Code::Ternary(..) | Code::Pair(..) => 3,
+            Code::Ternary(..) | Code::Pair(..) | Code::Update(_) => 3,
         };
         [self.a, self.b, self.c].into_iter().take(count)
     }
@@ -224,6 +225,8 @@ pub struct Geometry {
     pub(super) direct: Option<Direct>,
     /// The functions of all these steps.
     pub(super) bound: Bound,
+    /// Packets in scratch of the scalars of [`Code::Update`], by a step's `imm`.
+    pub(super) uniforms: Box<[[u32; 3]]>,
     /// First packet of the accumulators of the first reduction; [`ACCUMULATORS`] for each.
     pub(super) accumulators: usize,
     /// Packets of scratch that a running block needs.
@@ -438,6 +441,9 @@ impl Group {
             body,
             direct,
             bound: Bound::default(),
+            uniforms: (self.uniforms.iter())
+                .map(|slots| slots.map(|slot| place(slot).at))
+                .collect(),
             accumulators: at,
             scratch: at + self.reductions.len() * ACCUMULATORS,
             partials: (self.reductions.iter().enumerate())

@@ -27,9 +27,11 @@ mod pair;
 mod reduce;
 mod run;
 pub(crate) mod table;
+mod update;
 mod walk;
 
 pub use check::Malformed;
 pub use geometry::{CacheSizes, Geometry, Part, Request};
 pub use group::*;
 pub use pair::{Inner, Outer};
+pub use update::Update;

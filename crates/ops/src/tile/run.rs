@@ -12,7 +12,7 @@ use super::lanes::{Eight, Four, Wide};
 use super::map::Kernel;
 use super::memory::{Flat, Outside, Tile};
 use super::reduce::{self, Reducing};
-use super::{Axis, Class, Code, Geometry, Group, Width, apply};
+use super::{Axis, Class, Code, Geometry, Group, Width, apply, update};
 use crate::{Level, at_level};
 
 impl Group {
@@ -263,17 +263,18 @@ impl<'r> Running<'r> {
             }
             return;
         }
-        self.other::<S, W>(simd, step, tile, (at(step.dst), at(step.a), count));
+        let operands = [step.a, step.b, step.c].map(at);
+        self.other::<S, W>(simd, step, tile, (at(step.dst), operands, count));
     }
 
-    /// A step that has no kernel. `at` is where result and first operand stand, and the result's packets.
+    /// A step that has no kernel: where result and operands stand, and the result's packets.
     #[inline(never)]
     fn other<S: Simd, W: Wide>(
         &self,
         simd: S,
         step: &Step,
         tile: Tile,
-        (dst, a, count): (*mut Packet, *mut Packet, usize),
+        (dst, operands, count): (*mut Packet, [*mut Packet; 3], usize),
     ) {
         match step.code {
             Code::Load => {
@@ -303,7 +304,15 @@ impl<'r> Running<'r> {
             }
             Code::PowI => {
                 // SAFETY: as for kernels, in `step`.
-                unsafe { apply::powi::<S, W>(simd, step.imm as i32, dst, a, count) };
+                unsafe { apply::powi::<S, W>(simd, step.imm as i32, dst, operands[0], count) };
+            }
+            Code::Update(what) => {
+                let scalars = self.geometry.uniforms[step.imm as usize]
+                    .map(|at| self.scratch[at as usize].get());
+                let walks = step.walks.with_columns(tile.packets);
+                let operands = operands.map(<*mut Packet>::cast_const);
+                // SAFETY: as for kernels, in `step`.
+                unsafe { update::update::<S, W>(simd, what, dst, operands, count, walks, scalars) };
             }
             // These have kernels; a well-formed group has no operation that its elements lack.
             Code::Copy

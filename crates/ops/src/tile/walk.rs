@@ -231,7 +231,7 @@ pub(super) unsafe fn each3(
 /// # Safety
 /// As [`each2`].
 #[inline(always)]
-unsafe fn stepping<const N: usize>(
+pub(super) unsafe fn stepping<const N: usize>(
     dst: *mut Packet,
     mut operands: [*const Packet; N],
     count: usize,

@@ -336,6 +336,24 @@ pub(crate) fn oracle(group: &Group, buffers: &mut [Buffer], fused: bool) -> Vec<
                 let (x, y) = if c_first { (c, t) } else { (t, c) };
                 binary(width, Elem::Float, outer, x, y)
             }),
+            Code::Update(what) => map(Elem::Float, &|r, n| {
+                let of = |slot: u16| of(slot, r, n);
+                let two = |what, x, y| binary(width, Elem::Float, what, x, y);
+                let (add, mul) = (|x, y| two(Binary::Add, x, y), |x, y| two(Binary::Mul, x, y));
+                let [a, b, c] = [op.a, op.b, op.c].map(of);
+                let [p, q, r] = group.uniforms[op.imm as usize].map(of);
+                let shrunk = two(Binary::Hardshrink, a, q);
+                match what {
+                    Update::Gradient => add(shrunk, mul(p, b)),
+                    Update::Moment => add(mul(p, shrunk), mul(r, b)),
+                    Update::SquareMoment => add(mul(p, shrunk), mul(r, mul(b, b))),
+                    Update::Step => {
+                        let root = unary(width, Elem::Float, Unary::Sqrt, c);
+                        let by = add(mul(q, root), r);
+                        two(Binary::Sub, a, two(Binary::Div, mul(p, b), by))
+                    }
+                }
+            }),
             Code::PowI => map(Elem::Float, &|r, n| {
                 let x = float_of(width, of(op.a, r, n));
                 float_bits(width, x.powi(op.imm as i32))
