@@ -45,20 +45,27 @@ pub(super) unsafe fn update<S: Simd, W: Wide>(
             simd.vectorize(
                 #[inline(always)]
                 || {
-                    let f = #[inline(always)]
-                    |packets: [Packet; 3]| {
-                        let [$a, $b, $c] = packets.map(
-                            #[inline(always)]
-                            |x| W::Float::<S>::load(simd, x),
-                        );
-                        let [$p, $q, $r] = scalars.map(
-                            #[inline(always)]
-                            |x| W::Float::<S>::load(simd, x),
-                        );
-                        ($f).packet()
-                    };
                     // SAFETY: the caller's promise.
-                    unsafe { stepping(dst, operands, count, walks, f) }
+                    unsafe {
+                        stepping(
+                            dst,
+                            operands,
+                            count,
+                            walks,
+                            #[inline(always)]
+                            |packets| {
+                                let [$a, $b, $c] = packets.map(
+                                    #[inline(always)]
+                                    |x| W::Float::<S>::load(simd, x),
+                                );
+                                let [$p, $q, $r] = scalars.map(
+                                    #[inline(always)]
+                                    |x| W::Float::<S>::load(simd, x),
+                                );
+                                ($f).packet()
+                            },
+                        );
+                    }
                 },
             )
         };
