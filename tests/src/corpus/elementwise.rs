@@ -47,7 +47,28 @@ fn unary() -> Vec<Case> {
         case!("tan", on(-1.2, 1.2), |x| x.tan()),
         case!("tanh", on(-2.0, 2.0), |x| x.tanh()),
         case!("erf", on(-2.0, 2.0), |x| x.erf()),
+        case!("erfc", on(-2.0, 2.0), |x| x.erfc()),
         case!("normal_cdf", on(-2.0, 2.0), |x| x.normal_cdf()),
+        case!("normal_icdf", on(0.4, 3.6), |x| (x * 0.25).normal_icdf()),
+        case!("exp2", on(-1.0, 1.0), |x| x.exp2()),
+        case!("log2, log10", on(0.3, 2.0), |x| [x.log2(), x.log10()]),
+        case!("cbrt", on(0.3, 2.0), |x| x.cbrt()),
+        case!("asin, acos, atan", on(-3.0, 3.0), |x| [
+            (x * 0.25).asin(),
+            (x * 0.25).acos(),
+            x.atan()
+        ]),
+        case!("sinh, cosh", on(-2.0, 2.0), |x| [x.sinh(), x.cosh()]),
+        case!("asinh, acosh, atanh", on(0.3, 3.0), |x| [
+            x.asinh(),
+            (x + 1.0).acosh(),
+            (x * 0.25).atanh()
+        ]),
+        case!("sinc", on(-2.0, 2.0), |x| x.sinc()),
+        case!("lgamma, digamma", on(0.4, 4.0), |x| [
+            x.lgamma(),
+            x.digamma()
+        ]),
         case!("floor", on(1.1, 1.9), |x| x.floor()),
         case!("ceil", on(1.1, 1.9), |x| x.ceil()),
         case!("round", on(0.6, 1.4), |x| x.round()),
@@ -113,6 +134,8 @@ fn binary() -> Vec<Case> {
             x.minimum(y)
         ]),
         case!("pow", on(), |x, y| x.pow(y)),
+        case!("remainder", on(), |x, y| (-x).remainder(y + 2.0)),
+        case!("atan2, hypot", on(), |x, y| [x.atan2(y), x.hypot(y)]),
         case!("copysign", on(), |x, y| x.copysign(-y)),
         case!("with numbers", on(), |x, y| [
             2.0 * x,
