@@ -139,7 +139,7 @@ fn binary(op: Binary, dtype: DType, x: i64, y: i64) -> Option<i64> {
         Binary::And => i64::from(x != 0 && y != 0),
         Binary::Or => i64::from(x != 0 || y != 0),
         Binary::Xor => i64::from((x != 0) != (y != 0)),
-// Of floats, or not worth it: an index that is not known may be any.
+        // Of floats, or not worth it: an index that is not known may be any.
         _ => return None,
     })
 }
