@@ -362,7 +362,7 @@ fn polygamma() -> Result<()> {
         .assert_close(&slope, 1e-4, 1e-4);
     let error = v.polygamma(3).value().unwrap_err().to_string();
     assert!(
-        error.contains("polygamma") && error.contains("3") && error.contains("unary.rs"),
+        error.contains("polygamma") && error.contains('3') && error.contains("unary.rs"),
         "{error}"
     );
     let error = v.polygamma(2).sum().backward().unwrap_err().to_string();

@@ -38,16 +38,8 @@ macro_rules! operations {
 
 fn all() -> Vec<Op> {
     let mut all = Vec::new();
-    all.extend(
-        every! { Unary: Neg Abs Sign Recip Square Sqrt Rsqrt Exp Expm1 Ln Log1p Sin Cos Tan Tanh Sigmoid Softplus Erf
-        NormalCdf Floor Ceil Round Trunc Relu Not IsNan IsFinite }
-        .map(Op::Unary),
-    );
-    all.extend(
-        every! { Binary: Add Sub Mul Div Rem Max Min Pow Copysign Hardshrink MulStrong DivStrong NormalCdfOf Lt Le Gt Ge
-        Eq Ne And Or Xor }
-        .map(Op::Binary),
-    );
+    all.extend(Unary::ALL.iter().copied().map(Op::Unary));
+    all.extend(Binary::ALL.iter().copied().map(Op::Binary));
     all.extend(every! { Ternary: Fma Select Clamp }.map(Op::Ternary));
     all.extend(every! { Reduce: Sum Prod Max Min }.map(Op::Reduce));
     all.extend(
