@@ -7,17 +7,18 @@
 //! | contract | tests | seen to fail with |
 //! |---|---|---|
 //! | 1. The same bits for any thread count, tile and run | `engines`: `options_*`; `ops`: `long_sums_..`, `random_bits_..` | accumulators chosen by a packet's place in its tile instead of its chunk |
-//! | 2. Planned = pinned and poisoned = unfused = unoptimised = tape = recording anew; levels agree | `engines`; `properties`: `a_replay_..`, `tapes_agree_with_the_reference` | buffers freed one step early; a folded sum with the wrong sign |
+//! | 2. Planned = pinned and poisoned = unfused = unoptimised = tape = recording anew; levels agree | `corpus`; `engines`; `properties`: `a_replay_..`, `tapes_agree_with_the_reference` | buffers freed one step early; a folded sum with the wrong sign |
 //! | 3. A steady state allocates nothing, nothing recurses, memory stays flat | `allocations`; `scale` | a vector allocated in every run; a tape whose reset keeps its data |
 //! | 4. No panic through the public API | `hostile` | `x.at(0, isize::MAX)` adding 1 to its index |
 //! | 5. A branch masked off contributes exactly zero | `semantics`: `inactive_branches_..`; `properties`: `a_masked_branch_..`; the graph's `kinks` | gates that take a select's result for dense; adjoint recurrences by plain products |
 //! | 6. Gradients accumulate until zeroed | `semantics`: `gradients_accumulate_..`; `properties`: `backward_accumulates` | a gradient slot that is overwritten |
-//! | 7. Every operator: values, both derivatives, `f32`, edge cases | `ops`; `properties`; the graph's `differences` and `kinks` | a wrong slope of `tan`, `relu'(0) = 1`, a softmax rule without its mean |
+//! | 7. Every operator: values, both derivatives, `f32`, edge cases | `corpus`; `ops`; `properties`; the graph's `differences` and `kinks` | a wrong slope of `tan`, `relu'(0) = 1`, a softmax rule without its mean |
 //!
 //! # Edge cases of operators
 //!
 //! | case | tests in `ops` unless said |
 //! |---|---|
+//! | all operators, ranks, views, engines, precisions, levels | `corpus` (the cases are in [`corpus`]) |
 //! | ranks, extents of 1 and 0, lengths around lanes, chunks and blocks | `reductions`, `rows`, `moves::of_nothing`, `lengths` |
 //! | broadcast pairs in both orders | `binary` |
 //! | one value as both operands, fan-out | `unary` (`x / x`, ..), `products`, `structured` |
@@ -40,9 +41,11 @@
 //! `UPDATE=1` rewrites the golden listings.
 
 pub mod bits;
+pub mod corpus;
 pub mod derivatives;
 pub mod misuse;
 pub mod random;
+pub mod variants;
 
 /// How many random cases a test tries: `few`, or as many as `RETROGRADE_CASES` asks for, which are then new ones each
 /// time.

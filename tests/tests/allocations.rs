@@ -44,14 +44,19 @@ const TRIALS: usize = 300;
 /// a run itself does, every trial does.
 fn steady(p: &Program, inputs: &[&Array<f32>], runs: usize) -> Result<usize> {
     let mut ws = p.workspace()?;
+    steadily(runs, || p.run(&mut ws, inputs).map(drop))
+}
+
+/// As [`steady`], of anything.
+fn steadily(runs: usize, mut run: impl FnMut() -> Result<()>) -> Result<usize> {
     for _ in 0..20 {
-        p.run(&mut ws, inputs)?;
+        run()?;
     }
     let mut fewest = usize::MAX;
     for _ in 0..TRIALS {
         let before = COUNT.load(Ordering::Relaxed);
         for _ in 0..runs {
-            p.run(&mut ws, inputs)?;
+            run()?;
         }
         fewest = fewest.min(COUNT.load(Ordering::Relaxed) - before);
         if fewest == 0 {
@@ -132,6 +137,24 @@ fn large_program_on_one_thread() -> Result<()> {
 #[test]
 fn large_program_on_two_threads() -> Result<()> {
     assert_eq!(large(2)?, 0);
+    Ok(())
+}
+
+#[test]
+fn sparse_jacobian() -> Result<()> {
+    let _alone = ALONE.lock();
+    let x = Array::linspace(-1.0, 1.0, 100);
+    let options = Options {
+        threads: 1,
+        ..Options::default()
+    };
+    let f = Program::try_record_with(&[x.clone()], options, |_, [x]| {
+        Ok((x.slice(0, 1..) * x.slice(0, ..-1)).sin().into())
+    })?;
+    let jacobian = f.sparse_jacobian(0)?;
+    let (mut ws, mut matrix) = (jacobian.workspace::<f32>()?, jacobian.matrix()?);
+    let fewest = steadily(5, || jacobian.run_into(&mut ws, [&x], &mut matrix))?;
+    assert_eq!(fewest, 0);
     Ok(())
 }
 
@@ -374,7 +397,8 @@ fn linear_algebra_sorting_and_custom_operations() -> Result<()> {
         out.copy_from_slice(inputs[0].as_slice());
     })
     .derivative(|_, _, g| vec![g]);
-    for (batch, n) in [(20, 3), (1, 100), (3, 40)] {
+    // One block of a factorisation, part of one, several and a part.
+    for (batch, n) in [(20, 3), (3, 40), (2, 32), (1, 100), (1, 200)] {
         let x = Array::from_shape_fn([batch, n, n], |i| {
             ((i[0] + 3 * i[1] + 7 * i[2]) % 11) as f32
         });

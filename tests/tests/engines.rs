@@ -1,13 +1,12 @@
 //! Random programs give the same bits however they are compiled and run.
 
-use std::num::NonZeroUsize;
-
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
 use retrograde::Options;
 use retrograde::prelude::*;
 use retrograde_ops::Level;
 use retrograde_tests::bits::{first_difference_of_all, first_distance};
 use retrograde_tests::random::{INPUTS, Recipe, recipes};
+use retrograde_tests::variants::variants;
 use retrograde_tests::{cases, explores};
 
 /// Runs a check on random recipes: always the same few, or many new ones.
@@ -95,70 +94,6 @@ fn same_bits<T: Float>(recipe: &Recipe, variants: &[(&str, Options)]) -> Result<
         }
     }
     Ok(None)
-}
-
-fn variants() -> Vec<(&'static str, Options)> {
-    let base = Options::default();
-    let tile = |packets| Options {
-        tile: NonZeroUsize::new(packets),
-        ..base
-    };
-    vec![
-        (
-            "unoptimised",
-            Options {
-                optimise: false,
-                ..base
-            },
-        ),
-        (
-            "unfused",
-            Options {
-                fuse: false,
-                ..base
-            },
-        ),
-        (
-            "unfused, poisoned",
-            Options {
-                fuse: false,
-                share: false,
-                poison: true,
-                ..base
-            },
-        ),
-        (
-            "pinned, poisoned",
-            Options {
-                share: false,
-                poison: true,
-                ..base
-            },
-        ),
-        (
-            "planned, poisoned",
-            Options {
-                poison: true,
-                ..base
-            },
-        ),
-        ("one thread", Options { threads: 1, ..base }),
-        ("two threads", Options { threads: 2, ..base }),
-        ("tiles of 1", tile(1)),
-        ("tiles of 8", tile(8)),
-        ("tiles of 64", tile(64)),
-        (
-            "plain",
-            Options {
-                optimise: false,
-                fuse: false,
-                share: false,
-                poison: true,
-                threads: 1,
-                ..base
-            },
-        ),
-    ]
 }
 
 #[test]

@@ -209,6 +209,11 @@ impl List {
         attr: Attr,
     ) -> Value {
         let weights = self.attention_weights([q, k], mask, attr);
+        self.weighted_values(weights, v)
+    }
+
+    /// Values weighed by `[.., heads, queries, keys]`.
+    pub(crate) fn weighted_values(&mut self, weights: Value, v: Value) -> Value {
         let values = self.heads_out(v);
         let result = self.matmul(weights, values);
         self.heads_out(result)

@@ -30,7 +30,7 @@ pub enum ErrorKind {
     Guard,
     /// A result is not finite (opt-in check).
     NotFinite,
-    /// A derivative differs from central differences (`gradcheck`).
+    /// A derivative differs from central differences (`gradcheck`), or there is none of the order asked for.
     Gradient,
     /// A custom operation refused its operands, panicked, or has not the derivative asked for.
     Custom,

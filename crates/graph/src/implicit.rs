@@ -85,7 +85,7 @@ pub fn root<T: Float>(
 /// let x = kepler.solve(mean, &[mean, eccentricity]);
 /// assert!((x - eccentricity * x.sin() - mean).item()?.abs() < 1e-9);
 /// let [g] = x.grad_of([mean]);
-/// assert!((g * (1.0 - eccentricity * x.cos())).item()? - 1.0 < 1e-9);
+/// assert!(((g * (1.0 - eccentricity * x.cos())).item()? - 1.0).abs() < 1e-9);
 /// # Ok(()) }
 /// ```
 pub fn fixed_point<T: Float>(

@@ -26,6 +26,7 @@ mod recorder;
 pub mod reference;
 mod rules;
 mod run;
+mod sparse;
 mod tape;
 #[cfg(test)]
 mod testing;
@@ -51,12 +52,15 @@ pub use program::jacobian::{Direction, Jacobian, hessian, jacobian};
 pub use program::linear::{Linear, Linearized};
 pub use program::outputs::{OutputMut, OutputsRef, Outs};
 pub use program::run::Workspace;
+pub use program::sparse::{SparseJacobian, SparseWorkspace};
 pub use recorder::Recorder;
 pub use retrograde_ops::Level;
 pub use run::plan::{Options, level};
+pub use sparse::matrix::Csr;
+pub use sparse::pattern::Pattern;
 pub use tape::Tape;
 pub use trace::{CacheStats, ProgramSummary};
 pub use var::{
-    Attention, Axes, ConvOptions, Float, INFER, Index, Operand, Order, PerAxis, PoolOptions, Rec,
-    Reduction, Rng, ScanOptions, Side, Triangle, Var, Vars, keep,
+    Attention, Axes, ClassLoss, ConvOptions, Float, INFER, Index, Interpolation, Operand, Order,
+    PerAxis, PoolOptions, Rec, Reduction, Rng, Rope, ScanOptions, Side, Triangle, Var, Vars, keep,
 };

@@ -435,8 +435,11 @@ impl List {
     pub fn chain(&mut self, g: Value, d: Value) -> Value {
         self.binary(Binary::MulStrong, g, d)
     }
-    /// Another element type.
+    /// Another element type; `x` itself if that is its own.
     pub fn cast(&mut self, x: Value, dtype: DType) -> Value {
+        if self.dtype(x) == dtype {
+            return x;
+        }
         self.push(Op::Cast, &[x], Attr::NONE, self.shape(x), dtype)
     }
     /// Reduction over `axes` (bit mask), which stay with extent 1.

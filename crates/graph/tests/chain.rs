@@ -151,3 +151,33 @@ fn a_weight_that_the_product_reads_is_not_updated_by_its_blocks() -> Result<()> 
     }
     Ok(())
 }
+
+/// Updates of weights of one shape would fit one group at the end; each goes on with the product that is its gradient.
+#[test]
+fn weights_of_one_shape_are_updated_with_their_own_products() -> Result<()> {
+    let sizes = [384, 128, 128, 128];
+    let (listing, expected) = trained(options(false, 1), sizes, network)?;
+    assert!(chained(&listing).is_empty(), "{listing}");
+    for threads in [1, 2, 3] {
+        let (listing, bits) = trained(options(true, threads), sizes, network)?;
+        assert!(bits == expected, "{threads} threads\n{listing}");
+        let groups = chained(&listing);
+        let updates = |group: &&Vec<&str>| group.iter().any(|line| line.contains(" -> input "));
+        assert_eq!(groups.iter().filter(updates).count(), 2, "{listing}");
+    }
+    Ok(())
+}
+
+/// The adjoint of an activation waits for nothing but its product, though the list has the weight's gradient in between.
+#[test]
+fn an_adjoint_runs_with_the_blocks_of_its_product() -> Result<()> {
+    let sizes = [384, 256, 128, 64];
+    let (_, expected) = trained(options(false, 1), sizes, network)?;
+    for threads in [1, 2, 3] {
+        let (listing, bits) = trained(options(true, threads), sizes, network)?;
+        assert!(bits == expected, "{threads} threads\n{listing}");
+        // The activation, its adjoint, two updates.
+        assert!(chained(&listing).len() >= 4, "{listing}");
+    }
+    Ok(())
+}

@@ -1,6 +1,6 @@
 //! Transforms of programs, and what they say to wrong arguments.
 
-use retrograde_graph::{Direction, ErrorKind, Program, Result, Tape};
+use retrograde_graph::{Direction, ErrorKind, Program, Result, Tape, Var};
 use retrograde_storage::{AnyArray, Array, ArrayRef, Create};
 
 fn message<T: std::fmt::Debug>(result: Result<T>) -> String {
@@ -320,4 +320,78 @@ fn a_value_of_another_tape_is_no_result() -> Result<()> {
             .starts_with("the closure returns a value of another tape")
     );
     Ok(())
+}
+
+/// A function of three elements, none of whose derivatives vanish.
+fn curved<'t>(x: Var<'t, f64>) -> Var<'t, f64> {
+    x.sin() * (x * x).sum() + x.exp()
+}
+
+#[test]
+fn tangents_as_values_are_those_of_programs() -> Result<()> {
+    let (x, v) = (
+        Array::<f64>::from([0.3, -0.4, 1.2]),
+        Array::<f64>::from([1.0, 0.5, -2.0]),
+    );
+    let inside = Program::record(&[x.clone(), v.clone()], |_, [x, v]| {
+        curved(x).jvp_of([x], [v])
+    })?;
+    let outside = Program::record(&[x.clone()], |_, [x]| curved(x))?.jvp()?;
+    let (mut a, mut b) = (inside.workspace()?, outside.workspace()?);
+    let found = inside.run(&mut a, [&x, &v])?.array::<f64>(0)?;
+    let expected = outside.run(&mut b, [&x, &v])?.array::<f64>(1)?;
+    found.assert_close(&expected, 1e-15, 1e-15);
+    // On a tape, and against central differences.
+    let tape = Tape::new();
+    let (vx, vv) = (tape.variable(x.clone()), tape.constant(v.clone()));
+    curved(vx)
+        .jvp_of([vx], [vv])
+        .value()?
+        .assert_close(&expected, 1e-15, 1e-15);
+    let h = 1e-6;
+    let at = |h: f64| curved(tape.constant(x.clone() + h * v.clone())).value();
+    let difference = (at(h)? - at(-h)?) / (2.0 * h);
+    difference.assert_close(&expected, 1e-8, 1e-8);
+    Ok(())
+}
+
+#[test]
+fn tangents_nest_in_every_order() -> Result<()> {
+    let tape = Tape::new();
+    let x = tape.variable(Array::<f64>::from([0.3, -0.4, 1.2]));
+    let v = tape.constant(Array::<f64>::from([1.0, 0.5, -2.0]));
+    let u = tape.constant(Array::<f64>::from([-0.5, 2.0, 0.25]));
+    let f = || curved(x).sum();
+    let [gradient] = f().grad_of([x]);
+    let over_reverse = gradient.jvp_of([x], [v]);
+    let [reverse_over] = f().jvp_of([x], [v]).grad_of([x]);
+    let [both_reverse] = (gradient * v).sum().grad_of([x]);
+    let expected = both_reverse.value()?;
+    over_reverse.value()?.assert_close(&expected, 1e-14, 1e-14);
+    reverse_over.value()?.assert_close(&expected, 1e-14, 1e-14);
+    let both_forward = f().jvp_of([x], [v]).jvp_of([x], [u]).item()?;
+    let product = (over_reverse * u).sum().item()?;
+    assert!((both_forward - product).abs() < 1e-13 * product.abs());
+    // What does not depend on a value does not change with it.
+    let unmoved = v.exp().jvp_of([x], [u]).value()?;
+    assert_eq!(unmoved, Array::<f64>::from([0.0, 0.0, 0.0]));
+    Ok(())
+}
+
+#[test]
+fn a_tangent_has_the_shape_of_its_value() {
+    let tape = Tape::new();
+    let x = tape.variable(Array::<f64>::from([1.0, 2.0, 3.0]));
+    let short = tape.constant(Array::<f64>::from([1.0, 2.0]));
+    let said = message((x * x).jvp_of([x], [short]).value());
+    assert!(said.contains("jvp_of"), "{said}");
+    assert!(
+        said.contains("tangent 0 is [2], its value is [3]"),
+        "{said}"
+    );
+    assert!(said.contains("programs.rs"), "{said}");
+    // A value that has none spoils the tangent, and nothing else.
+    let broken = x + short;
+    assert!(broken.jvp_of([x], [x]).value().is_err());
+    assert!((x * x).jvp_of([x], [x]).value().is_ok());
 }

@@ -31,6 +31,8 @@ mod layers;
 pub mod mlp_step {}
 mod loader;
 mod metrics;
+#[doc = include_str!("../docs/names.md")]
+pub mod names {}
 pub mod optim;
 mod random;
 mod schedule;

@@ -47,6 +47,7 @@ impl Generator {
             slots: vec![],
             views: vec![],
             constants: vec![],
+            uniforms: vec![],
             reductions: vec![],
         };
         Self {
@@ -183,7 +184,7 @@ impl Generator {
         let elem = self
             .rng
             .pick(&[Elem::Float, Elem::Float, Elem::Int, Elem::Mask]);
-        match self.rng.below(16) {
+        match self.rng.below(17) {
             0 | 1 => self.load(),
             2 => {
                 let constant = match elem {
@@ -260,12 +261,50 @@ impl Generator {
                     ..MicroOp::new(Code::Binary(elem, what), dst)
                 });
             }
+            16 => {
+                let float = Elem::Float;
+                let [a, b, c] = [(); 3].map(|()| self.operand(float));
+                let (a, b, c) = (a?, b?, c?);
+                let scalars = [(); 3].map(|()| {
+                    let constant = (self.rng.below(9) as f64 - 4.0).to_bits();
+                    self.group.constants.push(constant);
+                    let imm = self.group.constants.len() as u32 - 1;
+                    let slot = self.result(float, Class::Scalar);
+                    self.push(MicroOp {
+                        imm,
+                        ..MicroOp::new(Code::Const(float), slot)
+                    });
+                    slot
+                });
+                self.group.uniforms.push(scalars);
+                let all = [
+                    Update::Gradient,
+                    Update::Moment,
+                    Update::SquareMoment,
+                    Update::Step,
+                ];
+                let code = Code::Update(self.rng.pick(&all));
+                let dst = self.result(float, a.class.max(b.class).max(c.class));
+                self.push(MicroOp {
+                    a: a.slot,
+                    b: b.slot,
+                    c: c.slot,
+                    imm: self.group.uniforms.len() as u32 - 1,
+                    ..MicroOp::new(code, dst)
+                });
+            }
             11 if self.rng.one_in(2) => {
                 use retrograde_ops::tile::{Inner, Outer};
                 let float = Elem::Float;
                 let [a, b, c] = [(); 3].map(|()| self.operand(float));
                 let (a, b, c) = (a?, b?, c?);
-                let inner = [Inner::Add, Inner::Sub, Inner::Mul, Inner::Div];
+                let inner = [
+                    Inner::Add,
+                    Inner::Sub,
+                    Inner::Mul,
+                    Inner::Div,
+                    Inner::MulStrong,
+                ];
                 let outer = [
                     Outer::Add,
                     Outer::Sub,

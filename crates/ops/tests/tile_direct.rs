@@ -32,6 +32,7 @@ fn group(n: usize, views: usize, slots: usize, ops: Vec<MicroOp>) -> Group {
         slots: vec![Class::Full; slots],
         views: vec![view; views],
         constants: Vec::new(),
+        uniforms: Vec::new(),
         reductions: Vec::new(),
     }
 }

@@ -1,7 +1,11 @@
 //! Automatic differentiation for the CPU: record once, replay forward and in reverse.
 #![doc = include_str!("../../../README.md")]
+//!
+//! Coming from PyTorch, JAX or NumPy? What things are called here: [`names`].
 
 mod gradcheck;
+#[doc = include_str!("../docs/names.md")]
+pub mod names {}
 
 pub use gradcheck::{GradCheck, gradcheck, gradcheck2};
 pub use retrograde_graph::*;
@@ -12,9 +16,9 @@ pub use retrograde_storage::{
 /// What most programs import.
 pub mod prelude {
     pub use crate::{
-        Array, ArrayRef, Attention, Axes, ConvOptions, Create, CustomOp, Dynamic, DynamicWorkspace,
-        Element, Error, ErrorKind, Float, Gradients, Operand, Order, Param, Params, PerAxis,
-        PoolOptions, Program, Rec, Reduction, Result, Rng, ScanOptions, Side, Tape, Triangle, Var,
-        Vars, Workspace, keep,
+        Array, ArrayRef, Attention, Axes, ClassLoss, ConvOptions, Create, CustomOp, Dynamic,
+        DynamicWorkspace, Element, Error, ErrorKind, Float, Gradients, Interpolation, Operand,
+        Order, Param, Params, PerAxis, PoolOptions, Program, Rec, Reduction, Result, Rng, Rope,
+        ScanOptions, Side, Tape, Triangle, Var, Vars, Workspace, keep,
     };
 }

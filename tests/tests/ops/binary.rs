@@ -5,7 +5,7 @@ use retrograde_tests::derivatives::{Pair, check_derivatives, run, samples};
 
 #[test]
 fn binary_values_and_derivatives() -> Result<()> {
-    let ops: [(&str, Pair, fn(f64, f64) -> f64); 11] = [
+    let ops: [(&str, Pair, fn(f64, f64) -> f64); 14] = [
         ("add", |x, y| x + y, |x, y| x + y),
         ("sub", |x, y| x - y, |x, y| x - y),
         ("mul", |x, y| x * y, |x, y| x * y),
@@ -13,6 +13,13 @@ fn binary_values_and_derivatives() -> Result<()> {
         ("maximum", |x, y| x.maximum(y), f64::max),
         ("minimum", |x, y| x.minimum(y), f64::min),
         ("pow", |x, y| x.pow(y), f64::powf),
+        ("atan2", |x, y| x.atan2(y), f64::atan2),
+        ("hypot", |x, y| x.hypot(y), f64::hypot),
+        (
+            "remainder",
+            |x, y| (x * 7.0).remainder(-y),
+            |x, y| (7.0 * x).rem_euclid(y) - y,
+        ),
         ("copysign", |x, y| x.copysign(y), f64::copysign),
         (
             "hardshrink",

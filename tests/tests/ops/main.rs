@@ -3,6 +3,7 @@
 mod binary;
 mod conv;
 mod creation;
+mod einsum;
 mod indexing;
 mod integers;
 mod kinks;
@@ -14,7 +15,9 @@ mod normalize;
 mod pool;
 mod products;
 mod reductions;
+mod resample;
 mod rows;
+mod scatter;
 mod sorting;
 mod special;
 mod structured;

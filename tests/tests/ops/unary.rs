@@ -39,6 +39,69 @@ fn cdf(x: f64) -> f64 {
     0.5 * (1.0 + erf(x / std::f64::consts::SQRT_2))
 }
 
+/// By bisection.
+fn quantile(p: f64) -> f64 {
+    let (mut low, mut high) = (-9.0, 9.0);
+    for _ in 0..200 {
+        let middle = 0.5 * (low + high);
+        if cdf(middle) < p {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    low
+}
+
+fn sinc(x: f64) -> f64 {
+    let angle = std::f64::consts::PI * x;
+    if x == 0.0 { 1.0 } else { angle.sin() / angle }
+}
+
+/// Stirling's series beyond 8, the recurrence down from there.
+fn lgamma(x: f64) -> f64 {
+    let y = x + 8.0;
+    let product: f64 = (0..8).map(|k| x + f64::from(k)).product();
+    let terms = [
+        12.0,
+        -360.0,
+        1260.0,
+        -1680.0,
+        1188.0,
+        -360_360.0 / 691.0,
+        156.0,
+        -122_400.0 / 3617.0,
+    ];
+    let series: f64 = (0..)
+        .zip(terms)
+        .map(|(k, d)| 1.0 / (d * y.powi(2 * k + 1)))
+        .sum();
+    (y - 0.5) * y.ln() - y + 0.5 * (2.0 * std::f64::consts::PI).ln() + series - product.ln()
+}
+
+/// The same beyond 20, derived term by term.
+fn digamma(x: f64) -> f64 {
+    let y = x + 20.0;
+    let sum: f64 = (0..20).map(|k| 1.0 / (x + f64::from(k))).sum();
+    let terms = [12.0, -120.0, 252.0, -240.0, 132.0];
+    let series: f64 = (1..)
+        .zip(terms)
+        .map(|(k, d)| 1.0 / (d * y.powi(2 * k)))
+        .sum();
+    y.ln() - 0.5 / y - series - sum
+}
+
+fn trigamma(x: f64) -> f64 {
+    let y = x + 20.0;
+    let sum: f64 = (0..20).map(|k| (x + f64::from(k)).powi(-2)).sum();
+    let terms = [6.0, -30.0, 42.0, -30.0, 66.0 / 5.0];
+    let series: f64 = (1..)
+        .zip(terms)
+        .map(|(k, d)| 1.0 / (d * y.powi(2 * k + 1)))
+        .sum();
+    1.0 / y + 0.5 / y.powi(2) + series + sum
+}
+
 macro_rules! both {
     ($name:literal, |$x:ident| $body:expr, $oracle:expr, $low:expr, $high:expr) => {
         Unary($name, |$x| $body, |$x| $body, $oracle, ($low, $high))
@@ -65,7 +128,57 @@ fn unaries() -> Vec<Unary> {
         both!("tanh", |x| x.tanh(), f64::tanh, -3.0, 3.0),
         both!("sigmoid", |x| x.sigmoid(), sigmoid, -4.0, 4.0),
         both!("softplus", |x| x.softplus(), |x| x.exp().ln_1p(), -4.0, 4.0),
+        both!("exp2", |x| x.exp2(), f64::exp2, -2.0, 2.0),
+        both!("log2", |x| x.log2(), f64::log2, 0.2, 4.0),
+        both!("log10", |x| x.log10(), f64::log10, 0.2, 4.0),
+        both!("cbrt", |x| x.cbrt(), f64::cbrt, 0.3, 4.0),
+        both!("cbrt of negatives", |x| x.cbrt(), f64::cbrt, -4.0, -0.3),
+        both!(
+            "asin",
+            |x| (x * 0.25).asin(),
+            |x| (x * 0.25).asin(),
+            -3.6,
+            3.6
+        ),
+        both!(
+            "acos",
+            |x| (x * 0.25).acos(),
+            |x| (x * 0.25).acos(),
+            -3.6,
+            3.6
+        ),
+        both!("atan", |x| x.atan(), f64::atan, -4.0, 4.0),
+        both!("sinh", |x| x.sinh(), f64::sinh, -2.0, 2.0),
+        both!("cosh", |x| x.cosh(), f64::cosh, -2.0, 2.0),
+        both!("asinh", |x| x.asinh(), f64::asinh, -4.0, 4.0),
+        both!(
+            "acosh",
+            |x| (x + 1.0).acosh(),
+            |x| (x + 1.0).acosh(),
+            0.2,
+            3.0
+        ),
+        both!(
+            "atanh",
+            |x| (x * 0.25).atanh(),
+            |x| (x * 0.25).atanh(),
+            -3.6,
+            3.6
+        ),
+        both!("sinc", |x| x.sinc(), sinc, -3.0, 3.0),
+        both!("sinc near 0", |x| x.sinc(), sinc, -0.01, 0.01),
         both!("erf", |x| x.erf(), erf, -2.5, 2.5),
+        both!("erfc", |x| x.erfc(), |x| 1.0 - erf(x), -2.5, 2.5),
+        both!(
+            "normal_icdf",
+            |x| (x * 0.25).normal_icdf(),
+            |x| quantile(x * 0.25),
+            0.2,
+            3.8
+        ),
+        both!("lgamma", |x| x.lgamma(), lgamma, 0.4, 9.0),
+        both!("digamma", |x| x.digamma(), digamma, 0.4, 9.0),
+        both!("polygamma 0", |x| x.polygamma(0), digamma, 0.6, 4.0),
         both!("normal_cdf", |x| x.normal_cdf(), cdf, -2.5, 2.5),
         both!("floor", |x| x.floor(), f64::floor, 1.1, 1.9),
         both!("ceil", |x| x.ceil(), f64::ceil, -1.9, -1.1),
@@ -161,6 +274,13 @@ fn unaries() -> Vec<Unary> {
         both!("x * x", |x| x * x, |x| x * x, -2.0, 2.0),
         both!("x / x", |x| x / x, |_| 1.0, 0.5, 2.0),
         both!("x - x", |x| x - x, |_| 0.0, -2.0, 2.0),
+        both!(
+            "remainder 0.7",
+            |x| x.remainder(0.7),
+            |x| x.rem_euclid(0.7),
+            -0.69,
+            -0.01
+        ),
         both!("x % 0.7", |x| x % 0.7, |x| x % 0.7, 0.71, 1.39),
         both!("pow(x, x)", |x| x.pow(x), |x| x.powf(x), 0.4, 2.0),
     ]
@@ -213,5 +333,55 @@ fn unary_of_views() -> Result<()> {
         })?;
         check_derivatives(view, &p, &[&x])?;
     }
+    Ok(())
+}
+
+/// The end of the family: values and first derivatives, but no second order.
+#[test]
+fn polygamma() -> Result<()> {
+    let x = samples(&[17], (0.4, 9.0));
+    let tape = Tape::new();
+    let v = tape.variable(x.clone());
+    v.polygamma(1)
+        .value()?
+        .assert_close(&x.map(trigamma), 4e-15, 4e-15);
+    const H: f64 = 1e-4;
+    let slope = x.map(|x| (trigamma(x + H) - trigamma(x - H)) / (2.0 * H));
+    v.polygamma(2).value()?.assert_close(&slope, 1e-5, 1e-6);
+    v.polygamma(1).sum().backward()?;
+    v.grad()?.assert_close(&slope, 1e-5, 1e-6);
+    let half = tape.constant(x.cast::<f32>());
+    let exact = x.cast::<f32>().cast::<f64>().map(trigamma);
+    half.polygamma(1)
+        .value()?
+        .cast::<f64>()
+        .assert_close(&exact, 2e-6, 1e-6);
+    half.polygamma(2)
+        .value()?
+        .cast::<f64>()
+        .assert_close(&slope, 1e-4, 1e-4);
+    let error = v.polygamma(3).value().unwrap_err().to_string();
+    assert!(
+        error.contains("polygamma") && error.contains("3") && error.contains("unary.rs"),
+        "{error}"
+    );
+    let error = v.polygamma(2).sum().backward().unwrap_err().to_string();
+    assert!(
+        error.contains("fourth of lgamma") && error.contains("unary.rs"),
+        "{error}"
+    );
+    // By way of lgamma, up to the third order.
+    let tape = Tape::new();
+    let v = tape.variable(x.clone());
+    let mut y = v.lgamma();
+    for _ in 0..3 {
+        [y] = y.sum().grad_of([v]);
+    }
+    y.value()?
+        .assert_close(&v.polygamma(2).value()?, 0.0, 1e-15);
+    let [fourth] = y.sum().grad_of([v]);
+    assert!(fourth.value().is_err());
+    let p = Program::try_record(&[x.clone()], |_, [x]| Ok(x.polygamma(2).sum().into()))?;
+    assert!(p.grad().is_err() && p.jvp().is_err());
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! Everything recorded before is evaluated here, lazily, by compiling (or finding) the program of what is asked for.
 
 mod backward;
+mod forward;
 mod gradients;
 mod read;
 mod train;

@@ -5,7 +5,7 @@
 //! opens a step at the end. Joining an early step is safe because nobody that comes later has been placed yet.
 
 use retrograde_storage::{Id, MAX_RANK};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 pub(crate) use super::group::{Group, ends_group, is_scalar, operand_strides, reduced_axes};
 use super::group::{extents, is_fusible, iterated};
@@ -96,6 +96,31 @@ fn from<'a>(
     steps[first..].iter().peekable()
 }
 
+/// Tells what may fail when asked in list order: a scatter cannot where a gather before it has looked at the same indices.
+#[derive(Default)]
+pub(crate) struct Failing {
+    /// Indices, and below what they are.
+    looked_at: FxHashSet<(Value, usize)>,
+}
+
+impl Failing {
+    /// Whether `v`, which is run, may fail although nothing before it has.
+    pub(crate) fn may_fail(&mut self, list: &List, v: Value) -> bool {
+        let indices = |indexed: Value| {
+            let axis = list.attr(v).as_axis();
+            (list.arg(v, 1), list.dims(indexed)[axis])
+        };
+        match list.op(v) {
+            Op::Gather if !list.shape(v).is_empty() => {
+                self.looked_at.insert(indices(list.arg(v, 0)));
+                true
+            }
+            Op::ScatterAdd => !self.looked_at.contains(&indices(v)),
+            _ => list.may_fail(v),
+        }
+    }
+}
+
 struct Fuser<'a> {
     list: &'a List,
     places: &'a Places,
@@ -111,6 +136,7 @@ struct Fuser<'a> {
     overwrite_by: Vec<StepId>,
     /// The first step after everything that may fail: a run that fails has updated nothing.
     checked: StepId,
+    failing: Failing,
 }
 
 impl<'a> Fuser<'a> {
@@ -127,6 +153,7 @@ impl<'a> Fuser<'a> {
             overwrite_in: vec![READY; list.len()],
             overwrite_by: vec![READY; list.len()],
             checked: READY,
+            failing: Failing::default(),
         }
     }
 
@@ -245,7 +272,7 @@ impl<'a> Fuser<'a> {
     fn reads(&mut self, v: Value) {
         let (list, places) = (self.list, self.places);
         let step = self.of[v.index()];
-        if list.may_fail(v) {
+        if self.failing.may_fail(list, v) {
             self.checked = self.checked.max(step + 1);
         }
         let in_group = matches!(&self.steps[step as usize], Step::Group(_));
@@ -278,7 +305,7 @@ impl<'a> Fuser<'a> {
 }
 
 /// What is to be there before instructions that read `x` are run.
-fn fences(list: &List, mut x: Value) -> impl Iterator<Item = Value> {
+pub(super) fn fences(list: &List, mut x: Value) -> impl Iterator<Item = Value> {
     std::iter::from_fn(move || {
         while list.op(x).is_view() {
             let before = x;

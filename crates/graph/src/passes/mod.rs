@@ -8,15 +8,17 @@
 //! 4. [`fuse`]: assigns instructions to steps; elementwise runs and their reductions become groups.
 //!    [`group`] says what one can take.
 //!    [`remat`] computes again in a later group what is cheaper to compute than to store; then groups are formed anew.
+//!    [`hoist`] moves groups up to the products that they go on with.
 //! 5. [`memory`]: liveness of buffers and their offsets in one arena.
 //! 6. [`emit`]: the kernels of each step, with slots for groups, programs for scalars; `pairs`: two operations in one
-//!    micro-op.
+//!    micro-op, `updates`: the formulas of optimisers in one.
 
 pub(crate) mod emit;
 pub(crate) mod fold;
 pub(crate) mod fuse;
 pub(crate) mod gates;
 pub(crate) mod group;
+pub(crate) mod hoist;
 pub(crate) mod legalise;
 pub(crate) mod memory;
 mod pairs;
@@ -25,5 +27,6 @@ mod prune;
 pub(crate) mod rebuild;
 pub(crate) mod remat;
 mod seen;
+mod updates;
 #[cfg(debug_assertions)]
 pub(crate) mod verify;

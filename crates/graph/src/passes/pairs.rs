@@ -17,6 +17,29 @@ pub(super) struct First {
     pub position: usize,
 }
 
+/// By member: the class of its result. `class_of_view` is the class of what is loaded with given strides.
+pub(super) fn classes(
+    list: &List,
+    members: &[Value],
+    operands: &Operands,
+    class_of_view: impl Fn([isize; 3]) -> Class,
+) -> Vec<Class> {
+    let mut classes: Vec<Class> = Vec::with_capacity(members.len());
+    for (number, &v) in members.iter().enumerate() {
+        let class_of = |&operand: &u32| match operands.member(operand) {
+            Some(member) => classes[member],
+            None => class_of_view(operands.key(operand).1),
+        };
+        classes.push(if matches!(list.op(v), Op::Reduce(_)) {
+            Class::Column
+        } else {
+            let numbers = operands.of(number).iter();
+            numbers.map(class_of).max().unwrap_or(Class::Scalar)
+        });
+    }
+    classes
+}
+
 /// The pairs of a group.
 pub(super) struct Pairs {
     /// By member: the instruction that it runs together with, if it is the second of a pair.
@@ -36,36 +59,25 @@ pub(super) fn inner(list: &List, v: Value) -> Option<Inner> {
 
 impl Pairs {
     /// Pairs of float arithmetic in which the first result has one use and is not `stored`, and both results have the
-    /// same class: computed narrow once, a narrower value is not computed again for each element. `class_of_view` is the
-    /// class of what is loaded with given strides.
+    /// same class: computed narrow once, a narrower value is not computed again for each element. Members that are
+    /// `taken` are left alone.
     pub(super) fn find(
         list: &List,
         members: &[Value],
         operands: &Operands,
         stored: &[bool],
-        class_of_view: impl Fn([isize; 3]) -> Class,
+        (classes, taken): (&[Class], &[bool]),
     ) -> Self {
         let mut pairs = Self {
             first: vec![None; members.len()],
             sunk: vec![false; members.len()],
         };
-        let mut classes: Vec<Class> = Vec::with_capacity(members.len());
         for (number, &v) in members.iter().enumerate() {
-            let numbers = operands.of(number);
-            let class_of = |&operand: &u32| match operands.member(operand) {
-                Some(member) => classes[member],
-                None => class_of_view(operands.key(operand).1),
-            };
-            let class = if matches!(list.op(v), Op::Reduce(_)) {
-                Class::Column
-            } else {
-                numbers.iter().map(class_of).max().unwrap_or(Class::Scalar)
-            };
-            classes.push(class);
-            let (Op::Binary(outer), &[x, y]) = (list.op(v), numbers) else {
+            let (Op::Binary(outer), &[x, y]) = (list.op(v), operands.of(number)) else {
                 continue;
             };
-            if !list.dtype(v).is_float() || class == Class::Scalar {
+            let class = classes[number];
+            if !list.dtype(v).is_float() || class == Class::Scalar || taken[number] {
                 continue;
             }
             let first_at = |position: usize| {
@@ -73,6 +85,7 @@ impl Pairs {
                 let member = operands.member(operand)?;
                 let first = members[member];
                 let fits = classes[member] == class
+                    && !taken[member]
                     && operands.uses(operand) == 1
                     && !stored[first.index()]
                     && pairs.first[member].is_none()

@@ -7,7 +7,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use retrograde_ops::{Binary, Unary};
 use retrograde_storage::Id;
 use rustc_hash::FxHashMap;
 
@@ -28,19 +27,9 @@ const LOAD_NS: u32 = 3;
 /// Nanoseconds a packet of an instruction, rounded up (`benches/NOTES.md`); `None`: not worth thinking about.
 fn cost_ns(op: Op) -> Option<u32> {
     Some(match op {
-        Op::Unary(u) => match u {
-            Unary::Neg | Unary::Abs | Unary::Sign | Unary::Square | Unary::Relu => 1,
-            Unary::Floor | Unary::Ceil | Unary::Round | Unary::Trunc => 1,
-            Unary::Not | Unary::IsNan | Unary::IsFinite => 1,
-            Unary::Recip | Unary::Sqrt => 2,
-            Unary::Rsqrt | Unary::Exp | Unary::Expm1 | Unary::Sigmoid => 4,
-            Unary::Ln | Unary::Log1p | Unary::Sin | Unary::Cos | Unary::Tanh => 6,
-            Unary::Tan | Unary::Softplus | Unary::Erf | Unary::NormalCdf => 9,
-        },
-        Op::Binary(Binary::Div | Binary::DivStrong) => 2,
-        Op::Binary(Binary::Rem | Binary::Pow) => return None,
-        Op::Binary(Binary::NormalCdfOf) => 5,
-        Op::Binary(_) | Op::Ternary(_) | Op::Cast => 1,
+        Op::Unary(op) => op.packet_ns(),
+        Op::Binary(op) => op.packet_ns(),
+        Op::Ternary(_) | Op::Cast => 1,
         Op::PowI => 2,
         _ => return None,
     })

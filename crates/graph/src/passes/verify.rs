@@ -4,7 +4,7 @@
 use retrograde_ops::tile::Code;
 use retrograde_storage::Id;
 
-use super::fuse::{READY, Step, Steps};
+use super::fuse::{Failing, READY, Step, Steps};
 use super::memory::Place;
 use super::places::Places;
 use crate::list::{List, Value};
@@ -86,10 +86,11 @@ fn events(plan: &Plan, places: &Places, phase: &Phase) -> Vec<Event> {
 pub(crate) fn updates(plan: &Plan, places: &Places) {
     let list = &plan.list;
     let mut written = vec![false; plan.externals.len()];
+    let mut failing = Failing::default();
     for (number, (phase, _)) in plan.phases.iter().enumerate() {
         if let Phase::Kernel(k, _) = *phase {
             let v = plan.kernels[k].value;
-            let fails = plan.kernels[k].copies_to().is_none() && list.may_fail(v);
+            let fails = plan.kernels[k].copies_to().is_none() && failing.may_fail(list, v);
             assert!(
                 !fails || number < plan.commit,
                 "{v} may fail after an update"

@@ -1,39 +1,40 @@
-//! Dense Jacobians and Hessians, by as many replays as one side has elements.
+//! Dense Jacobians and Hessians, by as many products as one side has elements, or as its pattern has colours.
+
+use std::sync::Arc;
 
 use retrograde_storage::{Array, Shape};
 
-use super::feed::{Extended, Feed};
-use super::{Program, Recorded};
-use crate::error::{Error, ErrorKind, Result};
+use super::Program;
+use super::feed::Feed;
+pub use super::products::Direction;
+use super::products::Products;
+use super::sparse::coloured;
+use crate::error::Result;
+use crate::sparse::{Sources, dependencies};
 use crate::var::Float;
 
-/// What a replay takes beside its instructions, in nanoseconds, to the order of magnitude: it decides between many
-/// replays of a short program and few of a long one, which differ by more than that wherever it matters.
-const REPLAY_NS: f64 = 300.0;
+/// Sides of fewer elements are not worth a pattern.
+const FEWEST: usize = 4;
 
-/// Which way derivatives are carried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    /// From inputs to outputs, one input element at a time.
-    Forward,
-    /// From outputs to inputs, one output element at a time.
-    Reverse,
-}
+/// Different sets of elements in a pattern that is only to save products: some 10 MB and as many milliseconds.
+const MOST_SETS: usize = 1 << 20;
 
 /// The dense Jacobian of a program's first output with respect to one input, ready to be replayed: see
 /// [`Program::jacobian`].
 #[derive(Clone, Debug)]
 pub struct Jacobian {
-    /// Inputs and a seed or tangent, to a row or column.
-    program: Program,
-    direction: Direction,
+    products: Products,
+    /// What products of seeds that add several rows or columns hold; none where each has one of its own.
+    sources: Option<Arc<Sources>>,
     output: Shape,
     input: Shape,
 }
 
 impl Program {
     /// The Jacobian of the first output with respect to input `wrt`: by reverse sweeps, one for each output element, or
-    /// by forward ones, one for each input element, whichever [`cost`](Self::cost) says is cheaper.
+    /// by forward ones, one for each input element, whichever [`cost`](Self::cost) says is cheaper. Where its
+    /// [pattern](Self::pattern) shows columns (or rows) that do not overlap, they share a sweep. For the sparse matrix
+    /// itself see [`sparse_jacobian`](Self::sparse_jacobian).
     ///
     /// ```
     /// use retrograde_graph::Program;
@@ -49,76 +50,79 @@ impl Program {
     /// # Errors
     /// The first output is not a float; there is no such input, or it is of another type than the output.
     pub fn jacobian(&self, wrt: usize) -> Result<Jacobian> {
-        let (y, x) = self.recorded.pair("jacobian", wrt)?;
+        self.dense("jacobian", wrt, false)
+    }
+
+    /// The Hessian of the first output (a scalar) with respect to input `wrt`: the Jacobian of its gradient. Columns
+    /// share a product where its pattern allows; for the sparse matrix see [`sparse_hessian`](Self::sparse_hessian).
+    pub fn hessian(&self, wrt: usize) -> Result<Jacobian> {
+        self.gradient_of("hessian", wrt)?
+            .dense("hessian", wrt, true)
+    }
+
+    fn dense(&self, what: &str, wrt: usize, is_hessian: bool) -> Result<Jacobian> {
+        let (y, x) = self.recorded.pair(what, wrt)?;
         let list = &self.recorded.list;
         let (output, input) = (list.shape(y), list.shape(x));
-        let reverse = self.derive(|r| {
-            let (mut new, rows) = r.pullback(y, &[x]);
-            new.outputs = rows;
-            Ok(new)
-        })?;
-        let forward = self.derive(|r| {
-            let (mut new, columns) = r.pushforward(&[y], &[x]);
-            new.outputs = columns;
-            Ok(new)
-        });
-        let forward = match forward {
-            // Through a custom operation that has a rule for reverse sweeps alone.
-            Err(e) if e.kind() == ErrorKind::Custom => None,
-            other => Some(other?),
-        };
-        let time =
-            |program: &Self, replays: usize| (program.cost_ns() + REPLAY_NS) * replays as f64;
-        let (program, direction) = match forward {
-            Some(forward) if time(&forward, input.len()) < time(&reverse, output.len()) => {
-                (forward, Direction::Forward)
+        let ways = self.ways(y, x)?;
+        let each = [
+            (Direction::Reverse, output.len()),
+            (Direction::Forward, input.len()),
+        ];
+        let [reverse, forward] = each.map(|(way, n)| ways.time(way, n));
+        let (direction, count) = if forward < reverse { each[1] } else { each[0] };
+        let time = forward.min(reverse);
+        // A pattern that cannot be had, for it is too large, saves nothing.
+        let pattern = (output.len().min(input.len()) >= FEWEST)
+            .then(|| dependencies(list, y, x, MOST_SETS, |_| None).ok())
+            .flatten();
+        let symmetric = is_hessian && self.recorded.is_symmetric();
+        let better = pattern.and_then(|mut pattern| {
+            if symmetric {
+                pattern = pattern.symmetric();
             }
-            _ => (reverse, Direction::Reverse),
+            let found = coloured(&pattern, &ways, symmetric, time)?;
+            let places = (0..pattern.rows()).flat_map(|i| {
+                pattern
+                    .row(i)
+                    .iter()
+                    .map(move |&j| i * input.len() + j as usize)
+            });
+            let places: Vec<usize> = places.collect();
+            Some((found.direction, found.sources.placed(&places)))
+        });
+        let (direction, count, sources) = match better {
+            Some((direction, sources)) => (direction, sources.takes.len(), Some(Arc::new(sources))),
+            None => (direction, count, None),
         };
         Ok(Jacobian {
-            program,
-            direction,
+            products: self.products((y, x), ways, direction, count)?,
+            sources,
             output,
             input,
         })
-    }
-
-    /// The Hessian of the first output (a scalar) with respect to input `wrt`: the Jacobian of its gradient.
-    pub fn hessian(&self, wrt: usize) -> Result<Jacobian> {
-        self.recorded.pair("hessian", wrt)?;
-        self.value_and_grad_of(&[wrt])?.output(1)?.jacobian(wrt)
-    }
-}
-
-impl Recorded {
-    /// The first output and an input of its type.
-    fn pair(&self, what: &str, wrt: usize) -> Result<(crate::list::Value, crate::list::Value)> {
-        let y = self.float_output(what)?;
-        let Some(&x) = self.inputs.get(wrt) else {
-            let message = format!(
-                "{what}: input {wrt} does not exist, the program has {}",
-                self.inputs.len()
-            );
-            return Err(Error::new(ErrorKind::Inputs, message));
-        };
-        let (of, dtype) = (self.list.dtype(y), self.list.dtype(x));
-        if of != dtype {
-            let message = format!("{what}: input {wrt} is {dtype}, the output is {of}");
-            return Err(Error::new(ErrorKind::DType, message));
-        }
-        Ok((y, x))
     }
 }
 
 impl Jacobian {
     /// Which way it goes.
     pub fn direction(&self) -> Direction {
-        self.direction
+        self.products.direction
     }
 
-    /// The program of one replay: the inputs and a seed to a row, or the inputs and a tangent to a column.
+    /// The number of products with a seed or tangent that it takes: elements of one side, or fewer where several share
+    /// one.
+    pub fn products(&self) -> usize {
+        match (&self.sources, self.direction()) {
+            (Some(sources), _) => sources.takes.len(),
+            (None, Direction::Reverse) => self.output.len(),
+            (None, Direction::Forward) => self.input.len(),
+        }
+    }
+
+    /// The program of one replay: the inputs and some seeds to as many rows, or the inputs and tangents to columns.
     pub fn program(&self) -> &Program {
-        &self.program
+        &self.products.program
     }
 
     /// Its elements at these inputs. Shape: the output's extents, then the input's.
@@ -126,37 +130,34 @@ impl Jacobian {
     /// # Errors
     /// As [`Program::run`]; `T` is not the element type; more than [`MAX_RANK`](retrograde_storage::MAX_RANK) extents.
     pub fn run<T: Float>(&self, inputs: impl Feed) -> Result<Array<T>> {
-        if self.program.output_dtype(0) != Some(T::DTYPE) {
-            let message = format!("the Jacobian is not of {}", T::DTYPE);
-            return Err(Error::new(ErrorKind::DType, message));
-        }
+        let mut ws = self.products.workspace::<T>()?;
         let (m, n) = (self.output.len(), self.input.len());
         let dims = [self.output.dims(), self.input.dims()].concat();
         let mut jacobian = Array::<T>::try_zeros(dims)?;
         let data = jacobian.as_mut_slice();
-        let (replays, each) = match self.direction {
-            Direction::Reverse => (m, self.output),
-            Direction::Forward => (n, self.input),
+        let count = self.products();
+        let Some(sources) = &self.sources else {
+            let units: Vec<u32> = (0..count as u32).collect();
+            let unit = |i: usize| std::slice::from_ref(&units[i]);
+            let direction = self.direction();
+            self.products
+                .run(&mut ws, &inputs, count, unit, |i, out| match direction {
+                    Direction::Reverse => data[i * n..][..n].copy_from_slice(out),
+                    Direction::Forward => {
+                        let column = data.iter_mut().skip(i).step_by(n);
+                        column.zip(&out[..m]).for_each(|(to, &x)| *to = x);
+                    }
+                })?;
+            return Ok(jacobian);
         };
-        let mut ws = self.program.workspace()?;
-        ws.set_repeat(true);
-        let mut unit = [Array::<T>::try_zeros(each)?];
-        for i in 0..replays {
-            unit[0].as_mut_slice()[i] = T::of(1.0);
-            let feed = Extended {
-                base: &inputs,
-                extra: &unit,
-            };
-            let out = self.program.run(&mut ws, feed)?.array::<T>(0)?;
-            unit[0].as_mut_slice()[i] = T::default();
-            match self.direction {
-                Direction::Reverse => data[i * n..][..n].copy_from_slice(out.as_slice()),
-                Direction::Forward => {
-                    let column = data.iter_mut().skip(i).step_by(n);
-                    column.zip(out.as_slice()).for_each(|(to, &x)| *to = x);
+        // Places are numbered by (row, column).
+        let members = |i: usize| &sources.members[i][..];
+        self.products
+            .run(&mut ws, &inputs, count, members, |i, out| {
+                for &(from, to) in &sources.takes[i] {
+                    data[to] = out[from as usize];
                 }
-            }
-        }
+            })?;
         Ok(jacobian)
     }
 }

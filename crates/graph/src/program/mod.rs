@@ -2,8 +2,8 @@
 //!
 //! [`feed`] and [`outputs`] say what goes in and comes out, [`run`] replays, [`transforms`] makes programs from
 //! programs, [`vmap`] makes programs of batches of samples, [`dynamic`] holds one trace for each branch that was met,
-//! [`jacobian`] replays a transform column by column, [`linear`] splits off what depends on tangents, [`cost`] reports
-//! what a run takes, [`budget`] chooses what to compute again instead of keeping it.
+//! [`jacobian`] and [`sparse`] replay a transform for many seeds ([`products`]), [`linear`] splits off what depends on
+//! tangents, [`cost`] reports what a run takes, [`budget`] chooses what to compute again instead of keeping it.
 
 pub(crate) mod budget;
 pub(crate) mod cost;
@@ -12,7 +12,9 @@ pub(crate) mod feed;
 pub(crate) mod jacobian;
 pub(crate) mod linear;
 pub(crate) mod outputs;
+mod products;
 pub(crate) mod run;
+pub(crate) mod sparse;
 mod transforms;
 mod vmap;
 

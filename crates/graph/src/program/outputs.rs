@@ -10,7 +10,7 @@ use crate::list::Value;
 use crate::recorder::Recorder;
 use crate::run::plan::Port;
 use crate::tape::decode;
-use crate::var::{AnyVar, Var};
+use crate::var::{AnyVar, Float, Var};
 
 /// What a closure given to [`Program::try_record`](super::Program::try_record) returns: one value, or several of one
 /// type.
@@ -88,6 +88,10 @@ impl<'w> OutputsRef<'w> {
     /// Elements of output `i`, row-major.
     pub fn slice<T: Element + Pod>(&self, i: usize) -> Result<&'w [T]> {
         Ok(bytemuck::cast_slice(self.port::<T>(i)?.1))
+    }
+    /// Elements of output `i`, as [`slice`](Self::slice) gives them, of a type that only a bound says is one of floats.
+    pub(super) fn floats<T: Float>(&self, i: usize) -> Result<&'w [T]> {
+        Ok(bytemuck::checked::cast_slice(self.port::<T>(i)?.1))
     }
     /// The only element of output `i`.
     pub fn item<T: Element>(&self, i: usize) -> Result<T> {

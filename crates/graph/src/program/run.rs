@@ -10,6 +10,7 @@ use super::outputs::{OutputMut, OutputsRef};
 use super::{Program, Recorded};
 use crate::error::{Error, ErrorKind, Result};
 use crate::list::Value;
+use crate::run::pages;
 use crate::run::plan::{Plan, Port};
 use crate::run::workspace::{Given, Memory};
 
@@ -63,15 +64,12 @@ impl Program {
     pub fn workspace(&self) -> Result<Workspace> {
         let outputs = self.plan.outputs.iter().map(|p| {
             let n = packets_for(p.shape.len(), p.dtype.size()).unwrap_or(usize::MAX);
-            let mut memory = Vec::new();
-            memory.try_reserve_exact(n).map_err(|_| {
+            pages::packets(n).ok_or_else(|| {
                 Error::new(
                     ErrorKind::Memory,
                     format!("no memory for an output of {}", p.shape),
                 )
-            })?;
-            memory.resize(n, Packet::ZERO);
-            Ok(memory)
+            })
         });
         let outputs = outputs.collect::<Result<_>>()?;
         Ok(Workspace {
@@ -255,7 +253,7 @@ impl Program {
 }
 
 impl Recorded {
-    fn check_feed(&self, inputs: &dyn Feed) -> Result<()> {
+    pub(super) fn check_feed(&self, inputs: &dyn Feed) -> Result<()> {
         if inputs.count() != self.inputs.len() {
             let message = format!(
                 "the program takes {} inputs, given were {}",

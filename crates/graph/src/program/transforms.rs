@@ -221,7 +221,7 @@ impl Recorded {
         input
     }
 
-    fn gradients(&self, what: &str, keep_value: bool, wrt: &[Value]) -> Result<Self> {
+    pub(super) fn gradients(&self, what: &str, keep_value: bool, wrt: &[Value]) -> Result<Self> {
         let y = self.scalar_output(what)?;
         let mut new = self.to_differentiate();
         let one = new.list.like(1.0, y);

@@ -1,10 +1,11 @@
 //! Rules of elementwise operations.
 
-use std::f64::consts::FRAC_2_SQRT_PI;
+use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LN_10};
 
 use retrograde_ops::{Binary, Ternary, Unary};
 
 use super::Sweep;
+use crate::error::{Error, ErrorKind};
 use crate::list::{List, Value};
 use crate::op::{Attr, Op};
 
@@ -44,13 +45,31 @@ impl Sweep<'_> {
                 let d = l.scale(cube, -0.5);
                 l.chain(g, d)
             }
+            // 1 / (3 v^2); infinite at 0, unless the adjoint is 0.
+            Unary::Cbrt => {
+                let square = l.unary(Unary::Square, v);
+                let d = l.scale(square, 3.0);
+                l.divide_chain(g, d)
+            }
             Unary::Exp => l.chain(g, v),
+            Unary::Exp2 => {
+                let d = l.scale(v, LN_2);
+                l.chain(g, d)
+            }
             // Not v + 1, which loses every digit where exp x is small.
             Unary::Expm1 => {
                 let d = l.unary(Unary::Exp, x);
                 l.chain(g, d)
             }
             Unary::Ln => l.divide_chain(g, x),
+            Unary::Log2 => {
+                let d = l.scale(x, LN_2);
+                l.divide_chain(g, d)
+            }
+            Unary::Log10 => {
+                let d = l.scale(x, LN_10);
+                l.divide_chain(g, d)
+            }
             Unary::Log1p => {
                 let one = l.like(1.0, x);
                 let d = l.add(x, one);
@@ -70,6 +89,54 @@ impl Sweep<'_> {
                 let square = l.unary(Unary::Square, v);
                 let one = l.like(1.0, v);
                 let d = l.add(square, one);
+                l.chain(g, d)
+            }
+            // 1 / sqrt((1 - x) (1 + x)): 1 - x^2 would lose the digits of 1 - x.
+            Unary::Asin => {
+                let d = l.around_one(x);
+                let d = l.unary(Unary::Sqrt, d);
+                l.divide_chain(g, d)
+            }
+            Unary::Acos => {
+                let d = l.around_one(x);
+                let d = l.unary(Unary::Sqrt, d);
+                let minus = l.neg(g);
+                l.divide_chain(minus, d)
+            }
+            Unary::Atan => {
+                let square = l.unary(Unary::Square, x);
+                let one = l.like(1.0, x);
+                let d = l.add(one, square);
+                l.divide_chain(g, d)
+            }
+            Unary::Sinh => {
+                let d = l.unary(Unary::Cosh, x);
+                l.chain(g, d)
+            }
+            Unary::Cosh => {
+                let d = l.unary(Unary::Sinh, x);
+                l.chain(g, d)
+            }
+            // 1 / sqrt(x^2 + 1), whose square would overflow.
+            Unary::Asinh => {
+                let one = l.like(1.0, x);
+                let d = l.binary(Binary::Hypot, x, one);
+                l.divide_chain(g, d)
+            }
+            // 1 / (sqrt(x - 1) sqrt(x + 1)).
+            Unary::Acosh => {
+                let one = l.like(1.0, x);
+                let (less, more) = (l.sub(x, one), l.add(x, one));
+                let (less, more) = (l.unary(Unary::Sqrt, less), l.unary(Unary::Sqrt, more));
+                let d = l.mul(less, more);
+                l.divide_chain(g, d)
+            }
+            Unary::Atanh => {
+                let d = l.around_one(x);
+                l.divide_chain(g, d)
+            }
+            Unary::Sinc => {
+                let d = l.sinc_slope(x, v);
                 l.chain(g, d)
             }
             // 1 - v^2.
@@ -95,10 +162,37 @@ impl Sweep<'_> {
                 let d = l.bell(x, 1.0, FRAC_2_SQRT_PI);
                 l.chain(g, d)
             }
+            Unary::Erfc => {
+                let d = l.bell(x, 1.0, -FRAC_2_SQRT_PI);
+                l.chain(g, d)
+            }
             // The normal density, 1 / sqrt(2 pi) exp(-x^2 / 2).
             Unary::NormalCdf => {
                 let d = l.bell(x, 0.5, NORMAL_PEAK);
                 l.chain(g, d)
+            }
+            // One by the density at the result; infinite at 0 and 1.
+            Unary::NormalIcdf => {
+                let d = l.bell(v, 0.5, NORMAL_PEAK);
+                l.divide_chain(g, d)
+            }
+            Unary::Lgamma => {
+                let d = l.unary(Unary::Digamma, x);
+                l.chain(g, d)
+            }
+            Unary::Digamma => {
+                let d = l.unary(Unary::Trigamma, x);
+                l.chain(g, d)
+            }
+            Unary::Trigamma => {
+                let d = l.unary(Unary::Tetragamma, x);
+                l.chain(g, d)
+            }
+            Unary::Tetragamma => {
+                let message = "polygamma(2): its derivative, which is the fourth of lgamma and the third of digamma, is \
+                               not there; detach it, or give what uses it a derivative of its own by `custom`";
+                l.refuse(Error::new(ErrorKind::Gradient, message).at(l.location(v)));
+                return;
             }
             // 0 at 0. Asks the output, so that the input's memory is free: v > 0 where x > 0.
             Unary::Relu => {
@@ -161,6 +255,19 @@ impl Sweep<'_> {
                     self.give(y, gy);
                 }
             }
+            // x - floor(x / y) y, with floor constant: as the value has it, whatever x / y rounds to.
+            Binary::Remainder => {
+                self.give(x, g);
+                if for_y {
+                    let l = &mut *self.list;
+                    let left = l.sub(x, v);
+                    let quotient = l.binary(Binary::Div, left, y);
+                    let whole = l.unary(Unary::Round, quotient);
+                    let minus = l.neg(g);
+                    let gy = l.chain(minus, whole);
+                    self.give(y, gy);
+                }
+            }
             // Half each at a tie.
             Binary::Max | Binary::Min => {
                 let l = &mut *self.list;
@@ -206,6 +313,40 @@ impl Sweep<'_> {
                     let on = l.drop(flat, g);
                     let gy = l.chain(on, d);
                     self.give(y, gy);
+                }
+            }
+            // Of x above y: y / h^2 and -x / h^2, h their length; 0 at the origin.
+            Binary::Atan2 => {
+                let l = &mut *self.list;
+                let length = l.binary(Binary::Hypot, x, y);
+                let zero = l.like(0.0, length);
+                let origin = l.binary(Binary::Eq, length, zero);
+                let on = l.drop(origin, g);
+                let by = l.divide_chain(on, length);
+                if for_x {
+                    let d = self.list.binary(Binary::Div, y, length);
+                    let gx = self.list.chain(by, d);
+                    self.give(x, gx);
+                }
+                if for_y {
+                    let d = self.list.binary(Binary::Div, x, length);
+                    let minus = self.list.neg(by);
+                    let gy = self.list.chain(minus, d);
+                    self.give(y, gy);
+                }
+            }
+            // x / v and y / v; 0 at the origin.
+            Binary::Hypot => {
+                let l = &mut *self.list;
+                let zero = l.like(0.0, v);
+                let origin = l.binary(Binary::Eq, v, zero);
+                let on = l.drop(origin, g);
+                for (to, wanted) in [(x, for_x), (y, for_y)] {
+                    if wanted {
+                        let d = self.list.binary(Binary::Div, to, v);
+                        let share = self.list.chain(on, d);
+                        self.give(to, share);
+                    }
                 }
             }
             // The sign that x turns by; 0 at x = 0. The sign of y is constant wherever it is continuous.
@@ -371,4 +512,52 @@ impl List {
         let exponent = self.scale(square, factor);
         self.unary(Unary::Exp, exponent)
     }
+
+    /// `(1 - x) (1 + x)`.
+    fn around_one(&mut self, x: Value) -> Value {
+        let one = self.like(1.0, x);
+        let (less, more) = (self.sub(one, x), self.add(one, x));
+        self.mul(less, more)
+    }
+
+    /// The derivative of `v = sinc x`, `(cos(pi x) - v) / x`; a series where that cancels, which has derivatives of its own.
+    fn sinc_slope(&mut self, x: Value, v: Value) -> Value {
+        let half = self.like(0.5, x);
+        let size = self.unary(Unary::Abs, x);
+        let near = self.binary(Binary::Lt, size, half);
+        let square = self.unary(Unary::Square, x);
+        let mut series = self.like(SINC_SLOPE[SINC_SLOPE.len() - 1], x);
+        for &coefficient in SINC_SLOPE.iter().rev().skip(1) {
+            let product = self.mul(series, square);
+            let coefficient = self.like(coefficient, x);
+            series = self.add(product, coefficient);
+        }
+        let series = self.mul(series, x);
+        // Modulo 2 first: pi x would lose the digits of the fraction.
+        let turns = self.mul(x, half);
+        let turns = self.unary(Unary::Round, turns);
+        let turns = self.add(turns, turns);
+        let rest = self.sub(x, turns);
+        let angle = self.scale(rest, std::f64::consts::PI);
+        let cosine = self.unary(Unary::Cos, angle);
+        let above = self.sub(cosine, v);
+        let far = self.binary(Binary::Div, above, x);
+        self.select(near, series, far)
+    }
 }
+
+/// The derivative of `sinc x` over `x` in `x^2`: `(-1)^n 2 n pi^(2 n) / (2 n + 1)!` from `n = 1` on. At a half the next
+/// term is some 2^-56 of the sum.
+const SINC_SLOPE: [f64; 11] = [
+    -3.289868133696453,
+    3.2469697011334144,
+    -1.1445109447325053,
+    0.2091827825412384,
+    -0.023460810354558236,
+    0.001781145516372852,
+    -9.766223126318933e-05,
+    4.049947846619244e-06,
+    -1.3148481279991994e-07,
+    3.4330769499642866e-09,
+    -7.365893777096947e-11,
+];

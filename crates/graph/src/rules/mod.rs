@@ -238,7 +238,7 @@ fn depends(list: &List, base: usize, top: usize, wrt: &[Value]) -> Vec<bool> {
 }
 
 /// Whether a derivative passes from the result of `op` to its operand `i`, which is `x`.
-fn passes(list: &List, op: Op, i: usize, x: Value) -> bool {
+pub(crate) fn passes(list: &List, op: Op, i: usize, x: Value) -> bool {
     let structural = match op {
         Op::Detach
         | Op::ArgMax

@@ -4,6 +4,7 @@ pub(crate) mod bind;
 pub(crate) mod chain;
 pub(crate) mod fault;
 pub(crate) mod kernel;
+pub(crate) mod pages;
 pub(crate) mod phase;
 pub(crate) mod plan;
 pub(crate) mod team;

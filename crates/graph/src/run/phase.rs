@@ -80,6 +80,22 @@ impl Run<'_> {
             }
             Phase::Kernel(k, sub) => {
                 let kernel = &plan.kernels[k];
+                if let Some((cell, output, bytes)) = kernel.scalar {
+                    let cell = bindings
+                        .cells
+                        .wrapping_add(cell as usize * size_of::<u64>());
+                    let to = bindings.outputs[output as usize];
+                    // SAFETY: the plan counts its cells, each of eight bytes; the output is one element of the cell's
+                    // type, aligned for it, and apart from everything else.
+                    unsafe {
+                        match bytes {
+                            8 => to.cast::<u64>().write(cell.cast::<u64>().read()),
+                            4 => to.cast::<u32>().write(cell.cast::<u32>().read()),
+                            _ => to.write(cell.read()),
+                        }
+                    }
+                    return;
+                }
                 let shared = self.arena(kernel.shared.unwrap_or(0)).cast();
                 // SAFETY: operands are views of values the memory plan keeps live and apart; `shared` is this
                 // kernel's own stretch of the arena.

@@ -17,6 +17,7 @@ use crate::list::{List, Value};
 use crate::op::Op;
 use crate::passes::emit::{self, GroupStep};
 use crate::passes::fuse::{self, READY, Step, StepId};
+use crate::passes::hoist::hoist;
 use crate::passes::legalise::legalise;
 use crate::passes::memory::{self, Memory, Place, Span};
 use crate::passes::places::Places;
@@ -207,6 +208,7 @@ impl Build {
             tile_packets: tile_packets.unwrap_or_else(|| step.group.tile_packets(caches())),
             block_elements: block_elements(space, element_ns, self.options.threads()),
         });
+        step.group.bind(self.options.level, &geometry);
         self.scratch = self.scratch.max(step.group.scratch_packets(&geometry));
         let partials: Vec<usize> = (0..step.group.reductions.len())
             .map(|r| self.request(step.group.partial_bytes(r) / PACKET_BYTES))
@@ -311,6 +313,9 @@ impl Plan {
             places = Places::resolve(&built.list);
             steps = fuse::assign(&built, &places, options.fuse);
         }
+        if options.fuse {
+            hoist(&built, &places, &mut steps);
+        }
         #[cfg(debug_assertions)]
         verify::steps(&built.list, &places, &steps);
         let list = &built.list;
@@ -403,6 +408,9 @@ impl Plan {
             .iter_mut()
             .filter_map(|k| k.shared.as_mut())
             .for_each(|p| *p = extra[*p].1);
+        kernels
+            .iter_mut()
+            .for_each(|k| k.scalar = k.scalar_copy(&place));
         if options.poison {
             insert_poison(&mut phases, &ends, &spans);
         }

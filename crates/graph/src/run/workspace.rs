@@ -6,6 +6,7 @@ use retrograde_ops::structured::ErrorCell;
 use retrograde_storage::{Id, PACKET_BYTES, Packet};
 
 use super::bind::Bindings;
+use super::pages;
 use super::phase::Run;
 use super::plan::Plan;
 use super::team::Team;
@@ -55,8 +56,7 @@ pub(crate) struct Given<'a> {
 }
 
 fn packets(n: usize) -> Result<Vec<Packet>> {
-    let mut memory = Vec::new();
-    memory.try_reserve_exact(n).map_err(|_| {
+    pages::packets(n).ok_or_else(|| {
         Error::new(
             ErrorKind::Memory,
             format!(
@@ -64,9 +64,7 @@ fn packets(n: usize) -> Result<Vec<Packet>> {
                 (n * PACKET_BYTES) >> 20
             ),
         )
-    })?;
-    memory.resize(n, Packet::ZERO);
-    Ok(memory)
+    })
 }
 
 impl Memory {

@@ -100,6 +100,7 @@ unary_methods! {
 /// # let tape = Tape::new();
 /// let x = tape.variable(Array::from([2.0_f64, -1.5]));
 /// assert_eq!((x % 2.0).value()?, Array::from([0.0, -1.5]));
+/// assert_eq!(x.remainder(2.0).value()?, Array::from([0.0, 0.5]));
 /// assert_eq!(x.fract().value()?, Array::from([0.0, -0.5]));
 /// assert_eq!(x.powi(2).value()?, Array::from([4.0, 2.25]));
 /// assert!(x.pow(2.0).value()?.allclose(&x.powf(2.0).value()?, 0.0, 0.0));
@@ -145,6 +146,13 @@ impl<'t, T: Float> Var<'t, T> {
             Ok(s.list
                 .push(Op::PowI, &[x], Attr::int(n.into()), shape, dtype))
         })
+    }
+
+    /// `x - floor(x / y) y`, the remainder with the sign of `y`: Python's and NumPy's `%`, where Rust's, the operator, has
+    /// the sign of `x`. `d/dx = 1`, `d/dy = -floor(x / y)`.
+    #[track_caller]
+    pub fn remainder(self, y: impl Operand<'t, T>) -> Self {
+        self.binary("remainder", Binary::Remainder, y)
     }
 
     /// The larger of `x` and `y`, NaN if either is. A tie gives half of the gradient to each.

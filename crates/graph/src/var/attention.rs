@@ -2,7 +2,7 @@
 
 use retrograde_storage::{MAX_RANK, Shape};
 
-use super::{AnyVar, Float, Var};
+use super::{AnyVar, Float, Rng, Var};
 use crate::error::Fault;
 use crate::infer;
 use crate::list::{List, Value};
@@ -14,6 +14,7 @@ pub struct Attention<'t, T: Float = f32> {
     causal: bool,
     scale: Option<f64>,
     mask: Option<Mask<'t, T>>,
+    dropout: Option<(f64, Rng<'t>)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +30,7 @@ impl<'t, T: Float> Attention<'t, T> {
             causal: false,
             scale: None,
             mask: None,
+            dropout: None,
         }
     }
     /// Query `i` sees keys `0..=i`.
@@ -64,6 +66,15 @@ impl<'t, T: Float> Attention<'t, T> {
             ..self
         }
     }
+    /// Each weight is 0 with probability `p`, else divided by `1 - p`, as by [`Var::dropout`]. With a `p` above 0 the
+    /// weights of all pairs of queries and keys take memory, and hidden keys must have finite values.
+    #[must_use]
+    pub fn dropout(self, p: f64, rng: Rng<'t>) -> Self {
+        Self {
+            dropout: Some((p, rng)),
+            ..self
+        }
+    }
 }
 
 /// Attention; extents that do not fit are an error.
@@ -81,6 +92,8 @@ impl<'t, T: Float> Attention<'t, T> {
 /// let second = tape.constant(Array::from([false, true]));
 /// let seen = q.scaled_dot_product_attention(k, v, Attention::full().keep(second));
 /// assert_eq!(seen.value()?, Array::from([[4.0]]));
+/// let dropped = Attention::full().dropout(1.0, tape.rec().rng(1));
+/// assert_eq!(q.scaled_dot_product_attention(k, v, dropped).value()?, Array::from([[0.0]]));
 /// assert!(q.scaled_dot_product_attention(v, v, Attention::full()).value().is_err());
 /// # Ok::<(), retrograde_graph::Error>(())
 /// ```
@@ -126,7 +139,17 @@ impl<'t, T: Float> Var<'t, T> {
                     all[3] = fit.with_heads(l, mask);
                 }
                 let attr = Attr::attention(options.causal, options.scale.is_none());
-                let result = l.attention(&all[..count], attr);
+                let result = match options.dropout {
+                    Some((p, rng)) if p != 0.0 => {
+                        rng.fits(self.rec, p)?;
+                        let mask = mask.map(|_| all[3]);
+                        let weights = l.attention_weights([all[0], all[1]], mask, attr);
+                        let weights = rng.dropped(s, weights, p);
+                        s.list.weighted_values(weights, all[2])
+                    }
+                    _ => l.attention(&all[..count], attr),
+                };
+                let l = &mut s.list;
                 Ok(fit.by_head(l, result))
             })
     }

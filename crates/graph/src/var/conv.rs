@@ -93,7 +93,7 @@ impl ConvOptions {
         self
     }
 
-    fn window(&self, kernel: [usize; 2]) -> Window {
+    pub(super) fn window(&self, kernel: [usize; 2]) -> Window {
         Window {
             kernel,
             stride: self.stride,
@@ -249,7 +249,7 @@ fn divides(groups: usize, what: &str, count: usize) -> Result<(), Fault> {
     )))
 }
 
-fn no_output_padding(options: &ConvOptions) -> Result<(), Fault> {
+pub(super) fn no_output_padding(options: &ConvOptions) -> Result<(), Fault> {
     if options.output_padding == [0, 0] {
         return Ok(());
     }

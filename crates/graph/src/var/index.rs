@@ -170,7 +170,7 @@ impl<'t, I: Index> Var<'t, I> {
 }
 
 /// `index + extent` where `index` is negative. Kernels that index do so themselves.
-fn from_the_end(list: &mut List, index: Value, extent: usize) -> Value {
+pub(super) fn from_the_end(list: &mut List, index: Value, extent: usize) -> Value {
     let dtype = list.dtype(index);
     if dtype == DType::U32 {
         return index;
@@ -181,7 +181,7 @@ fn from_the_end(list: &mut List, index: Value, extent: usize) -> Value {
     list.select(below, counted, index)
 }
 
-fn index_fits(shape: Shape, index: Shape, axis: usize) -> Result<(), Fault> {
+pub(super) fn index_fits(shape: Shape, index: Shape, axis: usize) -> Result<(), Fault> {
     let fits = |a: usize| a == axis || index.dims()[a] == shape.dims()[a] || index.dims()[a] == 1;
     if index.rank() == shape.rank() && (0..shape.rank()).all(fits) {
         return Ok(());

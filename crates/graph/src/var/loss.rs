@@ -236,7 +236,7 @@ impl<'t, T: Float> Var<'t, T> {
 }
 
 /// The axis of classes, after the check that there is a label for every row.
-fn classes(list: &List, x: Value, labels: Value) -> Result<usize, Fault> {
+pub(super) fn classes(list: &List, x: Value, labels: Value) -> Result<usize, Fault> {
     let (shape, labels) = (list.shape(x), list.shape(labels));
     infer::rank_at_least(shape, 1)?;
     let rows = &shape.dims()[..shape.rank() - 1];
@@ -258,7 +258,7 @@ fn picked(list: &mut List, x: Value, labels: Value, axis: usize) -> Value {
     list.reduce(Reduce::Sum, only, 1 << axis)
 }
 
-fn reduced(list: &mut List, terms: Value, reduction: Reduction) -> Value {
+pub(super) fn reduced(list: &mut List, terms: Value, reduction: Reduction) -> Value {
     let all = ((1u16 << list.shape(terms).rank()) - 1) as u8;
     let kept = match reduction {
         Reduction::None => return terms,

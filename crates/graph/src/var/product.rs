@@ -22,6 +22,9 @@ use crate::list::{List, Value};
 /// assert_eq!(a.unsqueeze(0).broadcast_to([5, 2, 2]).matmul(a).shape()?, [5, 2, 2]);
 /// assert_eq!(x.dot(x).item()?, 2.0);
 /// assert_eq!(x.outer(x).value()?, Array::from([[1.0, -1.0], [-1.0, 1.0]]));
+/// assert_eq!(a.unsqueeze(0).bmm(a.unsqueeze(0)).value()?, a.matmul(a).unsqueeze(0).value()?);
+/// assert_eq!(x.linear(a, x).value()?, Array::from([0.0, -2.0])); // a x + x
+/// assert_eq!(a.linear(a, None).value()?, a.matmul(a.t()).value()?);
 /// assert!(a.matmul(tape.rec().ones([3, 2])).value().is_err());
 /// # Ok::<(), retrograde_graph::Error>(())
 /// ```
@@ -32,6 +35,46 @@ impl<T: Float> Var<'_, T> {
     pub fn matmul(self, other: Self) -> Self {
         self.rec.apply("matmul", &[self.into(), other.into()], |s| {
             matmul(&mut s.list, self.id, other.id)
+        })
+    }
+
+    /// The products of two batches of as many matrices: `[b, m, k]` and `[b, k, n]` give `[b, m, n]`. Nothing
+    /// broadcasts; for that see [`matmul`](Self::matmul).
+    #[track_caller]
+    pub fn bmm(self, other: Self) -> Self {
+        self.rec.apply("bmm", &[self.into(), other.into()], |s| {
+            let (x, y) = (s.list.shape(self.id), s.list.shape(other.id));
+            if x.rank() != 3 || y.rank() != 3 || x.dims()[0] != y.dims()[0] {
+                return Err(Fault::shape(
+                    "expected [b, m, k] and [b, k, n] with one b; try `matmul`, which broadcasts",
+                ));
+            }
+            matmul(&mut s.list, self.id, other.id)
+        })
+    }
+
+    /// `x W^T + bias`: `[.., inputs]` with a weight `[outputs, inputs]` gives `[.., outputs]`. The bias has shape
+    /// `[outputs]` (or broadcasts to the result); `None` for none.
+    #[track_caller]
+    pub fn linear(self, weight: Self, bias: impl Into<Option<Self>>) -> Self {
+        let bias = bias.into();
+        let operands = [self.into(), weight.into(), bias.unwrap_or(self).into()];
+        let count = 2 + usize::from(bias.is_some());
+        self.rec.apply("linear", &operands[..count], |s| {
+            let l = &mut s.list;
+            infer::rank_at_least(l.shape(self.id), 1)?;
+            let shape = l.shape(weight.id);
+            if shape.rank() != 2 || shape.dims().last() != l.dims(self.id).last() {
+                return Err(Fault::shape(format!(
+                    "the weight must have shape [outputs, {}], the last extent being that of the first operand; try `.t()`",
+                    l.dims(self.id).last().copied().unwrap_or(1)
+                )));
+            }
+            let weight = l.transpose(weight.id);
+            let product = matmul(l, self.id, weight)?;
+            let Some(bias) = bias else { return Ok(product) };
+            infer::broadcasts_to(l.shape(bias.id), l.shape(product))?;
+            Ok(l.add(product, bias.id))
         })
     }
 

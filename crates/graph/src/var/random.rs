@@ -167,6 +167,38 @@ impl<'t> Rng<'t> {
         let p = s.scalar(p, dtype);
         s.list.binary(Binary::Lt, unit, p)
     }
+
+    /// That this stream is of the recording in which something is to be dropped with probability `p`.
+    pub(super) fn fits(self, rec: Rec<'t>, p: f64) -> Result<(), Fault> {
+        if !std::ptr::eq(self.rec.recorder, rec.recorder) {
+            let reason =
+                "the random stream belongs to another tape; make one with `x.rec().rng(seed)`";
+            return Err(Fault::new(ErrorKind::Foreign, reason));
+        }
+        infer::probability(p)
+    }
+
+    /// Each element 0 with probability `p`, else divided by `1 - p`.
+    pub(super) fn dropped(self, s: &mut Recording, x: Value, p: f64) -> Value {
+        if p == 0.0 {
+            return x;
+        }
+        let (shape, dtype) = (s.list.shape(x), s.list.dtype(x));
+        let dropped = self.holds(s, shape, p, dtype);
+        let zero = s.list.like(0.0, x);
+        if p == 1.0 {
+            return s.list.expand(zero, shape);
+        }
+        let factor = s.scalar(1.0 / (1.0 - p), dtype);
+        let scaled = s.list.mul(x, factor);
+        s.list.select(dropped, zero, scaled)
+    }
+}
+
+impl std::fmt::Debug for Rng<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Rng({})", self.stream)
+    }
 }
 
 impl<'t, T: Float> Var<'t, T> {
@@ -174,23 +206,8 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn dropout(self, p: f64, rng: Rng<'t>) -> Self {
         self.map("dropout", |s, x| {
-            if !std::ptr::eq(rng.rec.recorder, self.rec.recorder) {
-                let reason =
-                    "the random stream belongs to another tape; make one with `x.rec().rng(seed)`";
-                return Err(Fault::new(ErrorKind::Foreign, reason));
-            }
-            infer::probability(p)?;
-            if p == 0.0 {
-                return Ok(x);
-            }
-            let dropped = rng.holds(s, s.list.shape(x), p, T::DTYPE);
-            let zero = s.list.like(0.0, x);
-            if p == 1.0 {
-                return Ok(s.list.expand(zero, s.list.shape(x)));
-            }
-            let factor = s.scalar(1.0 / (1.0 - p), T::DTYPE);
-            let scaled = s.list.mul(x, factor);
-            Ok(s.list.select(dropped, zero, scaled))
+            rng.fits(self.rec, p)?;
+            Ok(rng.dropped(s, x, p))
         })
     }
 }

@@ -43,21 +43,90 @@ pub(super) unsafe fn weights<T: Element>(
     at_level!(level, simd => simd.vectorize(
         #[inline(always)]
         || {
+            let factor = if seen.has_mask() {
+                <T as math::Real>::of(1.0)
+            } else {
+                scale
+            };
+            let mut waiting: [Option<&mut [T]>; TOGETHER] = [const { None }; TOGETHER];
             for (r, row) in rows.of(scores) {
                 let (row, end) = (&mut row[..used], seen.end(r, rows.keys));
                 row[end..].fill(-<T as math::Real>::INFINITY);
-                let factor = if seen.has_mask() {
+                if seen.has_mask() {
                     row[..end].iter_mut().for_each(|x| *x = *x * scale);
                     // SAFETY: the caller's promise.
                     unsafe { seen.hide(r, &mut row[..end]) };
-                    <T as math::Real>::of(1.0)
-                } else {
-                    scale
-                };
+                }
+                waiting[r % TOGETHER] = Some(row);
+                if r % TOGETHER == TOGETHER - 1 && waiting.iter().all(Option::is_some) {
+                    let together = waiting.each_mut().map(|row| row.take().unwrap_or_default());
+                    softmax_of(simd, together, factor);
+                }
+            }
+            for row in waiting.into_iter().flatten() {
                 softmax(simd, row, factor);
             }
         }
     ));
+}
+
+/// Rows whose softmax is computed together: each is a chain of waits, for the largest score, its exponentials, their sum
+/// and a division, that takes longer than what is computed meanwhile.
+const TOGETHER: usize = 4;
+
+/// `softmax(factor row)` of each row, in place: the bits of [`softmax`].
+#[inline(always)]
+fn softmax_of<S: Simd, T: Element>(simd: S, mut rows: [&mut [T]; TOGETHER], factor: T) {
+    let starts = (0..rows[0].len()).step_by(T::LANES);
+    let by = T::Packet::<S>::splat(simd, factor);
+    let lowest = T::Packet::<S>::splat(simd, -<T as math::Real>::INFINITY);
+    let mut tops = [lowest; TOGETHER];
+    for i in starts.clone() {
+        for (row, top) in rows.iter().zip(&mut tops) {
+            *top = max(simd, *top, packet(simd, row, i) * by);
+        }
+    }
+    let (of, mut tops) = (tops, [T::default(); TOGETHER]);
+    for (top, of) in tops.iter_mut().zip(of) {
+        *top = across_largest::<S, T>(of);
+    }
+    if tops.iter().any(|top| !top.to_f64().is_finite()) {
+        rows.into_iter().for_each(|row| softmax(simd, row, factor));
+        return;
+    }
+    let mut sums = [T::Packet::<S>::splat(simd, T::default()); TOGETHER];
+    for i in starts.clone() {
+        for ((row, &top), sum) in rows.iter_mut().zip(&tops).zip(&mut sums) {
+            let x = exp(
+                simd,
+                packet(simd, row, i) * by - T::Packet::<S>::splat(simd, top),
+            );
+            *sum = *sum + x;
+            x.store_slice(&mut row[i..][..T::LANES]);
+        }
+    }
+    let mut shares = [T::default(); TOGETHER];
+    for (share, sum) in shares.iter_mut().zip(sums) {
+        *share = <T as math::Real>::of(1.0) / across::<S, T>(sum, |a, b| a + b);
+    }
+    for i in starts {
+        for (row, &share) in rows.iter_mut().zip(&shares) {
+            let x = packet(simd, row, i) * T::Packet::<S>::splat(simd, share);
+            x.store_slice(&mut row[i..][..T::LANES]);
+        }
+    }
+}
+
+/// The packet at element `i`.
+#[inline(always)]
+fn packet<S: Simd, T: Element>(simd: S, row: &[T], i: usize) -> T::Packet<S> {
+    T::Packet::<S>::from_slice(simd, &row[i..][..T::LANES])
+}
+
+/// The largest lane of a packet, or NaN.
+#[inline(always)]
+fn across_largest<S: Simd, T: Element>(x: T::Packet<S>) -> T {
+    across::<S, T>(x, |a, b| if a > b || a.to_f64().is_nan() { a } else { b })
 }
 
 /// `softmax(factor row)`, in place.
@@ -73,7 +142,7 @@ fn softmax<S: Simd, T: Element>(simd: S, row: &mut [T], factor: T) {
         top = max(simd, top, x);
         x.store_slice(packet);
     }
-    let top = across::<S, T>(top, |a, b| if a > b || a.to_f64().is_nan() { a } else { b });
+    let top = across_largest::<S, T>(top);
     if top == lowest {
         row.fill(T::default());
         return;

@@ -5,8 +5,9 @@ use retrograde_storage::{DType, MAX_RANK, Packet};
 use super::determinant::determinant;
 use super::factor::{cholesky, cholesky_packets, lu, lu_packets};
 use super::scratch::{packets, take};
-use super::solve::{factored, triangular};
+use super::solve::{solve, solve_packets};
 use super::{Element, Linalg, Solver};
+use crate::Level;
 use crate::structured::memory::{Dest, RawView, Source};
 use crate::structured::{Cause, ErrorCell, Fault, Mismatch, ensure};
 use crate::thresholds::BLOCK_NS;
@@ -27,6 +28,8 @@ pub struct Kernel<'a> {
     pub op: Linalg,
     /// How, if it is a system.
     pub how: Solver,
+    /// Of the products between blocks.
+    pub level: Level,
     /// What of.
     pub operands: Operands,
     /// The result, dense.
@@ -148,10 +151,15 @@ impl Kernel<'_> {
         let elements = |m: usize| packets(m, size_of::<T>());
         let rows = packets(n, size_of::<u32>());
         match self.op {
-            Linalg::Cholesky => elements(n * n) + cholesky_packets::<T>(n),
-            Linalg::TriangularSolve => elements(n * n),
-            Linalg::Lu => elements(n * n) + lu_packets::<T>(n),
-            Linalg::Solve => elements(n * n) + elements(n * k) + rows,
+            Linalg::Cholesky => elements(n * n) + cholesky_packets::<T>(self.level, n),
+            Linalg::TriangularSolve => {
+                elements(n * n) + solve_packets::<T>(self.level, false, self.how, n, k)
+            }
+            Linalg::Lu => elements(n * n) + lu_packets::<T>(self.level, n),
+            Linalg::Solve => {
+                let own = solve_packets::<T>(self.level, true, self.how, n, k);
+                elements(n * n) + elements(n * k) + rows + own
+            }
             Linalg::Det | Linalg::LogAbsDet | Linalg::SignDet => elements(n) + rows,
         }
     }
@@ -228,7 +236,7 @@ impl Kernel<'_> {
             (Linalg::Cholesky, _) => {
                 let (own, rest) = take(scratch, n * n);
                 a.load_columns(own, n);
-                let done = cholesky(own, n, rest);
+                let done = cholesky(self.level, own, n, rest);
                 for (i, row) in out.chunks_exact_mut(n.max(1)).enumerate() {
                     let below = |j: usize| if j <= i { own[j * n + i] } else { T::default() };
                     row.iter_mut().enumerate().for_each(|(j, x)| *x = below(j));
@@ -236,15 +244,16 @@ impl Kernel<'_> {
                 done.map_err(|pivot| (pivot, Cause::NotPositiveDefinite))
             }
             (Linalg::TriangularSolve, Some(b)) => {
-                let (own, _) = take(scratch, n * n);
+                let (own, rest) = take(scratch, n * n);
                 a.load_columns(own, n);
                 b.load_rows(out, k, |i| i);
-                triangular(own, out, n, self.how).map_err(|pivot| (pivot, Cause::Singular))
+                solve(self.level, (false, self.how), own, out, n, rest)
+                    .map_err(|pivot| (pivot, Cause::Singular))
             }
             (Linalg::Lu, _) => {
                 let (own, rest) = take(scratch, n * n);
                 a.load_columns(own, n);
-                let rows = lu(own, n, rest);
+                let rows = lu(self.level, own, n, rest);
                 for (i, row) in out.chunks_exact_mut(n.max(1)).enumerate() {
                     let packed = |j: usize| {
                         if i < n {
@@ -264,16 +273,16 @@ impl Kernel<'_> {
                 a.load_exchanges(rows);
                 let singular = |pivot| (pivot, Cause::Singular);
                 if self.how.transposed {
-                    let (x, _) = take::<T>(rest, n * k);
+                    let (x, rest) = take::<T>(rest, n * k);
                     b.load_rows(x, k, |i| i);
-                    factored(own, x, n, true).map_err(singular)?;
+                    solve(self.level, (true, self.how), own, x, n, rest).map_err(singular)?;
                     for (x, &to) in x.chunks_exact(k.max(1)).zip(&*rows) {
                         out[to as usize * k..][..k].copy_from_slice(x);
                     }
                     Ok(())
                 } else {
                     b.load_rows(out, k, |i| rows[i] as usize);
-                    factored(own, out, n, false).map_err(singular)
+                    solve(self.level, (true, self.how), own, out, n, rest).map_err(singular)
                 }
             }
             (op, _) => {

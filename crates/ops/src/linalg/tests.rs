@@ -20,6 +20,7 @@ fn run(
     let kernel = Kernel {
         op,
         how,
+        level: crate::Level::detect(),
         operands: Operands {
             matrix: raw(matrix.0, &matrix.1),
             right: right.map(|(memory, view)| raw(memory, &view)),

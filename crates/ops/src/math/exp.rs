@@ -2,7 +2,7 @@
 
 use fearless_simd::{Simd, SimdBase};
 
-use super::lanes::{Lanes, Real, all, fast_two_sum, polynomial, select};
+use super::lanes::{Lanes, Real, all, cap, fast_two_sum, polynomial, select};
 
 /// `x = n ln 2 + r`, `|r| <= ln 2 / 2`.
 pub(super) struct Octaves<V> {
@@ -97,6 +97,30 @@ pub fn exp<S: Simd, V: Lanes<S>>(simd: S, x: V) -> V {
 pub(super) fn exp_normal<S: Simd, V: Lanes<S>>(simd: S, x: V) -> V {
     let o = octaves(simd, x);
     o.scale_normal(exp_reduced(simd, o.r) + V::Element::of(1.0))
+}
+
+/// `2^x`, exact for integers.
+#[inline(always)]
+pub fn exp2<S: Simd, V: Lanes<S>>(simd: S, x: V) -> V {
+    let held = hold(simd, x, V::Element::EXP2_MIN, V::Element::EXP2_MAX);
+    let magic = V::splat(simd, V::Element::MAGIC);
+    let shifted = held + magic;
+    let r = (held - (shifted - magic)) * V::Element::of(std::f64::consts::LN_2);
+    let o = Octaves { shifted, r };
+    let y = exp_reduced(simd, r) + V::Element::of(1.0);
+    if all(x.abs().simd_lt(V::splat(simd, V::Element::EXP2_NORMAL))) {
+        return o.scale_normal(y);
+    }
+    o.scale(simd, y)
+}
+
+/// `e^x / 2` for `x >= 0`, which overflows later than `e^x`.
+#[inline(always)]
+pub(super) fn half_exp<S: Simd, V: Lanes<S>>(simd: S, x: V) -> V {
+    let o = octaves(simd, cap(simd, x, V::Element::HALF_EXP_MAX));
+    let shifted = o.shifted - V::Element::of(1.0);
+    let y = exp_reduced(simd, o.r) + V::Element::of(1.0);
+    Octaves { shifted, r: o.r }.scale(simd, y)
 }
 
 /// `e^x - 1`, accurate near zero.

@@ -1,11 +1,12 @@
-"""Derives the coefficients of `coefficients.rs` and `pow.rs`: weighted Remez exchange in 60 digits (needs mpmath).
+"""Derives the coefficients of `coefficients.rs`, `special.rs` and `pow.rs`: weighted Remez exchange in 60 digits (needs mpmath).
 
 Prints each table with the base-2 logarithm of the largest weighted error before the coefficients are rounded.
 """
 
 import struct
 
-from mpmath import cos, erf, erfc, exp, log, lu_solve, matrix, mp, mpf, pi, sin, sqrt, tanh
+from mpmath import (asin, atan, cbrt, cos, digamma, erf, erfc, erfinv, euler, exp, findroot, log, loggamma, lu_solve, matrix,
+                    mp, mpf, pi, polygamma, sin, sinh, sqrt, tanh)
 
 mp.dps = 60
 GRID = 400
@@ -144,3 +145,114 @@ for name, k, y_max, degree, is_single, candidates in [
     slope = lambda q: 1 + q * mp.diff(g, q) / g(q)
     fit = remez(lambda q: (slope(q) - 1) / q, lambda q: q / slope(q), low, mpf(1), 1)
     show(name + " sensitivity", fit, is_single)
+
+
+def both(name, f, weight, low, high, single_degree, double_degree):
+    """Tables of one function in either type."""
+    show("f32 " + name, remez(f, weight, low, high, single_degree), SINGLE)
+    show("f64 " + name, remez(f, weight, low, high, double_degree), DOUBLE)
+
+
+# Inverse trigonometric functions, the hyperbolic sine, the cube root.
+atan_p = or_series(lambda z: (atan(sqrt(z)) / sqrt(z) - 1) / z, lambda z: -mpf(1) / 3 + z / 5)
+asin_p = or_series(lambda z: (asin(sqrt(z)) / sqrt(z) - 1) / z, lambda z: mpf(1) / 6 + 3 * z / 40)
+sinh_p = or_series(lambda z: (sinh(sqrt(z)) / sqrt(z) - 1) / z, lambda z: mpf(1) / 6 + z / 120)
+both("ATAN", atan_p, lambda z: z * sqrt(z + ZERO) / atan(sqrt(z + ZERO)), ZERO, mpf(1), 9, 21)
+both("ASIN", asin_p, lambda z: z, ZERO, mpf(1) / 4, 5, 12)
+both("SINH", sinh_p, lambda z: z, ZERO, mpf("1.01"), 3, 6)
+both("CBRT", cbrt, lambda m: 1 / cbrt(m), sqrt(mpf(1) / 2), sqrt(mpf(2)), 3, 6)
+
+
+def lgamma_q(v):
+    """lgamma(x) / ((x - 1) (x - 2)) at x = v + 7/4."""
+    x = v + mpf(7) / 4
+    if abs(x - 1) < NEAR_ZERO:
+        return (-euler + pi**2 / 12 * (x - 1)) / (x - 2)
+    if abs(x - 2) < NEAR_ZERO:
+        return (1 - euler + (pi**2 / 6 - 1) / 2 * (x - 2)) / (x - 1)
+    return loggamma(x) / ((x - 1) * (x - 2))
+
+
+def tail(f, limit):
+    """f(1 / u, u) as a function of w = u^2, where most digits of it cancel, with its limit at 0."""
+
+    def g(w):
+        if w < NEAR_ZERO:
+            return limit
+        with mp.workdps(90):
+            u = sqrt(w)
+            return f(1 / u, u)
+
+    return g
+
+
+both("LGAMMA", lgamma_q, lambda v: 1 / lgamma_q(v), -mpf(3) / 4, mpf(3) / 4, 12, 25)
+stirling = tail(lambda x, u: (loggamma(x) - ((x - mpf(1) / 2) * log(x) - x + log(2 * pi) / 2)) / u, mpf(1) / 12)
+by_lgamma = lambda w: sqrt(w + ZERO) / loggamma(1 / sqrt(w + ZERO))
+both("STIRLING", stirling, by_lgamma, ZERO, 1 / mpf("6.5") ** 2, 1, 6)
+root = findroot(digamma, mpf("1.46163"))
+digamma_r = lambda v: polygamma(1, root) if abs(v + mpf(3) / 2 - root) < NEAR_ZERO else digamma(v + mpf(3) / 2) / (v + mpf(3) / 2 - root)
+both("DIGAMMA", digamma_r, lambda v: 1 / digamma_r(v), -mpf(1) / 2, mpf(1) / 2, 11, 23)
+digamma_tail = tail(lambda x, u: (log(x) - u / 2 - digamma(x)) * x * x, mpf(1) / 12)
+both("DIGAMMA_TAIL", digamma_tail, lambda w: (w + ZERO) / digamma(1 / sqrt(w + ZERO)), ZERO, mpf(1) / 36, 2, 7)
+trigamma_tail = tail(lambda x, u: (polygamma(1, x) - u - u * u / 2) * x**3, mpf(1) / 6)
+both("TRIGAMMA_TAIL", trigamma_tail, lambda w: w + ZERO, ZERO, mpf(1) / 16, 3, 10)
+tetragamma_tail = tail(lambda x, u: (-polygamma(2, x) - u * u - u**3) * x**4, mpf(1) / 2)
+both("TETRAGAMMA_TAIL", tetragamma_tail, lambda w: w + ZERO, ZERO, mpf(1) / 16, 4, 11)
+
+
+def rational(f, weight, low, high, top, bottom):
+    """Numerator and denominator near the minimax of |weight (n / d - f)|, constant first, and that maximum: least squares
+    on Chebyshev's points, linear but for the weight, which is that of the denominator before."""
+    count = 3 * (top + bottom + 2)
+    points = [(low + high) / 2 - (high - low) / 2 * cos(pi * (2 * i + 1) / (2 * count)) for i in range(count)]
+    values = [(x, f(x), weight(x)) for x in points]
+    d = [mpf(1)]
+    for _ in range(6):
+        system, right = matrix(count, top + bottom + 1), matrix(count, 1)
+        for i, (x, fx, w) in enumerate(values):
+            w /= mp.polyval(d[::-1], x)
+            for j in range(top + 1):
+                system[i, j] = w * x**j
+            for j in range(bottom):
+                system[i, top + 1 + j] = -w * fx * x ** (j + 1)
+            right[i] = w * fx
+        solution = lu_solve(system, right)
+        n = [solution[j] for j in range(top + 1)]
+        d = [mpf(1)] + [solution[top + 1 + j] for j in range(bottom)]
+    grid = [low + (high - low) * i / mpf(300) for i in range(301)]
+    return n, d, max(abs(weight(x) * (mp.polyval(n[::-1], x) / mp.polyval(d[::-1], x) - f(x))) for x in grid)
+
+
+def quantile(r):
+    """The quantile of the upper tail e^(-r^2), by Newton's steps on its logarithm."""
+    x = sqrt(mpf(2)) * r
+    for _ in range(200):
+        upper = erfc(x / sqrt(mpf(2))) / 2
+        step = (log(upper) + r * r) * upper / (exp(-x * x / 2) / sqrt(2 * pi))
+        x += step
+        if abs(step) < mpf(10) ** -40:
+            return x
+
+
+def central(z):
+    q = sqrt(max(mpf("0.180625") - z, 0))
+    return sqrt(mpf(2)) * erfinv(2 * q) / q if q > NEAR_ZERO else sqrt(2 * pi)
+
+
+# Around the middle the quantile over q; in the tails what it lacks of sqrt(2) r.
+for name, start, low, high, single_degrees, double_degrees in [
+    ("QUANTILE", None, mpf(0), mpf("0.180625"), (4, 4), (8, 8)),
+    ("QUANTILE_MIDDLE", mpf("1.6"), mpf(0), mpf("3.4"), None, (7, 7)),
+    ("QUANTILE_MIDDLE", mpf("1.6"), mpf(0), mpf("8.6"), (4, 4), None),
+    ("QUANTILE_FAR", mpf(5), mpf(0), mpf("22.4"), None, (7, 7)),
+]:
+    if start is None:
+        f, weight = central, lambda z: 1 / central(z)
+    else:
+        f, weight = lambda x: quantile(x + start) - sqrt(mpf(2)) * (x + start), lambda x: 1 / quantile(x + start)
+    for degrees, is_single in [(single_degrees, SINGLE), (double_degrees, DOUBLE)]:
+        if degrees:
+            n, d, worst = rational(f, weight, low, high, *degrees)
+            show(name + " over", (n, worst), is_single)
+            show(name + " under", (d, worst), is_single)

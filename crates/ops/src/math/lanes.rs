@@ -1,12 +1,13 @@
 //! The vectors and elements that the functions of this module are written on.
 
+use super::special::Special;
 use fearless_simd::{
     Simd, SimdBase, SimdFloat, SimdFloatElement, SimdInt, SimdMask, f32x4, f32x8, f32x16, f64x2,
     f64x4, f64x8,
 };
 
 /// A float element: its layout, constants and coefficient tables, and the kernels that differ between `f32` and `f64`.
-pub trait Real: SimdFloatElement + 'static {
+pub trait Real: SimdFloatElement + Special + 'static {
     /// Stored significand bits.
     const MANTISSA: u32;
     /// Bits of the element less one: where the sign is.
@@ -102,6 +103,37 @@ pub trait Real: SimdFloatElement + 'static {
     const CDF_K: [Self; 2];
     /// `erfc` underflows from here up.
     const ERFC_MAX: Self;
+
+    /// `log2(e)` less [`Self::LOG2_E`].
+    const LOG2_E_LO: Self;
+    /// `log10(e)` in two words.
+    const LOG10_E: [Self; 2];
+    /// `log10(2)` in two words, the first of few bits: its product with any exponent is exact.
+    const LOG10_2: [Self; 2];
+    /// As [`Self::EXP_MAX`], [`Self::EXP_MIN`] and [`Self::EXP_NORMAL`], for `exp2`.
+    const EXP2_MAX: Self;
+    /// See [`Self::EXP2_MAX`].
+    const EXP2_MIN: Self;
+    /// See [`Self::EXP2_MAX`].
+    const EXP2_NORMAL: Self;
+    /// Every argument from here up overflows half of `exp`.
+    const HALF_EXP_MAX: Self;
+    /// From here up 1 is nothing beside `x`, nor beside `x^2`, which does not overflow here.
+    const HYPERBOLIC_LARGE: Self;
+    /// `(sinh(x) / x - 1) / z` as a polynomial in `z = x^2`, for `|x| <= 1`.
+    const SINH: &[Self];
+    /// `(atan(t) / t - 1) / z` as a polynomial in `z = t^2`, for `|t| <= 1`.
+    const ATAN: &[Self];
+    /// `(asin(s) / s - 1) / z` as a polynomial in `z = s^2`, for `|s| <= 1/2`.
+    const ASIN: &[Self];
+    /// The cube root between `sqrt(1/2)` and `sqrt(2)`: some 2^-14 or 2^-22, which one step then trebles.
+    const CBRT: &[Self];
+    /// From here up squares may overflow.
+    const HYPOT_LARGE: Self;
+    /// From here down squares may lose digits.
+    const HYPOT_TINY: Self;
+    /// The power of two by which arguments of `hypot` are scaled, up or down.
+    const HYPOT_SCALE: Self;
 
     /// `value` rounded to this type.
     fn of(value: f64) -> Self;

@@ -3,7 +3,7 @@
 use fearless_simd::{Simd, SimdBase};
 
 use super::exp::exp;
-use super::lanes::{Lanes, Real, any, polynomial, select, splat};
+use super::lanes::{Lanes, Real, any, fast_two_sum, polynomial, select, splat, two_product};
 
 /// `(e, m)` of `x = 2^e m` with `m` in the octave around 1 that starts at `sqrt(1/2)`, for positive normal `x`.
 #[inline(always)]
@@ -69,23 +69,71 @@ fn ln_octave<S: Simd, V: Lanes<S>>(simd: S, (e, m): (V, V)) -> V {
     assemble(simd, e, f, V::Element::ln_tail(simd, f))
 }
 
+/// `ln(2^e m)` times `base`, plus `e` times what `two` adds to that: `base` and `two` are the logarithms of `e` and of 2 to
+/// another base, in two words each.
+#[inline(always)]
+fn log_octave<S: Simd, V: Lanes<S>>(
+    simd: S,
+    (e, m): (V, V),
+    base: [V::Element; 2],
+    two: [V::Element; 2],
+) -> V {
+    let [base, base_tail] = base.map(|part| V::splat(simd, part));
+    let [two, two_tail] = two.map(|part| V::splat(simd, part));
+    let f = m - splat::<S, V>(simd, 1.0);
+    let (l, l_tail) = fast_two_sum(f, V::Element::ln_tail(simd, f));
+    let (y, y_error) = two_product(l, base);
+    let y_tail = l_tail.mul_add(base, l.mul_add(base_tail, y_error));
+    let (sum, sum_error) = fast_two_sum(e * two, y);
+    sum + (sum_error + e.mul_add(two_tail, y_tail))
+}
+
+/// The logarithm to base 2, exact for powers of two.
+#[inline(always)]
+pub fn log2<S: Simd, V: Lanes<S>>(simd: S, x: V) -> V {
+    let base = [V::Element::LOG2_E, V::Element::LOG2_E_LO];
+    let two = [1.0, 0.0].map(V::Element::of);
+    if any(!is_ordinary(simd, x)) {
+        let y = log_octave(simd, octave_gradual(simd, x), base, two);
+        return log_specials(simd, x, y);
+    }
+    log_octave(simd, octave(simd, x), base, two)
+}
+
+/// The logarithm to base 10.
+#[inline(always)]
+pub fn log10<S: Simd, V: Lanes<S>>(simd: S, x: V) -> V {
+    let (base, two) = (V::Element::LOG10_E, V::Element::LOG10_2);
+    if any(!is_ordinary(simd, x)) {
+        let y = log_octave(simd, octave_gradual(simd, x), base, two);
+        return log_specials(simd, x, y);
+    }
+    log_octave(simd, octave(simd, x), base, two)
+}
+
 /// `ln(1 + x)`, accurate near zero.
 #[inline(always)]
 pub fn log1p<S: Simd, V: Lanes<S>>(simd: S, x: V) -> V {
+    log1p_of(simd, x, None)
+}
+
+/// `ln(1 + x + tail)` with a tail that is small beside `x`.
+#[inline(always)]
+pub(super) fn log1p_of<S: Simd, V: Lanes<S>>(simd: S, x: V, tail: Option<V>) -> V {
     let u = x + V::Element::of(1.0);
-    let y = log1p_ordinary(simd, x, u).copysign(x);
+    let y = log1p_ordinary(simd, x, tail, u).copysign(x);
     if any(!is_ordinary(simd, u)) {
         return log_specials(simd, u, y);
     }
     y
 }
 
-/// [`log1p`] where `u = 1 + x` is positive and finite, but for the sign of zero.
+/// [`log1p_of`] where `u = 1 + x` is positive and finite, but for the sign of zero.
 ///
 /// In the octave around 1, `f` is `x` itself. Outside it, the rounding error of `1 + x` is made up for to first order:
 /// it is below 1.5 ulp of the result, so that a rough reciprocal of `u` does.
 #[inline(always)]
-fn log1p_ordinary<S: Simd, V: Lanes<S>>(simd: S, x: V, u: V) -> V {
+fn log1p_ordinary<S: Simd, V: Lanes<S>>(simd: S, x: V, tail: Option<V>, u: V) -> V {
     let one = splat::<S, V>(simd, 1.0);
     let zero = splat::<S, V>(simd, 0.0);
     let back = u - one;
@@ -99,7 +147,13 @@ fn log1p_ordinary<S: Simd, V: Lanes<S>>(simd: S, x: V, u: V) -> V {
     let rough = f.mul_add(f - one, one);
     let near = e.simd_eq(zero);
     let negligible = e.simd_gt(splat::<S, V>(simd, 60.0));
-    let correction = select(near | negligible, zero, error * down * rough);
+    let correction = match tail {
+        None => select(near | negligible, zero, error * down * rough),
+        Some(tail) => {
+            let lost = select(near, tail, error + tail);
+            select(negligible, zero, lost * down * rough)
+        }
+    };
     let f = select(near, x, f);
     assemble(simd, e, f, V::Element::ln_tail(simd, f) + correction)
 }

@@ -11,27 +11,34 @@
 //!
 //! Call these under `simd.vectorize`: target features do not cross a call that is not inlined.
 
+mod arithmetic;
 mod coefficients;
 mod erf;
 mod exp;
+mod gamma;
 mod huge;
 mod hyperbolic;
+mod inverse;
 mod lanes;
 mod log;
 mod pow;
+mod quantile;
 mod round;
+mod special;
 mod trig;
 
 #[doc = include_str!("../../docs/accuracy.md")]
 pub mod accuracy {}
 
-pub use erf::{erf, erfc, normal_cdf, normal_cdf_of};
-pub use exp::{exp, expm1};
-pub use hyperbolic::{sigmoid, tanh};
+pub use arithmetic::*;
+pub use erf::*;
+pub use exp::{exp, exp2, expm1};
+pub use gamma::*;
+pub use hyperbolic::*;
+pub use inverse::*;
 pub use lanes::{Lanes, Real};
-pub use log::{ln, log1p, softplus};
-pub use pow::{pow, powi, rsqrt, sqrt};
-pub use round::{
-    ceil, copysign, floor, hardshrink, is_finite, is_nan, max, min, relu, rem, round, sign, trunc,
-};
-pub use trig::{TRIG_NEAR, cos, sin, sin_cos, sin_cos_near, tan};
+pub use log::{ln, log1p, log2, log10, softplus};
+pub use pow::{cbrt, hypot, pow, powi, rsqrt, sqrt};
+pub use quantile::*;
+pub use round::*;
+pub use trig::*;

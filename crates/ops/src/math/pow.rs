@@ -18,6 +18,49 @@ pub fn rsqrt<S: Simd, V: Lanes<S>>(simd: S, x: V) -> V {
     splat::<S, V>(simd, 1.0) / x.sqrt()
 }
 
+/// The cube root: of `2^(3 q) c`, `2^q` times that of `c`, a polynomial and one of Halley's steps with an exact cube.
+#[inline(always)]
+pub fn cbrt<S: Simd, V: Lanes<S>>(simd: S, x: V) -> V {
+    let c = |value: f64| splat::<S, V>(simd, value);
+    let zero = c(0.0);
+    let magnitude = x.abs();
+    let (e, m) = octave_gradual(simd, magnitude);
+    let thirds = (e * c(1.0 / 3.0)).round_ties_even();
+    let left = (-thirds).mul_add(c(3.0), e);
+    let (above, below) = (left.simd_gt(zero), left.simd_lt(zero));
+    let cube = m * select(above, c(2.0), select(below, c(0.5), c(1.0)));
+    let root_2 = 1.259_921_049_894_873_2;
+    let factor = select(above, c(root_2), select(below, c(1.0 / root_2), c(1.0)));
+    let y = polynomial(simd, m, V::Element::CBRT) * factor;
+    let (square, square_tail) = two_product(y, y);
+    let over = square_tail.mul_add(y, square.mul_add_precise(y, -cube));
+    let y = y - y * over / square.mul_add(y + y, cube);
+    let bits = (thirds + V::splat(simd, V::Element::MAGIC)).to_bits() << V::Element::MANTISSA;
+    let y = V::from_bits(y.to_bits() + bits).copysign(x);
+    let infinity = V::splat(simd, V::Element::INFINITY);
+    let ordinary = magnitude.simd_gt(zero) & magnitude.simd_lt(infinity);
+    select(ordinary, y, x)
+}
+
+/// `sqrt(x^2 + y^2)` without overflow or underflow on the way; infinite if either is, even beside NaN.
+#[inline(always)]
+pub fn hypot<S: Simd, V: Lanes<S>>(simd: S, x: V, y: V) -> V {
+    let one = splat::<S, V>(simd, 1.0);
+    let (a, b) = (x.abs(), y.abs());
+    let swap = a.simd_lt(b);
+    let (longer, shorter) = (select(swap, b, a), select(swap, a, b));
+    let scale = V::splat(simd, V::Element::HYPOT_SCALE);
+    let large = longer.simd_gt(V::splat(simd, V::Element::HYPOT_LARGE));
+    let tiny = longer.simd_lt(V::splat(simd, V::Element::HYPOT_TINY));
+    let factor = select(large, one / scale, select(tiny, scale, one));
+    let back = select(large, scale, select(tiny, one / scale, one));
+    let (longer, shorter) = (longer * factor, shorter * factor);
+    let length = longer.mul_add(longer, shorter * shorter).sqrt() * back;
+    let infinity = V::splat(simd, V::Element::INFINITY);
+    let infinite = a.simd_eq(infinity) | b.simd_eq(infinity);
+    select(infinite, infinity, length)
+}
+
 /// `x^n` by repeated squaring; a negative power is `1 / x^-n`. The error grows with `|n|`, about half an ulp a unit.
 #[inline(always)]
 pub fn powi<S: Simd, V: Lanes<S>>(simd: S, x: V, n: i32) -> V {

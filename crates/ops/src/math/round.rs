@@ -101,3 +101,13 @@ pub fn rem<S: Simd, V: Lanes<S>>(simd: S, x: V, y: V) -> V {
     }
     result
 }
+
+/// The remainder of floored division, `x - floor(x / y) y`, with the sign of `y`, zeros included: NumPy's `%`.
+#[inline(always)]
+pub fn remainder<S: Simd, V: Lanes<S>>(simd: S, x: V, y: V) -> V {
+    let zero = splat::<S, V>(simd, 0.0);
+    let left = rem(simd, x, y);
+    let apart = left.simd_lt(zero) ^ y.simd_lt(zero);
+    let moved = select(apart, left + y, left);
+    select(left.simd_eq(zero), zero.copysign(y), moved)
+}

@@ -144,3 +144,37 @@ pub fn tan<S: Simd, V: Lanes<S>>(simd: S, x: V) -> V {
     let is_odd = (shifted.to_bits() & one).simd_eq(one);
     keep_zero(simd, x, select(is_odd, -c, s) / select(is_odd, s, c))
 }
+
+/// The sine and the cosine of `pi x`, reduced exactly: `x` modulo 2, then by the nearest half.
+#[inline(always)]
+pub(super) fn sin_cos_pi<S: Simd, V: Lanes<S>>(simd: S, x: V) -> (V, V) {
+    let half = splat::<S, V>(simd, 0.5);
+    let turns = (x * half).round_ties_even();
+    let rest = x - (turns + turns);
+    let magic = V::splat(simd, V::Element::MAGIC);
+    let shifted = rest + rest + magic;
+    let part = rest - (shifted - magic) * half;
+    let [pi, pi_tail, _] = V::Element::FRAC_PI_2.map(|part| V::splat(simd, part + part));
+    let (r, r_error) = two_product(part, pi);
+    let tail = part.mul_add(pi_tail, r_error);
+    let (s, c) = (sin_kernel(simd, r, tail), cos_kernel(simd, r, tail));
+    let sine = by_quadrant(simd, shifted, Default::default(), s, c);
+    let cosine = by_quadrant(simd, shifted, V::Element::ONE_BIT, s, c);
+    (sine, cosine)
+}
+
+/// `sin(pi x) / (pi x)`: 1 at 0, and 0 at infinity, its limit.
+#[inline(always)]
+pub fn sinc<S: Simd, V: Lanes<S>>(simd: S, x: V) -> V {
+    let (zero, one) = (splat::<S, V>(simd, 0.0), splat::<S, V>(simd, 1.0));
+    let (sine, _) = sin_cos_pi(simd, x);
+    let y = sine / (x * splat::<S, V>(simd, std::f64::consts::PI));
+    // IEEE's sine of integers has their sign, so that the quotient has none.
+    let y = select(y.simd_eq(zero), zero, y);
+    let y = select(x.simd_eq(zero), one, y);
+    select(
+        x.abs().simd_eq(V::splat(simd, V::Element::INFINITY)),
+        zero,
+        y,
+    )
+}

@@ -6,7 +6,9 @@ use retrograde_storage::DType;
 
 use super::run::LOW;
 use super::{ScalarCode, ScalarOp};
-use crate::tile::table::{binary_table, unary_table};
+use crate::tile::Elem;
+use crate::tile::check::binary_takes;
+use crate::tile::table::{binary_arms, binary_table, unary_arms, unary_table};
 use crate::{Binary, Ternary, Unary, math};
 
 /// Runs one instruction. A function of its own, so that the loop that calls it stays small.
@@ -110,7 +112,35 @@ where
             truth::<S, V>(simd, $f)
         }};
     }
-    unary_table!(what, simd, float, mask, 0)
+    macro_rules! long {
+        (|$x:ident| $f:expr) => {
+            apart(
+                simd,
+                a,
+                #[inline(always)]
+                |$x: V| -> V { $f },
+            )
+        };
+    }
+    unary_table!(what, simd, float, long, mask, 0)
+}
+
+/// A long function: by itself, for inlined with all others it would take compilers minutes.
+#[inline(never)]
+fn apart<S: Simd, V: Narrow<S>>(simd: S, a: u64, f: impl Fn(V) -> V) -> u64 {
+    simd.vectorize(
+        #[inline(always)]
+        || f(V::of_bits(simd, a)).bits(),
+    )
+}
+
+/// See [`apart`].
+#[inline(never)]
+fn apart2<S: Simd, V: Narrow<S>>(simd: S, [a, b]: [u64; 2], f: impl Fn(V, V) -> V) -> u64 {
+    simd.vectorize(
+        #[inline(always)]
+        || f(V::of_bits(simd, a), V::of_bits(simd, b)).bits(),
+    )
 }
 
 #[inline(always)]
@@ -131,7 +161,17 @@ where
             truth::<S, V>(simd, $f)
         }};
     }
-    binary_table!(what, simd, float, float, mask, 0)
+    macro_rules! long {
+        (|$x:ident, $y:ident| $f:expr) => {
+            apart2(
+                simd,
+                [a, b],
+                #[inline(always)]
+                |$x: V, $y: V| -> V { $f },
+            )
+        };
+    }
+    binary_table!(what, simd, float, long, mask, 0)
 }
 
 #[inline(always)]
@@ -162,14 +202,10 @@ fn integer(what: Binary, a: i64, b: i64) -> i64 {
         Binary::Ne | Binary::Xor => i64::from(a != b),
         Binary::And => a & b,
         Binary::Or => a | b,
-        Binary::Div
-        | Binary::Rem
-        | Binary::Pow
-        | Binary::Copysign
-        | Binary::Hardshrink
-        | Binary::MulStrong
-        | Binary::DivStrong
-        | Binary::NormalCdfOf => 0,
+        other => {
+            debug_assert!(!binary_takes(other, Elem::Int), "{other:?} of integers");
+            0
+        }
     }
 }
 

@@ -5,96 +5,73 @@ use std::cell::Cell;
 use fearless_simd::prelude::*;
 use retrograde_storage::Packet;
 
+use super::check::binary_takes;
 use super::lanes::{InPacket, Wide};
-use super::map::{map1, map2, map2_long, map3};
-use super::table::{binary_table, unary_table};
-use super::walk::{Operand, Target};
+use super::map::{Kernel, map1, map2, map2_long, map3};
+use super::table::{binary_arms, binary_table, unary_arms, unary_table};
+use super::walk::each1;
 use super::{Axis, Elem};
 use crate::{Binary, Ternary, Unary, math};
 
-/// `target = what(a)`.
-pub(super) fn unary<S: Simd, W: Wide>(
-    simd: S,
-    elem: Elem,
-    what: Unary,
-    target: Target<'_>,
-    a: Operand<'_>,
-) {
+/// `dst = what(a)`; `None` for what the elements do not have.
+pub(super) fn unary<S: Simd, W: Wide>(simd: S, elem: Elem, what: Unary) -> Option<Kernel> {
     macro_rules! float {
         (|$x:ident| $f:expr) => {
-            map1(
+            Some(map1(
                 simd,
-                target,
-                a,
                 #[inline(always)]
-                |p| {
+                move |p| {
                     let $x = W::Float::<S>::load(simd, p);
                     let y: W::Float<S> = $f;
                     y.packet()
                 },
-            )
+            ))
         };
     }
     macro_rules! mask {
         (|$x:ident| $f:expr) => {
-            map1(
+            Some(map1(
                 simd,
-                target,
-                a,
                 #[inline(always)]
-                |p| {
+                move |p| {
                     let $x = W::Float::<S>::load(simd, p);
                     let y: W::Mask<S> = $f;
                     y.packet()
                 },
-            )
+            ))
         };
     }
     match elem {
-        Elem::Float => unary_table!(what, simd, float, mask, ()),
+        Elem::Float => unary_table!(what, simd, float, float, mask, None),
         // `Neg`, the only one.
-        Elem::Int => map1(
+        Elem::Int => Some(map1(
             simd,
-            target,
-            a,
             #[inline(always)]
-            |p| (W::int(simd, 0) - W::Int::<S>::load(simd, p)).packet(),
-        ),
+            move |p| (W::int(simd, 0) - W::Int::<S>::load(simd, p)).packet(),
+        )),
         // `Not`, the only one.
-        Elem::Mask => map1(
+        Elem::Mask => Some(map1(
             simd,
-            target,
-            a,
             #[inline(always)]
-            |p| (!W::Mask::<S>::load(simd, p)).packet(),
-        ),
+            move |p| (!W::Mask::<S>::load(simd, p)).packet(),
+        )),
     }
 }
 
-/// `target = what(a, b)`.
-pub(super) fn binary<S: Simd, W: Wide>(
-    simd: S,
-    elem: Elem,
-    what: Binary,
-    target: Target<'_>,
-    a: Operand<'_>,
-    b: Operand<'_>,
-) {
+/// `dst = what(a, b)`; `None` for what the elements do not have.
+pub(super) fn binary<S: Simd, W: Wide>(simd: S, elem: Elem, what: Binary) -> Option<Kernel> {
     macro_rules! on {
         ($map:ident, $from:ty, $to:ty, |$x:ident, $y:ident| $f:expr) => {
-            $map(
+            Some($map(
                 simd,
-                target,
-                a,
-                b,
                 #[inline(always)]
-                |p, q| {
+                move |p, q| {
                     let $x = <$from>::load(simd, p);
                     let $y = <$from>::load(simd, q);
                     let z: $to = $f;
                     z.packet()
                 },
-            )
+            ))
         };
     }
     macro_rules! float {
@@ -116,7 +93,7 @@ pub(super) fn binary<S: Simd, W: Wide>(
         ($($f:tt)*) => { on!(map2, W::Mask::<S>, W::Mask::<S>, $($f)*) };
     }
     match elem {
-        Elem::Float => binary_table!(what, simd, float, long, float_mask, ()),
+        Elem::Float => binary_table!(what, simd, float, long, float_mask, None),
         Elem::Int => match what {
             Binary::Add => int!(|x, y| x + y),
             Binary::Sub => int!(|x, y| x - y),
@@ -129,60 +106,32 @@ pub(super) fn binary<S: Simd, W: Wide>(
             Binary::Ge => int_mask!(|x, y| x.simd_ge(y)),
             Binary::Eq => int_mask!(|x, y| x.simd_eq(y)),
             Binary::Ne => int_mask!(|x, y| x.simd_ne(y)),
-            Binary::Div
-            | Binary::Rem
-            | Binary::Pow
-            | Binary::Copysign
-            | Binary::Hardshrink
-            | Binary::MulStrong
-            | Binary::DivStrong
-            | Binary::NormalCdfOf
-            | Binary::And
-            | Binary::Or
-            | Binary::Xor => {}
+            other => {
+                debug_assert!(!binary_takes(other, elem), "{other:?} of integers");
+                None
+            }
         },
         Elem::Mask => match what {
             Binary::And => mask!(|x, y| x & y),
             Binary::Or => mask!(|x, y| x | y),
             Binary::Xor | Binary::Ne => mask!(|x, y| x ^ y),
             Binary::Eq => mask!(|x, y| !(x ^ y)),
-            Binary::Add
-            | Binary::Sub
-            | Binary::Mul
-            | Binary::Div
-            | Binary::Rem
-            | Binary::Max
-            | Binary::Min
-            | Binary::Pow
-            | Binary::Copysign
-            | Binary::Hardshrink
-            | Binary::MulStrong
-            | Binary::DivStrong
-            | Binary::NormalCdfOf
-            | Binary::Lt
-            | Binary::Le
-            | Binary::Gt
-            | Binary::Ge => {}
+            other => {
+                debug_assert!(!binary_takes(other, elem), "{other:?} of masks");
+                None
+            }
         },
     }
 }
 
-/// `target = what(a, b, c)`.
-pub(super) fn ternary<S: Simd, W: Wide>(
-    simd: S,
-    elem: Elem,
-    what: Ternary,
-    target: Target<'_>,
-    operands: [Operand<'_>; 3],
-) {
+/// `dst = what(a, b, c)`.
+pub(super) fn ternary<S: Simd, W: Wide>(simd: S, elem: Elem, what: Ternary) -> Kernel {
     macro_rules! on {
         ($first:ty, $rest:ty, |$x:ident, $y:ident, $z:ident| $f:expr) => {
             map3(
                 simd,
-                target,
-                operands,
                 #[inline(always)]
-                |p, q, r| {
+                move |p, q, r| {
                     let $x = <$first>::load(simd, p);
                     let $y = <$rest>::load(simd, q);
                     let $z = <$rest>::load(simd, r);
@@ -194,12 +143,12 @@ pub(super) fn ternary<S: Simd, W: Wide>(
     }
     match (what, elem) {
         (Ternary::Fma, _) => {
-            on!(W::Float::<S>, W::Float::<S>, |x, y, z| x.mul_add(y, z));
+            on!(W::Float::<S>, W::Float::<S>, |x, y, z| x.mul_add(y, z))
         }
         // Bits are bits: one loop serves floats, integers and masks.
         (Ternary::Select, _) => on!(W::Mask::<S>, W::Int::<S>, |m, x, y| m.select(x, y)),
         (Ternary::Clamp, Elem::Int) => {
-            on!(W::Int::<S>, W::Int::<S>, |x, lo, hi| x.max(lo).min(hi));
+            on!(W::Int::<S>, W::Int::<S>, |x, lo, hi| x.max(lo).min(hi))
         }
         (Ternary::Clamp, _) => on!(W::Float::<S>, W::Float::<S>, |x, lo, hi| math::min(
             simd,
@@ -209,37 +158,48 @@ pub(super) fn ternary<S: Simd, W: Wide>(
     }
 }
 
-/// `target = a` to the power `exponent`.
-pub(super) fn powi<S: Simd, W: Wide>(simd: S, exponent: i32, target: Target<'_>, a: Operand<'_>) {
-    map1(
-        simd,
-        target,
-        a,
+/// `dst = a` to the power `exponent`: no kernel, because an exponent is data.
+///
+/// # Safety
+/// As [`each1`].
+pub(super) unsafe fn powi<S: Simd, W: Wide>(
+    simd: S,
+    exponent: i32,
+    dst: *mut Packet,
+    a: *const Packet,
+    count: usize,
+) {
+    simd.vectorize(
         #[inline(always)]
-        |p| math::powi(simd, W::Float::<S>::load(simd, p), exponent).packet(),
+        || {
+            let f = |p| math::powi(simd, W::Float::<S>::load(simd, p), exponent).packet();
+            // SAFETY: the caller's promise.
+            unsafe { each1(dst, a, count, f) }
+        },
     );
 }
 
-/// `target = a` as another kind of element.
-pub(super) fn cast<S: Simd, W: Wide>(
-    simd: S,
-    from: Elem,
-    to: Elem,
-    target: Target<'_>,
-    a: Operand<'_>,
-) {
+/// `dst = a`, which may be of a narrower class.
+pub(super) fn copy<S: Simd>(simd: S) -> Kernel {
+    map2_long(
+        simd,
+        #[inline(always)]
+        |x, _| x,
+    )
+}
+
+/// `dst = a` as another kind of element; `None` for conversions that there are not.
+pub(super) fn cast<S: Simd, W: Wide>(simd: S, from: Elem, to: Elem) -> Option<Kernel> {
     macro_rules! on {
         ($from:ty, |$x:ident| $f:expr) => {
-            map1(
+            Some(map1(
                 simd,
-                target,
-                a,
                 #[inline(always)]
-                |p| {
+                move |p| {
                     let $x = <$from>::load(simd, p);
                     $f.packet()
                 },
-            )
+            ))
         };
     }
     match (from, to) {
@@ -251,7 +211,7 @@ pub(super) fn cast<S: Simd, W: Wide>(
         (Elem::Mask, Elem::Int) => on!(W::Mask::<S>, |m| {
             m.select(W::int::<S>(simd, 1), W::int(simd, 0))
         }),
-        (Elem::Float, Elem::Float) | (Elem::Int, Elem::Int) | (_, Elem::Mask) => {}
+        (Elem::Float, Elem::Float) | (Elem::Int, Elem::Int) | (_, Elem::Mask) => None,
     }
 }
 

@@ -134,6 +134,19 @@ impl State<'_> {
                     .max(self.operand(op.c, Elem::Float)?);
                 (Elem::Float, class)
             }
+            Code::Update(_) => {
+                let scalars = self.group.uniforms.get(op.imm as usize);
+                for &slot in scalars.ok_or("no such scalars")? {
+                    if self.operand(slot, Elem::Float)? != Class::Scalar {
+                        return Err("a scalar of an update stands in a wider slot");
+                    }
+                }
+                let class = self
+                    .operand(op.a, Elem::Float)?
+                    .max(self.operand(op.b, Elem::Float)?)
+                    .max(self.operand(op.c, Elem::Float)?);
+                (Elem::Float, class)
+            }
             Code::PowI => (Elem::Float, self.operand(op.a, Elem::Float)?),
             Code::Cast(from, to) => {
                 if from == to || to == Elem::Mask {

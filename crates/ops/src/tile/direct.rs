@@ -20,7 +20,16 @@ pub(super) struct Direct {
     /// The views used directly: [`Place::base`] counts them from 1.
     pub views: Box<[u32]>,
     /// Pairs of views, one loaded and one stored, that must not overlap.
-    pub apart: Box<[(u32, u32)]>,
+    pub apart: Box<[(Reach, Reach)]>,
+}
+
+/// The bytes that a view takes, counted from its first element. Known when a group is cut: in a loop over short rows the
+/// check of what overlaps is a good part of a step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Reach {
+    pub view: u32,
+    pub low: isize,
+    pub high: isize,
 }
 
 /// The positions at which a value in a slot is written and read.
@@ -61,6 +70,9 @@ impl Group {
     /// The direct form of a tile's steps, if there is anything to gain.
     pub(super) fn direct(&self, steps: &[Step]) -> Option<Direct> {
         let flat = |at: usize| steps[at].is_elementwise() && steps[at].dst.class == Class::Full;
+        // Among many views the lines of one evict those of another before they are read a second time: such are copied.
+        let is_load = |s: &&Step| s.code == Code::Load && s.dst.class == Class::Full;
+        let few = steps.iter().filter(is_load).count() <= DIRECT_VIEWS;
         let mut views: Vec<u32> = Vec::new();
         // By step: its place in the direct form; `None` for those that fall away.
         let mut result: Vec<Option<Step>> = steps.iter().copied().map(Some).collect();
@@ -75,7 +87,7 @@ impl Group {
                 .copied()
                 .partition(|&at| steps[at].code == Code::Store);
             let view = match (by_load, stored.as_slice()) {
-                (true, []) => Some(steps[d.written].imm),
+                (true, []) if few => Some(steps[d.written].imm),
                 (false, [at]) if flat(d.written) => Some(steps[*at].imm),
                 _ => None,
             };
@@ -126,7 +138,7 @@ impl Group {
         for (load, loaded, read) in &loads {
             for &(store, writes, stored) in &stores {
                 if read.iter().any(|&at| (*loaded < stored) != (at <= writes)) {
-                    apart.push((*load, store));
+                    apart.push((self.reach(*load), self.reach(store)));
                 }
             }
         }
@@ -135,5 +147,18 @@ impl Group {
             views: views.into(),
             apart: apart.into(),
         })
+    }
+
+    fn reach(&self, view: u32) -> Reach {
+        let spec = self.views[view as usize];
+        let size = spec.dtype.size() as isize;
+        let ends = spec.strides.iter().zip(self.space);
+        let ends = ends.map(|(&stride, n)| stride * size * (n.max(1) as isize - 1));
+        let (low, high) = ends.fold((0, 0), |(l, h), end| (l + end.min(0), h + end.max(0)));
+        Reach {
+            view,
+            low,
+            high: high + size,
+        }
     }
 }

@@ -3,9 +3,10 @@
 use std::num::NonZeroUsize;
 use std::ops::Range;
 
-use super::direct::Direct;
+use super::bound::Bound;
+use super::direct::{DIRECT_VIEWS, Direct};
 use super::order::Chunks;
-use super::walk::Walk;
+use super::walk::{TURN, Walk, Walks};
 use super::{Class, Code, Group, MicroOp, Over, ViewSpec};
 use crate::thresholds::{CHUNK, TILE_CACHE_SHARE, TILE_PACKETS_L1, TILE_PACKETS_L2};
 
@@ -83,6 +84,8 @@ pub(super) struct Step {
     pub b: Place,
     pub c: Place,
     pub imm: u32,
+    /// How the operands are walked.
+    pub walks: Walks,
     /// What of the next tile is fetched into the cache while this step runs.
     pub ahead: Ahead,
 }
@@ -95,6 +98,7 @@ impl Step {
             | Code::Binary(..)
             | Code::Ternary(..)
             | Code::Pair(..)
+            | Code::Update(_)
             | Code::PowI
             | Code::Cast(..) => true,
             Code::Load
@@ -112,14 +116,13 @@ impl Step {
         let count = match self.code {
             Code::Load | Code::Const(_) | Code::Iota(..) => 0,
             Code::Store
-            | Code::Copy
             | Code::Unary(..)
             | Code::PowI
             | Code::Cast(..)
             | Code::ReduceRow(..)
             | Code::Reduce => 1,
-            Code::Binary(..) => 2,
-            Code::Ternary(..) | Code::Pair(..) => 3,
+            Code::Binary(..) | Code::Copy => 2,
+            Code::Ternary(..) | Code::Pair(..) | Code::Update(_) => 3,
         };
         [self.a, self.b, self.c].into_iter().take(count)
     }
@@ -142,12 +145,14 @@ impl Step {
     }
 }
 
-/// Cache lines `from..to` of a view's part in the next tile; none in most steps.
+/// Cache lines `from..to` of a view's part in a tile; none in most steps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Ahead {
     pub view: u32,
     pub from: u32,
     pub to: u32,
+    /// Of this tile, not the next.
+    pub now: bool,
 }
 
 /// Spreads what the next tile needs evenly over the steps of this one. A core has some twenty buffers for outstanding
@@ -155,17 +160,46 @@ pub(super) struct Ahead {
 fn fetch_ahead(body: &mut [Step], lines: u32, views: &[u32]) {
     let steps = body.len();
     for (i, &view) in views.iter().enumerate() {
-        let mine = &mut body[i * steps / views.len()..(i + 1) * steps / views.len()];
-        // More views than steps: too little work for anything to be hidden behind it.
-        let Some(share) = lines.checked_div(mine.len() as u32) else {
-            continue;
-        };
-        let share = share + 1;
-        for (from, step) in (0..lines).step_by(share as usize).zip(mine) {
-            let to = (from + share).min(lines);
-            step.ahead = Ahead { view, from, to };
-        }
+        let mine = i * steps / views.len()..(i + 1) * steps / views.len();
+        fetch_during(&mut body[mine], lines, view, false);
     }
+}
+
+/// Spreads the lines of a view over steps.
+fn fetch_during(steps: &mut [Step], lines: u32, view: u32, now: bool) {
+    // More views than steps: too little work for anything to be hidden behind it.
+    let Some(share) = lines.checked_div(steps.len() as u32) else {
+        return;
+    };
+    let share = share + 1;
+    for (from, step) in (0..lines).step_by(share as usize).zip(steps) {
+        let to = (from + share).min(lines);
+        step.ahead = Ahead {
+            view,
+            from,
+            to,
+            now,
+        };
+    }
+}
+
+/// How many loads before its own a view is fetched, where there are too many views to fetch the next tile's.
+const LOADS_AHEAD: usize = 3;
+
+/// As [`fetch_ahead`] for more views (sorted) than caches have ways. Rows of one array begin a power of two apart more
+/// often than not, so that the lines of all of them compete for one place: what is fetched a tile ahead is gone when it
+/// is wanted. A view is fetched a few loads before its own, and only the first ones a tile ahead.
+fn fetch_just_in_time(body: &mut [Step], lines: u32, views: &[u32]) {
+    let is_load = |s: &Step| s.code == Code::Load && views.binary_search(&s.imm).is_ok();
+    let loads = body.iter().enumerate().filter(|(_, s)| is_load(s));
+    let loads: Vec<(usize, u32)> = loads.map(|(at, s)| (at, s.imm)).collect();
+    let later = loads.iter().skip(LOADS_AHEAD).zip(loads.windows(2));
+    for (&(_, view), window) in later {
+        fetch_during(&mut body[window[0].0..window[1].0], lines, view, true);
+    }
+    let last = loads.last().map_or(0, |load| load.0);
+    let first: Vec<u32> = loads.iter().take(LOADS_AHEAD).map(|load| load.1).collect();
+    fetch_ahead(&mut body[last..], lines, &first);
 }
 
 /// The cut of one group: chosen once by [`Group::geometry`], then shared by all blocks. No result depends on it.
@@ -189,6 +223,10 @@ pub struct Geometry {
     pub(super) body: Box<[Step]>,
     /// The others for tiles of whole packets, where that makes a difference.
     pub(super) direct: Option<Direct>,
+    /// The functions of all these steps.
+    pub(super) bound: Bound,
+    /// Packets in scratch of the scalars of [`Code::Update`], by a step's `imm`.
+    pub(super) uniforms: Box<[[u32; 3]]>,
     /// First packet of the accumulators of the first reduction; [`ACCUMULATORS`] for each.
     pub(super) accumulators: usize,
     /// Packets of scratch that a running block needs.
@@ -298,8 +336,14 @@ impl Group {
             let fitting = share / block_packets.max(1);
             (fitting.clamp(1, block_rows), block_packets)
         } else {
-            // Tiles of equal length rather than a short last one.
-            (1, block_packets.div_ceil(block_packets.div_ceil(share)))
+            // Tiles of equal length rather than a short last one, of whole turns of the loops if that is possible.
+            let share = if share > TURN {
+                share / TURN * TURN
+            } else {
+                share
+            };
+            let equal = block_packets.div_ceil(block_packets.div_ceil(share));
+            (1, equal.next_multiple_of(TURN).min(share))
         };
         let column_blocks = row_packets.div_ceil(block_packets.max(1)).max(1);
         let mut at = 0;
@@ -344,15 +388,28 @@ impl Group {
                 .filter(|op| self.in_prologue(op) == prologue)
                 .map(|op| {
                     let dst = place(op.dst);
-                    Step {
+                    let mut step = Step {
                         code: op.code,
                         dst,
                         a: operand(op.a, dst.class),
                         b: operand(op.b, dst.class),
                         c: operand(op.c, dst.class),
                         imm: op.imm,
+                        walks: Walks::EACH,
                         ahead: Ahead::default(),
+                    };
+                    if op.code == Code::Copy {
+                        // Its loop reads two operands.
+                        step.b = step.a;
                     }
+                    let mut walks = [Walk::Each; 3];
+                    let read = [step.a, step.b, step.c];
+                    let count = step.reads().count();
+                    for (walk, place) in walks.iter_mut().zip(read).take(count) {
+                        *walk = place.walk;
+                    }
+                    step.walks = Walks::new(walks);
+                    step
                 })
                 .collect()
         };
@@ -364,9 +421,14 @@ impl Group {
             .flatten();
         let lines = (tile_rows * tile_packets) as u32;
         let views = self.contiguous_views(&body);
-        fetch_ahead(&mut body, lines, &views);
+        let fetch = if views.len() <= DIRECT_VIEWS {
+            fetch_ahead
+        } else {
+            fetch_just_in_time
+        };
+        fetch(&mut body, lines, &views);
         if let Some(direct) = &mut direct {
-            fetch_ahead(&mut direct.steps, lines, &views);
+            fetch(&mut direct.steps, lines, &views);
         }
         Geometry {
             tile_rows,
@@ -378,6 +440,10 @@ impl Group {
             prologue: steps(true),
             body,
             direct,
+            bound: Bound::default(),
+            uniforms: (self.uniforms.iter())
+                .map(|slots| slots.map(|slot| place(slot).at))
+                .collect(),
             accumulators: at,
             scratch: at + self.reductions.len() * ACCUMULATORS,
             partials: (self.reductions.iter().enumerate())

@@ -2,7 +2,7 @@
 
 use retrograde_storage::DType;
 
-use super::{Inner, Outer};
+use super::{Inner, Outer, Update};
 use crate::{Binary, Reduce, Ternary, Unary};
 
 /// The size of every lane of a group: no micro-op changes it.
@@ -102,6 +102,8 @@ pub enum Code {
     Ternary(Elem, Ternary),
     /// `dst` = outer(inner(`a`, `b`), `c`) on floats.
     Pair(Inner, Outer),
+    /// `dst` = update(`a`, `b`, `c`) on floats, with the scalars `uniforms[imm]`.
+    Update(Update),
     /// `dst` = `a` to the power `imm as i32`.
     PowI,
     /// From one kind to another: integer to float, mask to float or integer 0 / 1, float to integer as Rust's `as`.
@@ -125,7 +127,7 @@ pub struct MicroOp {
     pub b: u16,
     /// Third operand's slot.
     pub c: u16,
-    /// View, constant or reduction index, or an exponent: see [`Code`].
+    /// Index of a view, constant, reduction or three scalars, or an exponent: see [`Code`].
     pub imm: u32,
 }
 
@@ -193,6 +195,8 @@ pub struct Group {
     pub views: Vec<ViewSpec>,
     /// Bits of the constants: see [`Code::Const`].
     pub constants: Vec<u64>,
+    /// Slots of the scalars `p`, `q` and `r` of [`Code::Update`].
+    pub uniforms: Vec<[u16; 3]>,
     /// Reductions over more than rows.
     pub reductions: Vec<Reduction>,
 }

@@ -11,6 +11,7 @@ use bytemuck::Pod;
 use fearless_simd::Simd;
 use retrograde_storage::{DType, PACKET_BYTES, Packet};
 
+use super::direct::Reach;
 use super::geometry::Ahead;
 use super::lanes::Wide;
 use super::{Class, Geometry, Group, ViewSpec};
@@ -65,16 +66,16 @@ impl<'g> Outside<'g> {
         }
     }
 
-    /// Asks for lines of the next tile, the elements `next` of the space, to be brought into the second-level cache. A
+    /// Asks for lines of a tile, the bytes `tile` of a contiguous view, to be brought into the second-level cache. A
     /// hint: no effect but on time.
     #[inline(always)]
-    pub(super) fn fetch(&self, ahead: Ahead, next: Range<usize>) {
-        let size = self.group.width.bytes();
-        let from = next.start * size + ahead.from as usize * PACKET_BYTES;
-        let to = (next.start * size + ahead.to as usize * PACKET_BYTES).min(next.end * size);
-        let base = self.bases[ahead.view as usize];
-        for at in (from..to).step_by(PACKET_BYTES) {
-            prefetch(base.wrapping_add(at));
+    pub(super) fn fetch(&self, ahead: Ahead, tile: &Range<usize>) {
+        let first = self.bases[ahead.view as usize].wrapping_add(tile.start);
+        let end = (ahead.to as usize * PACKET_BYTES).min(tile.end - tile.start);
+        let mut at = ahead.from as usize * PACKET_BYTES;
+        while at < end {
+            prefetch(first.wrapping_add(at));
+            at += PACKET_BYTES;
         }
     }
 
@@ -87,15 +88,10 @@ impl<'g> Outside<'g> {
     }
 
     /// Whether the memory of two views has bytes in common.
-    pub(super) fn overlap(&self, a: u32, b: u32) -> bool {
-        let range = |view: u32| {
-            let spec = self.group.views[view as usize];
-            let size = spec.dtype.size() as isize;
-            let ends = spec.strides.iter().zip(self.group.space);
-            let ends = ends.map(|(&stride, n)| stride * size * (n.max(1) as isize - 1));
-            let (low, high) = ends.fold((0, 0), |(l, h), end| (l + end.min(0), h + end.max(0)));
-            let base = self.bases[view as usize].addr();
-            base.wrapping_add_signed(low)..base.wrapping_add_signed(high + size)
+    pub(super) fn overlap(&self, a: Reach, b: Reach) -> bool {
+        let range = |of: Reach| {
+            let base = self.bases[of.view as usize].addr();
+            base.wrapping_add_signed(of.low)..base.wrapping_add_signed(of.high)
         };
         let (a, b) = (range(a), range(b));
         a.start < b.end && b.start < a.end
@@ -140,8 +136,9 @@ impl Strided<'_> {
         let len = (tile.packets * self.lanes).min(inner - first);
         let size = self.spec.dtype.size() as isize;
         let [so, sm, sn] = self.spec.strides.map(|s| s * size);
-        let (mut o, mut m) = if tile.rows == 0 {
-            (0, 0)
+        let (mut o, mut m) = if tile.row < middle || tile.rows == 0 {
+            // As a division takes as long as a packet's work, not where it is known what comes out.
+            (0, tile.row)
         } else {
             (tile.row / middle, tile.row % middle)
         };

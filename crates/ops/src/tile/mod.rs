@@ -14,7 +14,8 @@
 //! [`Group::run_block`] for each of [`Group::blocks`] on any threads, then [`Group::finish`] for each reduction.
 
 mod apply;
-mod check;
+mod bound;
+pub(crate) mod check;
 mod direct;
 mod geometry;
 mod group;
@@ -26,9 +27,11 @@ mod pair;
 mod reduce;
 mod run;
 pub(crate) mod table;
+mod update;
 mod walk;
 
 pub use check::Malformed;
 pub use geometry::{CacheSizes, Geometry, Part, Request};
 pub use group::*;
 pub use pair::{Inner, Outer};
+pub use update::Update;

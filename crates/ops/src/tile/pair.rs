@@ -5,9 +5,8 @@
 use fearless_simd::prelude::*;
 
 use super::lanes::{InPacket, Wide};
-use super::map::map3;
-use super::walk::{Operand, Target};
-use crate::Binary;
+use super::map::{Kernel, map3};
+use crate::{Binary, math};
 
 /// The first operation of a pair: `t = inner(a, b)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,6 +17,8 @@ pub enum Inner {
     Sub,
     Mul,
     Div,
+    /// [`Binary::MulStrong`]
+    MulStrong,
 }
 
 /// The second operation of a pair, of `t` and the third operand `c`.
@@ -46,6 +47,7 @@ impl Inner {
             Binary::Sub => Some(Self::Sub),
             Binary::Mul => Some(Self::Mul),
             Binary::Div => Some(Self::Div),
+            Binary::MulStrong => Some(Self::MulStrong),
             _ => None,
         }
     }
@@ -57,6 +59,7 @@ impl Inner {
             Self::Sub => Binary::Sub,
             Self::Mul => Binary::Mul,
             Self::Div => Binary::Div,
+            Self::MulStrong => Binary::MulStrong,
         }
     }
 }
@@ -88,22 +91,14 @@ impl Outer {
     }
 }
 
-/// `target = outer(inner(a, b), c)`.
-pub(super) fn pair<S: Simd, W: Wide>(
-    simd: S,
-    inner: Inner,
-    outer: Outer,
-    target: Target<'_>,
-    operands: [Operand<'_>; 3],
-) {
+/// `dst = outer(inner(a, b), c)`.
+pub(super) fn pair<S: Simd, W: Wide>(simd: S, inner: Inner, outer: Outer) -> Kernel {
     macro_rules! on {
         (|$x:ident, $y:ident, $z:ident| $f:expr) => {
             map3(
                 simd,
-                target,
-                operands,
                 #[inline(always)]
-                |p, q, r| {
+                move |p, q, r| {
                     let $x = W::Float::<S>::load(simd, p);
                     let $y = W::Float::<S>::load(simd, q);
                     let $z = W::Float::<S>::load(simd, r);
@@ -129,5 +124,6 @@ pub(super) fn pair<S: Simd, W: Wide>(
         Inner::Sub => ending!(|x, y| (x - y)),
         Inner::Mul => ending!(|x, y| (x * y)),
         Inner::Div => ending!(|x, y| (x / y)),
+        Inner::MulStrong => ending!(|x, y| math::mul_strong(simd, x, y)),
     }
 }

@@ -267,25 +267,36 @@ fn all_of<S: Simd, W: Wide, V: Number<S> + InPacket<S>, C: Combine>(
         #[inline(always)]
         || {
             let row_packets = to.inner.div_ceil(V::LEN);
-            // Packets of a row that belong to one chunk.
-            let piece = if to.chunks.pieces > 1 {
-                CHUNK / V::LEN
-            } else {
-                row_packets
+            let cut = to.chunks.pieces > 1;
+            // Of a packet of a row: the piece of the row that it is in, and its place there. No division by a number
+            // that the compiler does not know: a tile is short.
+            let piece = const { CHUNK / V::LEN };
+            let in_piece = |at: usize| {
+                if cut {
+                    (at / piece, at % piece)
+                } else {
+                    (0, at)
+                }
             };
+            let shift = to.chunks.rows.trailing_zeros();
             for row in tile.row..tile.row + tile.rows {
                 let cells = &source[(row - tile.row) * tile.packets..][..tile.packets];
-                let row_in_chunk = row % to.chunks.rows;
+                let row_in_chunk = row & (to.chunks.rows - 1);
                 let chunk_ends = row_in_chunk + 1 == to.chunks.rows || row + 1 == to.chunks.span;
                 let mut at = tile.packet;
                 let end = tile.packet + tile.packets;
                 while at < end {
-                    let next = (at / piece + 1) * piece;
+                    let (number, within) = in_piece(at);
+                    let next = if cut {
+                        (number + 1) * piece
+                    } else {
+                        row_packets
+                    };
                     let (from, until) = (at, next.min(end));
                     at = until;
                     let cells = &cells[from - tile.packet..until - tile.packet];
                     // The packet's place in its chunk decides its accumulator.
-                    let place = row_in_chunk * row_packets + from % piece;
+                    let place = row_in_chunk * row_packets + within;
                     let mut accumulators = if place == 0 {
                         begin::<S, V, C>(simd)
                     } else {
@@ -301,7 +312,7 @@ fn all_of<S: Simd, W: Wide, V: Number<S> + InPacket<S>, C: Combine>(
                     for (i, accumulator) in accumulators.iter().enumerate() {
                         to.accumulators[(place + i) % ACCUMULATORS].set(accumulator.packet());
                     }
-                    if (last && chunk_ends) || (to.chunks.pieces > 1 && (last || until == next)) {
+                    if (last && chunk_ends) || (cut && (last || until == next)) {
                         let accumulators =
                             std::array::from_fn(|i| V::load(simd, to.accumulators[i].get()));
                         let joined = join::<S, V, C>(accumulators);
@@ -311,7 +322,7 @@ fn all_of<S: Simd, W: Wide, V: Number<S> + InPacket<S>, C: Combine>(
                         } else {
                             joined
                         };
-                        let chunk = row / to.chunks.rows * to.chunks.pieces + from / piece;
+                        let chunk = (row >> shift) * to.chunks.pieces + number;
                         to.partial.set_lanes::<W::Bits>(chunk, 1, value.packet());
                     }
                 }
@@ -331,17 +342,22 @@ fn outer_of<S: Simd, W: Wide, V: Number<S> + InPacket<S>, C: Combine>(
     simd.vectorize(
         #[inline(always)]
         || {
+            // A power of two.
             let Chunks { rows, span, .. } = to.chunks;
+            let shift = rows.trailing_zeros();
             let row_packets = to.inner.div_ceil(V::LEN);
             let mut row = tile.row;
             let end = tile.row + tile.rows;
             while row < end {
-                let in_span = row % span;
-                let chunk = row / span * span.div_ceil(rows) + in_span / rows;
-                let begins = in_span.is_multiple_of(rows);
-                let until = (row + rows - in_span % rows)
-                    .min(row + span - in_span)
-                    .min(end);
+                let (spans, in_span) = if row < span {
+                    (0, row)
+                } else {
+                    (row / span, row % span)
+                };
+                let chunk = spans * ((span + rows - 1) >> shift) + (in_span >> shift);
+                let in_chunk = in_span & (rows - 1);
+                let begins = in_chunk == 0;
+                let until = (row + rows - in_chunk).min(row + span - in_span).min(end);
                 let cells =
                     &source[(row - tile.row) * tile.packets..(until - tile.row) * tile.packets];
                 for packet in 0..tile.packets {

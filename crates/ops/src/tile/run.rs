@@ -9,10 +9,10 @@ use retrograde_storage::Packet;
 use super::direct::DIRECT_VIEWS;
 use super::geometry::{ACCUMULATORS, Part, Place, Step};
 use super::lanes::{Eight, Four, Wide};
+use super::map::Kernel;
 use super::memory::{Flat, Outside, Tile};
 use super::reduce::{self, Reducing};
-use super::walk::{self, Operand, Target};
-use super::{Axis, Class, Code, Geometry, Group, Width, apply, pair};
+use super::{Axis, Class, Code, Geometry, Group, Width, apply, update};
 use crate::{Level, at_level};
 
 impl Group {
@@ -67,8 +67,20 @@ impl Group {
             scratch: &scratch[..geometry.scratch],
         };
         match self.width {
-            Width::Four => at_level!(level, simd => run.part::<_, Four>(simd, part)),
-            Width::Eight => at_level!(level, simd => run.part::<_, Eight>(simd, part)),
+            Width::Four => at_level!(level, simd => run.part::<_, Four>(simd, level, part)),
+            Width::Eight => at_level!(level, simd => run.part::<_, Eight>(simd, level, part)),
+        }
+    }
+
+    /// Looks up the functions of the micro-ops at a level, as the first run there would, which then allocates nothing.
+    pub fn bind(&self, level: Level, geometry: &Geometry) {
+        match self.width {
+            Width::Four => at_level!(level, simd => {
+                geometry.kernels::<_, Four>(simd, level);
+            }),
+            Width::Eight => at_level!(level, simd => {
+                geometry.kernels::<_, Eight>(simd, level);
+            }),
         }
     }
 
@@ -115,8 +127,9 @@ struct Running<'r> {
 }
 
 impl<'r> Running<'r> {
-    fn part<S: Simd, W: Wide>(&self, simd: S, part: &Part) {
+    fn part<S: Simd, W: Wide>(&self, simd: S, level: Level, part: &Part) {
         let geometry = self.geometry;
+        let kernels = geometry.kernels::<S, W>(simd, level);
         let Range {
             start: first_row,
             end: last_row,
@@ -134,10 +147,16 @@ impl<'r> Running<'r> {
         // What places count from: scratch, then the tile's part of each view that is used directly.
         let mut bases: Bases = [std::ptr::null_mut(); DIRECT_VIEWS + 1];
         bases[0] = self.scratch.as_ptr().cast_mut().cast();
-        let direct = geometry.direct.as_ref();
+        // Of less than a packet there is no tile that the direct steps could run on.
+        let whole_packets = self.group.space[2] >= self.group.width.lanes();
+        let direct = geometry.direct.as_ref().filter(|_| whole_packets);
         let direct = direct.filter(|d| !d.apart.iter().any(|&(a, b)| self.outside.overlap(a, b)));
-        for step in &geometry.prologue {
-            self.step::<S, W>(simd, step, tile, &bases);
+        let bytes = |elements: Range<usize>| {
+            let size = self.group.width.bytes();
+            elements.start * size..elements.end * size
+        };
+        for (step, kernel) in geometry.prologue.iter().zip(&kernels.prologue) {
+            self.step::<S, W>(simd, step, *kernel, tile, &bases);
         }
         while tile.row < last_row {
             tile.rows = geometry.tile_rows.min(last_row - tile.row);
@@ -145,24 +164,29 @@ impl<'r> Running<'r> {
             // Once even without packets: rows of no elements still have sums.
             loop {
                 tile.packets = geometry.tile_packets.min(last - tile.packet);
-                let next = self.next(tile, last_row, first, last);
+                let start = self.start(tile.row, tile.packet);
+                // What may be fetched ahead: the next tile and this one.
+                let near = [
+                    bytes(self.next(tile, last_row, first, last)),
+                    bytes(start..start + tile.rows * tile.packets * self.group.width.lanes()),
+                ];
                 let whole =
                     (tile.packet + tile.packets) * self.group.width.lanes() <= self.group.space[2];
-                let steps = match direct {
+                let (steps, kernels) = match direct {
                     Some(direct) if whole => {
-                        let start = self.start(tile.row, tile.packet);
                         for (base, &view) in bases[1..].iter_mut().zip(&direct.views) {
                             *base = self.outside.address(view, start);
                         }
-                        &direct.steps
+                        (&direct.steps, &kernels.direct)
                     }
-                    _ => &geometry.body,
+                    _ => (&geometry.body, &kernels.body),
                 };
-                for step in steps {
+                for (step, &kernel) in steps.iter().zip(kernels) {
                     if step.ahead.to > 0 {
-                        self.outside.fetch(step.ahead, next.clone());
+                        let which = usize::from(step.ahead.now);
+                        self.outside.fetch(step.ahead, &near[which]);
                     }
-                    self.step::<S, W>(simd, step, tile, &bases);
+                    self.step::<S, W>(simd, step, kernel, tile, &bases);
                 }
                 tile.packet += tile.packets;
                 if tile.packet >= last {
@@ -208,25 +232,50 @@ impl<'r> Running<'r> {
     }
 
     #[inline(always)]
-    fn step<S: Simd, W: Wide>(&self, simd: S, step: &Step, tile: Tile, bases: &Bases) {
-        let target = || {
-            let (rows, columns) = match step.dst.class {
-                Class::Full => (tile.rows, tile.packets),
-                Class::Column => (tile.rows, 1),
-                Class::Scalar => (1, 1),
-            };
-            let at = bases[usize::from(step.dst.base)].wrapping_add(step.dst.at as usize);
+    fn step<S: Simd, W: Wide>(
+        &self,
+        simd: S,
+        step: &Step,
+        kernel: Option<Kernel>,
+        tile: Tile,
+        bases: &Bases,
+    ) {
+        let at = |place: Place| {
+            bases[usize::from(place.base) % bases.len()].wrapping_add(place.at as usize)
+        };
+        let count = [1, tile.rows, tile.rows * tile.packets][step.dst.class as usize];
+        if let Some(kernel) = kernel {
+            let walks = step.walks.with_columns(tile.packets);
             // SAFETY: a place in scratch has as many packets as its class takes in any tile, and scratch is this
             // block's own; a view used directly has the tile's packets in memory, whole ones, by the contract of
             // `run_block`, and `bases` holds where. Slots do not overlap each other; a view overlaps another only
-            // where both have the same element at the same position.
-            unsafe { Target::new(at, rows, columns) }
-        };
-        let operand = |place: Place| {
-            let at = bases[usize::from(place.base)].wrapping_add(place.at as usize);
-            // SAFETY: as for the target; the walk was chosen by the classes of the two.
-            unsafe { Operand::new(at, place.walk) }
-        };
+            // where both have the same element at the same position. The walks were chosen by the classes of result and
+            // operands, and only full results, whose rows are the tile's packets, have operands that change by rows.
+            unsafe {
+                kernel(
+                    at(step.dst),
+                    at(step.a),
+                    at(step.b),
+                    at(step.c),
+                    count,
+                    walks,
+                );
+            }
+            return;
+        }
+        let operands = [step.a, step.b, step.c].map(at);
+        self.other::<S, W>(simd, step, tile, (at(step.dst), operands, count));
+    }
+
+    /// A step that has no kernel: where result and operands stand, and the result's packets.
+    #[inline(never)]
+    fn other<S: Simd, W: Wide>(
+        &self,
+        simd: S,
+        step: &Step,
+        tile: Tile,
+        (dst, operands, count): (*mut Packet, [*mut Packet; 3], usize),
+    ) {
         match step.code {
             Code::Load => {
                 let slot = self.cells(step.dst, tile);
@@ -253,28 +302,25 @@ impl<'r> Running<'r> {
                 let cells = self.cells(step.dst, tile);
                 apply::iota::<S, W>(simd, axis, elem, cells, tile.packets, first, middle);
             }
-            Code::Copy => walk::copy(target(), operand(step.a)),
-            Code::Unary(elem, what) => {
-                apply::unary::<S, W>(simd, elem, what, target(), operand(step.a));
-            }
-            Code::Binary(elem, what) => {
-                let (a, b) = (operand(step.a), operand(step.b));
-                apply::binary::<S, W>(simd, elem, what, target(), a, b);
-            }
-            Code::Ternary(elem, what) => {
-                let operands = [step.a, step.b, step.c].map(operand);
-                apply::ternary::<S, W>(simd, elem, what, target(), operands);
-            }
-            Code::Pair(inner, outer) => {
-                let operands = [step.a, step.b, step.c].map(operand);
-                pair::pair::<S, W>(simd, inner, outer, target(), operands);
-            }
             Code::PowI => {
-                apply::powi::<S, W>(simd, step.imm as i32, target(), operand(step.a));
+                // SAFETY: as for kernels, in `step`.
+                unsafe { apply::powi::<S, W>(simd, step.imm as i32, dst, operands[0], count) };
             }
-            Code::Cast(from, to) => {
-                apply::cast::<S, W>(simd, from, to, target(), operand(step.a));
+            Code::Update(what) => {
+                let scalars = self.geometry.uniforms[step.imm as usize]
+                    .map(|at| self.scratch[at as usize].get());
+                let walks = step.walks.with_columns(tile.packets);
+                let operands = operands.map(<*mut Packet>::cast_const);
+                // SAFETY: as for kernels, in `step`.
+                unsafe { update::update::<S, W>(simd, what, dst, operands, count, walks, scalars) };
             }
+            // These have kernels; a well-formed group has no operation that its elements lack.
+            Code::Copy
+            | Code::Unary(..)
+            | Code::Binary(..)
+            | Code::Ternary(..)
+            | Code::Pair(..)
+            | Code::Cast(..) => {}
             Code::ReduceRow(elem, kind) => {
                 let (target, source) = (self.cells(step.dst, tile), self.cells(step.a, tile));
                 let inner = self.group.space[2];

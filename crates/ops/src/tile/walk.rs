@@ -1,9 +1,6 @@
-//! Where elementwise micro-ops meet their packets: operands, results, and the loops over them.
+//! Where elementwise micro-ops meet their packets: the loops over a result and its operands.
 //!
 //! With `memory.rs` the file of the tile engine that dereferences pointers; `run.rs` makes the promises that both rest on.
-//! An [`Operand`] or a [`Target`] is made with a promise about what it points to; everything done with them afterwards stays inside that.
-
-use std::marker::PhantomData;
 
 use retrograde_storage::Packet;
 
@@ -18,91 +15,71 @@ pub(super) enum Walk {
     One,
 }
 
-/// The packets of an operand, in a slot or in memory that is not aligned.
-#[derive(Clone, Copy)]
-pub(super) struct Operand<'s> {
-    at: *const Packet,
-    /// How it broadcasts.
-    pub walk: Walk,
-    life: PhantomData<&'s Packet>,
-}
+/// How the operands of a step are walked, in one word, so that a kernel's arguments fit registers: for each operand two
+/// bits, then the packets of a row of the result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Walks(usize);
 
-/// The packets of a result, in a slot or in memory that is not aligned.
-#[derive(Clone, Copy)]
-pub(super) struct Target<'s> {
-    at: *mut Packet,
-    /// Rows.
-    pub rows: usize,
-    /// Packets in a row.
-    pub columns: usize,
-    life: PhantomData<&'s Packet>,
-}
+/// The bits of the walks; above them stand the columns.
+const BITS: u32 = 6;
+/// One of the operands is walked by rows.
+const BY_ROW: usize = 0b10_10_10;
 
-impl Operand<'_> {
-    /// # Safety
-    /// For the lifetime, `at` is valid for reads of as many packets as the walk reads beside any target that it is used
-    /// with: all of its packets, its rows, or one. It need not be aligned.
-    #[inline(always)]
-    pub(super) unsafe fn new(at: *const Packet, walk: Walk) -> Self {
-        Self {
-            at,
-            walk,
-            life: PhantomData,
-        }
+impl Walks {
+    /// All operands have a packet for each of the result's.
+    pub(super) const EACH: Self = Self(0);
+
+    /// Of three operands, those that a step does not use as [`Walk::Each`].
+    pub(super) fn new(walks: [Walk; 3]) -> Self {
+        let bits = walks.map(|walk| match walk {
+            Walk::Each => 0,
+            Walk::One => 1,
+            Walk::Row => 2,
+        });
+        Self(bits[0] | bits[1] << 2 | bits[2] << 4)
     }
 
-    /// The packets beside row `row` of a target.
+    /// The same beside rows of so many packets.
     #[inline(always)]
-    fn row(self, row: usize, columns: usize) -> Part {
-        let (offset, mask) = match self.walk {
-            Walk::Each => (row * columns, usize::MAX),
-            Walk::Row => (row, 0),
-            Walk::One => (0, 0),
-        };
-        Part {
-            at: self.at.wrapping_add(offset),
-            mask,
-        }
+    pub(super) fn with_columns(self, columns: usize) -> Self {
+        Self(self.0 | columns << BITS)
     }
-}
 
-impl Target<'_> {
-    /// # Safety
-    /// For the lifetime, `at` is valid for writes of `rows * columns` packets, free of data races. It need not be
-    /// aligned. Where it overlaps an operand that is used with it, the two are the same packets in the same order.
     #[inline(always)]
-    pub(super) unsafe fn new(at: *mut Packet, rows: usize, columns: usize) -> Self {
-        Self {
-            at,
-            rows,
-            columns,
-            life: PhantomData,
-        }
+    fn columns(self) -> usize {
+        self.0 >> BITS
     }
-}
 
-/// An operand beside a run of a target's packets: packet `i & mask` of it beside packet `i`.
-#[derive(Clone, Copy)]
-struct Part {
-    at: *const Packet,
-    mask: usize,
-}
-
-impl Part {
-    /// # Safety
-    /// `i` is the position of a packet of the run.
     #[inline(always)]
-    unsafe fn read(self, i: usize) -> Packet {
-        // SAFETY: promised when the operand was made: with all bits set in the mask it has a packet beside each of the
-        // run's, with none set it has one.
-        unsafe { self.at.add(i & self.mask).read_unaligned() }
+    fn is_each(self) -> bool {
+        self.0 & ((1 << BITS) - 1) == 0
+    }
+
+    #[inline(always)]
+    fn is_by_row(self) -> bool {
+        self.0 & BY_ROW != 0
+    }
+
+    #[inline(always)]
+    fn is_one(self, operand: usize) -> bool {
+        self.0 >> (2 * operand) & 1 != 0
+    }
+
+    /// By how many packets an operand moves on with each packet of a row, and with each row.
+    #[inline(always)]
+    fn strides(self, operand: usize) -> (usize, usize) {
+        match self.0 >> (2 * operand) & 3 {
+            0 => (1, self.columns()),
+            1 => (0, 0),
+            _ => (0, 1),
+        }
     }
 }
 
 /// Packets of one turn of an unrolled loop. A tile is short: with a branch a packet, the branches of the loops would
 /// push those that tell one micro-op from the next out of the processor's history, and each micro-op would begin with a
 /// wrong guess.
-const TURN: usize = 8;
+pub(super) const TURN: usize = 8;
 
 /// Sets `count` packets to `f(i)`, unrolled.
 ///
@@ -125,144 +102,167 @@ unsafe fn turns(at: *mut Packet, count: usize, f: impl Fn(usize) -> Packet) {
     }
 }
 
-/// `target = f(a)`, `a` of the same class.
+/// `dst = f(a)`, packet by packet.
+///
+/// # Safety
+/// `dst` is valid for writes and `a` for reads of `count` packets, free of data races; where they overlap they are the
+/// same packets. Neither need be aligned.
 #[inline(always)]
-pub(super) fn each1(target: Target<'_>, a: Operand<'_>, f: impl Fn(Packet) -> Packet) {
-    for i in 0..target.rows * target.columns {
-        // SAFETY: both have `rows * columns` packets, as was promised when they were made.
-        unsafe {
-            target
-                .at
-                .add(i)
-                .write_unaligned(f(a.at.add(i).read_unaligned()));
+pub(super) unsafe fn each1(
+    dst: *mut Packet,
+    a: *const Packet,
+    count: usize,
+    f: impl Fn(Packet) -> Packet,
+) {
+    for i in 0..count {
+        // SAFETY: `i < count`.
+        unsafe { dst.add(i).write_unaligned(f(a.add(i).read_unaligned())) };
+    }
+}
+
+/// `dst = f(a, b)`, operands walked as `walks` says; in loops of their own where one of them is one packet, unrolled.
+///
+/// # Safety
+/// As [`each1`], and each operand has the packets that its walk reads: as many as the result, as its rows, or one. By
+/// rows, `walks` has the result's columns, which divide `count`.
+#[inline(always)]
+pub(super) unsafe fn each2(
+    dst: *mut Packet,
+    [a, b]: [*const Packet; 2],
+    count: usize,
+    walks: Walks,
+    f: impl Fn(Packet, Packet) -> Packet,
+) {
+    // SAFETY: the caller's promise; `i < count` throughout, and one packet is read only if there is a result.
+    unsafe {
+        if walks.is_each() {
+            turns(
+                dst,
+                count,
+                #[inline(always)]
+                |i| f(a.add(i).read_unaligned(), b.add(i).read_unaligned()),
+            );
+        } else if walks.is_by_row() || count == 0 {
+            stepping2(dst, [a, b], count, walks, f);
+        } else if walks.is_one(0) {
+            let x = a.read_unaligned();
+            turns(
+                dst,
+                count,
+                #[inline(always)]
+                |i| f(x, b.add(i).read_unaligned()),
+            );
+        } else {
+            let y = b.read_unaligned();
+            turns(
+                dst,
+                count,
+                #[inline(always)]
+                |i| f(a.add(i).read_unaligned(), y),
+            );
         }
     }
 }
 
-/// `target = f(a, b)`, at least one operand of the target's class.
+/// As [`each2`] for operations of many instructions: one loop for all operands, not four.
+///
+/// # Safety
+/// As [`each2`].
 #[inline(always)]
-pub(super) fn each2(
-    target: Target<'_>,
-    a: Operand<'_>,
-    b: Operand<'_>,
+pub(super) unsafe fn stepping2(
+    dst: *mut Packet,
+    [a, b]: [*const Packet; 2],
+    count: usize,
+    walks: Walks,
     f: impl Fn(Packet, Packet) -> Packet,
 ) {
-    for_rows(
-        target,
-        [a, b],
-        #[inline(always)]
-        |at, count, [x, y]| {
-            // SAFETY: `for_rows` hands out a run of the target's packets and what stands beside them; a mask of 0 means
-            // the one packet that is read, and then there is at least one packet in the run.
-            unsafe {
-                if x.mask == 0 && count > 0 {
-                    let x = x.at.read_unaligned();
-                    turns(
-                        at,
-                        count,
-                        #[inline(always)]
-                        |i| f(x, y.read(i)),
-                    );
-                } else if y.mask == 0 && count > 0 {
-                    let y = y.at.read_unaligned();
-                    turns(
-                        at,
-                        count,
-                        #[inline(always)]
-                        |i| f(x.at.add(i).read_unaligned(), y),
-                    );
-                } else {
-                    turns(
-                        at,
-                        count,
-                        #[inline(always)]
-                        |i| f(x.at.add(i).read_unaligned(), y.at.add(i).read_unaligned()),
-                    );
-                }
-            }
-        },
-    );
+    // SAFETY: the caller's promise.
+    unsafe {
+        stepping(
+            dst,
+            [a, b],
+            count,
+            walks,
+            #[inline(always)]
+            |[x, y]| f(x, y),
+        );
+    }
 }
 
-/// As [`each2`] for operations of many instructions: one loop for all operands, not three.
+/// `dst = f(a, b, c)`, as [`each2`]: unrolled where all operands have a packet for each of the result's.
+///
+/// # Safety
+/// As [`each2`].
 #[inline(always)]
-pub(super) fn each2_long(
-    target: Target<'_>,
-    a: Operand<'_>,
-    b: Operand<'_>,
-    f: impl Fn(Packet, Packet) -> Packet,
-) {
-    for_rows(
-        target,
-        [a, b],
-        #[inline(always)]
-        |at, count, [x, y]| {
-            for i in 0..count {
-                // SAFETY: as in `each2`.
-                unsafe { at.add(i).write_unaligned(f(x.read(i), y.read(i))) };
-            }
-        },
-    );
-}
-
-/// `target = f(a, b, c)`, operands of the target's class or narrower.
-#[inline(always)]
-pub(super) fn each3(
-    target: Target<'_>,
-    operands: [Operand<'_>; 3],
+pub(super) unsafe fn each3(
+    dst: *mut Packet,
+    [a, b, c]: [*const Packet; 3],
+    count: usize,
+    walks: Walks,
     f: impl Fn(Packet, Packet, Packet) -> Packet,
 ) {
-    for_rows(
-        target,
-        operands,
-        #[inline(always)]
-        |at, count, [x, y, z]| {
-            // SAFETY: as in `each2`.
-            unsafe {
-                turns(
-                    at,
-                    count,
-                    #[inline(always)]
-                    |i| f(x.read(i), y.read(i), z.read(i)),
-                );
-            };
-        },
-    );
-}
-
-/// `target = a`, which may be of a narrower class.
-pub(super) fn copy(target: Target<'_>, a: Operand<'_>) {
-    each2_long(
-        target,
-        a,
-        a,
-        #[inline(always)]
-        |x, _| x,
-    );
-}
-
-/// Calls `f` with runs of the target's packets and what stands beside them: one run unless an operand changes with the
-/// row.
-#[inline(always)]
-fn for_rows<const N: usize>(
-    target: Target<'_>,
-    operands: [Operand<'_>; N],
-    f: impl Fn(*mut Packet, usize, [Part; N]),
-) {
-    let mut by_row = false;
-    for operand in &operands {
-        by_row |= operand.walk == Walk::Row;
+    // SAFETY: the caller's promise; `i < count`.
+    unsafe {
+        if walks.is_each() {
+            turns(
+                dst,
+                count,
+                #[inline(always)]
+                |i| {
+                    let (x, y) = (a.add(i).read_unaligned(), b.add(i).read_unaligned());
+                    f(x, y, c.add(i).read_unaligned())
+                },
+            );
+        } else {
+            stepping(
+                dst,
+                [a, b, c],
+                count,
+                walks,
+                #[inline(always)]
+                |[x, y, z]| f(x, y, z),
+            );
+        }
     }
-    let (rows, columns) = if by_row {
-        (target.rows, target.columns)
+}
+
+/// Any walks: operands move on by one packet or not at all.
+///
+/// # Safety
+/// As [`each2`].
+#[inline(always)]
+pub(super) unsafe fn stepping<const N: usize>(
+    dst: *mut Packet,
+    mut operands: [*const Packet; N],
+    count: usize,
+    walks: Walks,
+    f: impl Fn([Packet; N]) -> Packet,
+) {
+    let strides: [(usize, usize); N] = std::array::from_fn(|i| walks.strides(i));
+    let columns = if walks.is_by_row() {
+        walks.columns().max(1)
     } else {
-        (1, target.rows * target.columns)
+        count
     };
-    for row in 0..rows {
-        let parts = operands.map(
-            #[inline(always)]
-            |o| o.row(row, columns),
-        );
-        f(target.at.wrapping_add(row * columns), columns, parts);
+    let mut at = 0;
+    while at < count {
+        let mut row = operands;
+        for i in at..at + columns {
+            // SAFETY: operands have a packet where their walk says, as was promised; `i < count`, because the columns
+            // divide it.
+            let packets = row.map(
+                #[inline(always)]
+                |x| unsafe { x.read_unaligned() },
+            );
+            // SAFETY: as above.
+            unsafe { dst.add(i).write_unaligned(f(packets)) };
+            for (x, stride) in row.iter_mut().zip(&strides) {
+                *x = x.wrapping_add(stride.0);
+            }
+        }
+        for (x, stride) in operands.iter_mut().zip(&strides) {
+            *x = x.wrapping_add(stride.1);
+        }
+        at += columns;
     }
 }

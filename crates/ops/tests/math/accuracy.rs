@@ -10,15 +10,15 @@ use crate::{double_pairs, single_pairs};
 fn worst<T: Ulp>(f: &Function, kernel: Map<T>, level: Level, points: &Points<T>) -> (f64, String) {
     let mut worst = Worst::default();
     points.note_errors(kernel, level, &mut worst);
-    (worst.error, worst.at(f.has_two_operands))
+    (worst.error, worst.at(f.domain.is_two()))
 }
 
 #[test]
 fn errors_stay_within_the_bounds() {
     let mut beyond = Vec::new();
     for f in functions() {
-        let single = Points::new(single_pairs(f.has_two_operands), f.exact);
-        let double = Points::new(double_pairs(f.has_two_operands), f.exact);
+        let single = Points::new(single_pairs(f.domain), f.exact);
+        let double = Points::new(double_pairs(f.domain), f.exact);
         for level in Level::available() {
             let bounds = f.bounds(level);
             let found = [

@@ -45,10 +45,10 @@ macro_rules! for_each_kernel {
     ($f:ident, $name:ident, $check:ident) => {
         for $f in functions() {
             let $name = format!("{} in f32", $f.name);
-            let (xs, ys) = mixed(single_pairs($f.has_two_operands), single_limits());
+            let (xs, ys) = mixed(single_pairs($f.domain), single_limits());
             $check(&$name, [$f.single, $f.single_narrow], &xs, &ys);
             let $name = format!("{} in f64", $f.name);
-            let (xs, ys) = mixed(double_pairs($f.has_two_operands), double_limits());
+            let (xs, ys) = mixed(double_pairs($f.domain), double_limits());
             $check(&$name, [$f.double, $f.double_narrow], &xs, &ys);
         }
     };

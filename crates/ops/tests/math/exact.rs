@@ -48,6 +48,22 @@ fn check<T: Ulp + Sample, K: Kernel>(name: &str, limits: &[T], expected: fn(T, T
     }
 }
 
+/// The floored remainder, by that of truncation, which is exact.
+fn floored<T>(x: T, y: T) -> T
+where
+    T: Ulp + std::ops::Rem<Output = T> + std::ops::Add<Output = T>,
+{
+    let left = x % y;
+    let (l, d): (f64, f64) = (left.into(), y.into());
+    if l == 0.0 {
+        T::round(0_f64.copysign(d))
+    } else if (l < 0.0) == (d < 0.0) {
+        left
+    } else {
+        left + y
+    }
+}
+
 macro_rules! same_as {
     ($($test:ident $kernel:ident |$x:ident, $y:ident| $expected:expr;)*) => {$(
         #[test]
@@ -67,6 +83,7 @@ same_as! {
     sign Sign |x, _y| if x == 0.0 || x.is_nan() { x } else { x.signum() };
     relu Relu |x, _y| if x <= 0.0 { 0.0 } else { x };
     remainder Rem |x, y| x % y;
+    floored_remainder Remainder |x, y| floored(x, y);
     copysign Copysign |x, y| x.copysign(y);
     hardshrink Hardshrink |x, y| if x.abs() <= y { 0.0 } else { x };
     maximum Max |x, y| if x > y || x.is_nan() { x } else { y };

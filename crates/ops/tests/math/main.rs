@@ -13,11 +13,13 @@ mod support;
 mod accuracy;
 mod bits;
 mod exact;
+mod gamma;
 mod power;
 mod special;
 mod table;
 
-use support::samples::{Random, double, limits, power, singles};
+use support::functions::Domain;
+use support::samples::{Random, double, limits, singles};
 
 /// How many times the points of a short run.
 fn effort() -> usize {
@@ -47,11 +49,11 @@ fn double_limits() -> Vec<f64> {
 }
 
 /// Arguments all over the domain of a function.
-fn single_pairs(has_two_operands: bool) -> Vec<(f32, f32)> {
+fn single_pairs(domain: Domain) -> Vec<(f32, f32)> {
     let mut random = Random(4);
     let count = 40_000 * effort();
-    if has_two_operands {
-        let pair = |_| power(&mut random, 88.0);
+    if domain.is_two() {
+        let pair = |_| domain.point(&mut random, 88.0);
         return (0..count)
             .map(pair)
             .map(|(x, y)| (x as f32, y as f32))
@@ -62,20 +64,14 @@ fn single_pairs(has_two_operands: bool) -> Vec<(f32, f32)> {
     patterns
         .into_iter()
         .chain(structured)
+        .map(|x| domain.fold(x))
         .map(|x| (x, x))
         .collect()
 }
 
 /// See [`single_pairs`].
-fn double_pairs(has_two_operands: bool) -> Vec<(f64, f64)> {
+fn double_pairs(domain: Domain) -> Vec<(f64, f64)> {
     let mut random = Random(5);
-    let pair = |_| {
-        if has_two_operands {
-            power(&mut random, 709.0)
-        } else {
-            let x = double(&mut random);
-            (x, x)
-        }
-    };
+    let pair = |_| domain.point(&mut random, 709.0);
     (0..60_000 * effort()).map(pair).collect()
 }

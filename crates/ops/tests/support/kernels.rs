@@ -1,4 +1,4 @@
-//! Every function of `math` as a kernel over slices, at a chosen level and width.
+//! Functions of `math` as kernels over slices, at a chosen level and width; those that are exact by name.
 
 use fearless_simd::{Simd, f32x4, f32x16, f64x2, f64x8};
 use retrograde_ops::math::{self, Lanes};
@@ -77,11 +77,9 @@ macro_rules! kernels {
         }
     )*};
 }
+// The others are in `functions`.
 kernels! { x y:
-    Exp exp; Expm1 expm1; Ln ln; Log1p log1p; Sqrt sqrt; Rsqrt rsqrt;
-    Sin sin; Cos cos; Tan tan; Tanh tanh; Sigmoid sigmoid; Softplus softplus;
-    Erf erf; Erfc erfc; NormalCdf normal_cdf;
-    Floor floor; Ceil ceil; Round round; Trunc trunc; Sign sign; Relu relu;
-    Pow pow, y; Rem rem, y; Max max, y; Min min, y; Copysign copysign, y;
+    Floor floor; Ceil ceil; Round round; Trunc trunc; Sqrt sqrt; Sign sign; Relu relu;
+    Rem rem, y; Remainder remainder, y; Max max, y; Min min, y; Copysign copysign, y;
     Hardshrink hardshrink, y;
 }

@@ -3,6 +3,7 @@
 use retrograde_ops::tile::{self, Class, Code, MicroOp, Outer, Over, Reduction, Width};
 use retrograde_storage::Id;
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 
 use super::operands::Operands;
 use super::slots::{Emitter, Slot};
@@ -12,6 +13,7 @@ use crate::op::Op;
 use crate::passes::fuse::{Group, ends_group, reduced_axes};
 use crate::passes::pairs::{self, Pairs};
 use crate::passes::places::Places;
+use crate::passes::updates::Updates;
 
 /// Emits a group. `inside` says which values are its members, `stored` which members' elements are needed in memory,
 /// `direct` the input that a value overwrites.
@@ -32,6 +34,7 @@ pub(crate) fn group(
         slots: Vec::new(),
         views: Vec::new(),
         constants: Vec::new(),
+        uniforms: Vec::new(),
         reductions: Vec::new(),
     };
     let out = GroupStep {
@@ -50,14 +53,19 @@ pub(crate) fn group(
         operands,
         free: [Vec::new(), Vec::new(), Vec::new()],
     };
-    let pairs = Pairs::find(list, &group.members, &emit.operands, stored, |strides| {
+    let classes = pairs::classes(list, &group.members, &emit.operands, |strides| {
         emit.class_of_view(strides)
     });
+    let updates = Updates::find(list, &group.members, &emit.operands, stored, &classes);
+    let found = (&classes[..], &updates.taken[..]);
+    let pairs = Pairs::find(list, &group.members, &emit.operands, stored, found);
     let mut last_load: FxHashMap<Value, usize> = FxHashMap::default();
     if group.members.iter().any(|v| direct.contains_key(v)) {
         for (i, &v) in group.members.iter().enumerate() {
-            let first = pairs.first[i].map(|p| group.members[p.member]);
-            for reader in first.into_iter().chain([v]) {
+            let first = pairs.first[i].map(|p| p.member);
+            let inner = updates.at[i].iter().flat_map(|update| &update.inner);
+            let with = first.into_iter().chain(inner.copied());
+            for reader in with.map(|member| group.members[member]).chain([v]) {
                 let bases = list.args(reader).iter().map(|&a| (places.base(a), i));
                 last_load.extend(bases);
             }
@@ -74,36 +82,40 @@ pub(crate) fn group(
             }
             last >= i
         });
-        if pairs.sunk[i] {
+        if pairs.sunk[i] || updates.taken[i] && updates.at[i].is_none() {
             continue;
         }
         // Operands with their numbers; of a pair those of the first instruction, then what is left of the second's.
-        let mut args = [(v, 0); 3];
+        let mut own = [(v, 0); 3];
         let mut count = 0;
         let mut add = |member: usize, skipped: Option<usize>| {
             let values = list.args(group.members[member]).iter().copied();
             let all = values.zip(emit.operands.of(member).iter().copied());
             for (position, arg) in all.enumerate() {
                 if Some(position) != skipped {
-                    args[count] = arg;
+                    own[count] = arg;
                     count += 1;
                 }
             }
         };
-        let pair = pairs.first[i];
-        if let Some(first) = pair {
+        let (update, pair) = (updates.at[i].as_ref(), pairs.first[i]);
+        if let Some(update) = update {
+            let inner = update.inner.iter().map(|&member| group.members[member]);
+            emit.out.paired.extend(inner.map(|first| (first, v)));
+        } else if let Some(first) = pair {
             add(first.member, None);
             add(i, Some(first.position));
             emit.out.paired.push((group.members[first.member], v));
         } else {
             add(i, None);
         }
-        let args = &args[..count];
-        let mut slots = [0; 3];
-        for (slot, &(operand, number)) in slots.iter_mut().zip(args) {
-            *slot = emit.operand(number, list.dtype(operand), v);
-        }
-        let [mut a, mut b, mut c] = slots;
+        let args = update.map_or(&own[..count], |update| &update.args);
+        let slots: SmallVec<[u16; 8]> = args
+            .iter()
+            .map(|&(operand, number)| emit.operand(number, list.dtype(operand), v))
+            .collect();
+        let slot = |arg: usize| slots.get(arg).copied().unwrap_or(0);
+        let [mut a, mut b, mut c] = update.map_or([0, 1, 2], |u| u.operands).map(slot);
         if matches!(list.op(v), Op::Reduce(_)) {
             a = emit.widen(a, v);
         }
@@ -140,8 +152,13 @@ pub(crate) fn group(
         let x = elem(list.dtype(list.arg(v, 0)));
         let y = elem(list.dtype(v));
         let (code, imm) = match list.op(v) {
-            Op::Binary(outer) => match pair {
-                Some(first) => {
+            Op::Binary(outer) => match (update, pair) {
+                (Some(update), _) => {
+                    let uniforms = &mut emit.out.group.uniforms;
+                    uniforms.push(update.scalars.map(slot));
+                    (Code::Update(update.what), uniforms.len() as u32 - 1)
+                }
+                (None, Some(first)) => {
                     if count == 2 {
                         // A square: both operands are one.
                         (b, c) = (a, b);
@@ -151,7 +168,7 @@ pub(crate) fn group(
                     let both = inner.zip(outer).expect("paired for that");
                     (Code::Pair(both.0, both.1), 0)
                 }
-                None => (Code::Binary(x, outer), 0),
+                (None, None) => (Code::Binary(x, outer), 0),
             },
             Op::Unary(op) => (Code::Unary(x, op), 0),
             Op::Ternary(op) => (Code::Ternary(y, op), 0),
@@ -164,7 +181,7 @@ pub(crate) fn group(
         let class = if matches!(list.op(v), Op::Reduce(_)) {
             Class::Column
         } else {
-            slots[..count]
+            slots
                 .iter()
                 .map(|&slot| emit.out.group.slots[slot as usize])
                 .max()

@@ -68,6 +68,7 @@ pub(crate) fn iota(list: &List, v: Value) -> GroupStep {
             strides: [0, 0, 1],
         }],
         constants: Vec::new(),
+        uniforms: Vec::new(),
         reductions: Vec::new(),
     };
     GroupStep {

@@ -4,6 +4,7 @@ use retrograde_storage::Id;
 
 use crate::recorder::Recorder;
 use crate::rules::{forward, reverse};
+use crate::sparse::{MOST_SETS, dependencies};
 use crate::testing::{Function, Numbers, indices, leaf, lowered_values, rec, values};
 use crate::var::{Attention, Rec, Reduction, Var, keep};
 
@@ -78,9 +79,21 @@ pub(super) fn check(case: &Case, seed: u64) {
             "{name}: {what}: rule {found}, differences {expected}"
         );
     };
+    // Where the result and the gradients depend on a variable, by their patterns.
+    let targets: Vec<_> = [y.id]
+        .into_iter()
+        .chain(gradients.iter().flatten().copied())
+        .collect();
     let h = 1e-5;
     let mut dot = 0.0;
     for i in 0..n {
+        let patterns: Vec<_> = targets
+            .iter()
+            .map(|&t| {
+                let list = &recorder.state.borrow().list;
+                dependencies(list, t, ids[i], MOST_SETS, |_| None).unwrap()
+            })
+            .collect();
         let g = gradient(&here, i);
         dot += g
             .iter()
@@ -95,6 +108,16 @@ pub(super) fn check(case: &Case, seed: u64) {
             let below = at(&moved);
             let difference = (above[s.id.index()][0] - below[s.id.index()][0]) / (2.0 * h);
             close(&format!("d/dx{i}[{e}]"), g[e], difference);
+            for (t, pattern) in targets.iter().zip(&patterns) {
+                let pairs = above[t.index()].iter().zip(&below[t.index()]);
+                for (row, (a, b)) in pairs.enumerate() {
+                    let moves = (a - b).abs() > 1e-9 * (1.0 + a.abs());
+                    assert!(
+                        !moves || pattern.position(row, e).is_some(),
+                        "{name}: {t}[{row}] depends on x{i}[{e}], which {pattern:?} misses"
+                    );
+                }
+            }
             // The gradient along the directions, moved in this element.
             let along = |all: &[Vec<f64>]| -> f64 {
                 let terms = |j: usize| {
@@ -192,6 +215,21 @@ fn elementwise() {
         "softplus" [[3]] -2.0..2.0 => |_, x| x[0].softplus();
         "erf" [[3]] -2.0..2.0 => |_, x| x[0].erf();
         "normal_cdf" [[3]] -2.0..2.0 => |_, x| x[0].normal_cdf();
+        "exp2, log2, log10" [[3]] 0.3..2.0 => |_, x| x[0].exp2() * x[0].log2() + x[0].log10();
+        "cbrt" [[3]] 0.3..2.0 => |_, x| (-x[0]).cbrt();
+        "asin, acos" [[3]] -0.8..0.8 => |_, x| x[0].asin() * x[0].acos().square();
+        "atan" [[3]] -2.0..2.0 => |_, x| x[0].atan();
+        "sinh, cosh" [[3]] -2.0..2.0 => |_, x| x[0].sinh() + x[0].cosh().square();
+        "asinh" [[3]] -2.0..2.0 => |_, x| x[0].asinh();
+        "acosh" [[3]] 1.3..2.0 => |_, x| x[0].acosh();
+        "atanh" [[3]] -0.8..0.8 => |_, x| x[0].atanh();
+        "sinc" [[4]] -2.0..2.0 => |_, x| x[0].sinc();
+        "sinc near 0" [[4]] -0.1..0.1 => |_, x| x[0].sinc() * x[0];
+        "erfc" [[3]] -2.0..2.0 => |_, x| x[0].erfc();
+        "normal_icdf" [[3]] 0.1..0.9 => |_, x| x[0].normal_icdf();
+        "lgamma" [[4]] 0.3..3.0 => |_, x| x[0].lgamma();
+        "lgamma left of 0" [[3]] -0.9..-0.1 => |_, x| x[0].lgamma();
+        "digamma" [[3]] 0.5..3.0 => |_, x| x[0].digamma();
         "floor" [[3]] 0.2..0.8 => |_, x| x[0].floor() + x[0].ceil() + x[0].round() + x[0].trunc();
         "fract" [[3]] 0.2..0.8 => |_, x| x[0].fract() * x[0];
         "relu" [[3]] 0.2..0.8 => |_, x| x[0].relu() * x[0] + (-x[0]).relu();
@@ -211,12 +249,15 @@ fn elementwise() {
 #[test]
 fn elementwise_broadcast() {
     type Op2 = (&'static str, Function);
-    let ops: [Op2; 13] = [
+    let ops: [Op2; 16] = [
         ("add", |_, x| x[0] + x[1]),
         ("sub", |_, x| x[0] - x[1]),
         ("mul", |_, x| x[0] * x[1]),
         ("div", |_, x| x[0] / x[1]),
         ("rem", |_, x| (7.0 * x[0]) % x[1]),
+        ("atan2", |_, x| x[0].atan2(x[1])),
+        ("hypot", |_, x| x[0].hypot(x[1])),
+        ("remainder", |_, x| (7.0 * x[0]).remainder(-x[1])),
         ("pow", |_, x| x[0].pow(x[1])),
         ("maximum", |_, x| x[0].maximum(x[1]) * x[0]),
         ("minimum", |_, x| x[0].minimum(x[1]) * x[1]),

@@ -56,7 +56,7 @@ pub(crate) fn kernels(
             dst,
             right: list.attr(v).as_int() == 1,
         })],
-        (Op::Linalg(op), _) => vec![Kind::Linalg(Matrices::new(op, list, places, v))],
+        (Op::Linalg(op), _) => vec![Kind::Linalg(Matrices::new(level, op, list, places, v))],
         (op @ (Op::Conv2d | Op::ConvInput | Op::ConvWeight), dtype) => {
             let (x, y) = (arg(0), arg(1));
             // Image, weight, output: one of them is what is computed.

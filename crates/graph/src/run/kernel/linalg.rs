@@ -1,5 +1,6 @@
 //! Factorisations and solves of batches of matrices.
 
+use retrograde_ops::Level;
 use retrograde_ops::linalg::{Kernel, Linalg, Operands, Solver};
 use retrograde_ops::structured::Mismatch;
 use retrograde_storage::Packet;
@@ -14,6 +15,7 @@ use crate::run::bind::Bindings;
 pub(super) struct Matrices {
     op: Linalg,
     how: Solver,
+    level: Level,
     matrix: Operand,
     right: Option<Operand>,
     dst: Operand,
@@ -21,7 +23,7 @@ pub(super) struct Matrices {
 
 impl Matrices {
     /// The kernel of `v`, an `Op::Linalg`.
-    pub(super) fn new(op: Linalg, list: &List, places: &Places, v: Value) -> Self {
+    pub(super) fn new(level: Level, op: Linalg, list: &List, places: &Places, v: Value) -> Self {
         let arg = |i: usize| Operand::of(list, places, list.arg(v, i));
         // What takes a matrix and its factors reads the factors: the matrix is there for its derivative.
         let (matrix, right) = match op {
@@ -33,6 +35,7 @@ impl Matrices {
         Self {
             op,
             how: list.attr(v).as_solver(),
+            level,
             matrix: arg(matrix),
             right: right.map(arg),
             dst: Operand::result(list, v),
@@ -43,6 +46,7 @@ impl Matrices {
         Kernel {
             op: self.op,
             how: self.how,
+            level: self.level,
             operands: Operands {
                 matrix: self.matrix.raw(bindings),
                 right: self.right.as_ref().map(|r| r.raw(bindings)),

@@ -138,6 +138,8 @@ pub(crate) struct Kernel {
     pub shared: Option<usize>,
     /// What each block of the last phase goes on with: see [`chain`](super::chain).
     pub then: Option<Chained>,
+    /// If it only copies a scalar to an output: its cell, the output and the bytes.
+    pub scalar: Option<(u32, u32, usize)>,
 }
 
 #[derive(Debug)]
@@ -162,6 +164,7 @@ impl Kernel {
             kind,
             shared: None,
             then: None,
+            scalar: None,
         }
     }
 
@@ -186,14 +189,15 @@ impl Kernel {
         }
     }
 
-    /// Of a kernel of [`copy_out`](Self::copy_out) that copies a scalar to an output: its cell, and the output.
-    fn scalar_copy(&self, place: &[Place]) -> Option<(u32, usize)> {
+    /// Of a kernel of [`copy_out`](Self::copy_out) that copies a scalar to an output: its cell, the output and the
+    /// bytes. Known once values have places.
+    pub(crate) fn scalar_copy(&self, place: &[Place]) -> Option<(u32, u32, usize)> {
         let Kind::Structured(Structured::Copy { src, dst }) = &self.kind else {
             return None;
         };
         match (src.at, dst.at) {
             (Memory::Value(v), Memory::Place(Place::Output(output))) => match place[v.index()] {
-                Place::Cell(cell) => Some((cell, output as usize)),
+                Place::Cell(cell) => Some((cell, output, src.dtype.size())),
                 _ => None,
             },
             _ => None,

@@ -60,6 +60,14 @@ struct Carry {
     spare: usize,
 }
 
+/// An output that is a carry's next value too: the plan computes it once, and it is copied to its stack.
+#[derive(Clone, Copy, Debug)]
+struct Same {
+    carry: usize,
+    /// First byte of the stack in the result.
+    stack: usize,
+}
+
 /// First packets of the parts of the kernel's memory.
 #[derive(Clone, Copy, Debug, Default)]
 struct Layout {
@@ -90,6 +98,7 @@ pub(super) struct Scan {
     carries: Vec<Carry>,
     inputs: Vec<Input>,
     outputs: Vec<To>,
+    same: Vec<Same>,
     /// Phases with their blocks, but for those that copy a scalar to an output.
     phases: Vec<(usize, usize)>,
     /// Scalars that are outputs: `(cell, output, bytes)`.
@@ -106,8 +115,21 @@ impl Scan {
         let pieces = spec.pieces();
         let size = spec.dtype().size();
         let stacks: Vec<Option<usize>> = (0..body.carries).map(|i| body.stack_of(i)).collect();
-        let computed = (0..body.outputs.len()).filter(|&j| !stacks.contains(&Some(j)));
+        let stacked = |j: usize| stacks.contains(&Some(j));
+        let same = (body.carries..body.outputs.len()).filter_map(|j| {
+            let next = &body.outputs[..body.carries];
+            let carry = next.iter().position(|&v| v == body.outputs[j])?;
+            (!stacked(j)).then_some((j, carry))
+        });
+        let same: Vec<(usize, usize)> = same.collect();
+        let repeated = |j: usize| same.iter().any(|&(repeated, _)| repeated == j);
+        let computed = (0..body.outputs.len()).filter(|&j| !stacked(j) && !repeated(j));
         let computed: Vec<usize> = computed.collect();
+        let same = same.iter().map(|&(j, carry)| Same {
+            carry,
+            stack: pieces[j].start * size,
+        });
+        let same = same.collect();
         let plan = body_plan(body, &computed, options)?;
         let operands: Vec<Operand> = list
             .args(v)
@@ -141,9 +163,9 @@ impl Scan {
         let mut phases = Vec::new();
         for (number, &(ref phase, blocks)) in plan.phases.iter().enumerate() {
             if let Phase::Kernel(k, _) = phase
-                && let Some((cell, output)) = plan.kernels[*k].scalar_copy(&plan.place)
+                && let Some((cell, output, bytes)) = plan.kernels[*k].scalar
             {
-                scalars.push((cell, output, plan.outputs[output].dtype.size()));
+                scalars.push((cell, output as usize, bytes));
             } else if blocks > 0 {
                 phases.push((number, blocks));
             }
@@ -185,6 +207,7 @@ impl Scan {
             carries,
             inputs,
             outputs,
+            same,
             phases,
             scalars,
             layout,
@@ -444,6 +467,15 @@ impl Scan {
                 let from = parts.cells.add(8 * cell as usize);
                 std::ptr::copy_nonoverlapping(from, *parts.outputs.add(output), bytes);
             }
+        }
+        for &Same { carry, stack } in &self.same {
+            let bytes = self.carries[carry].bytes;
+            let to = parts
+                .result
+                .wrapping_add(stack + self.element(step) * bytes);
+            // SAFETY: this step has written the carry; its stack has room for as many bytes a step, and is apart from
+            // carries' memory.
+            unsafe { std::ptr::copy_nonoverlapping(self.next(parts, carry, step), to, bytes) }
         }
     }
 }
