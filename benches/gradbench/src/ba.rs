@@ -120,7 +120,7 @@ fn rotate<'t>(r: Vector<'t>, x: Vector<'t>) -> Vector<'t> {
 type Parameters<'t> = [Var<'t, f64>; BLOCK];
 
 /// Weighted distances from the features `[observations]`.
-fn errors<'t>(p: Parameters<'t>, features: Var<'t, f64>) -> [Var<'t, f64>; 2] {
+fn errors<'t>(p: &Parameters<'t>, features: Var<'t, f64>) -> [Var<'t, f64>; 2] {
     let offset: Vector<'t> = std::array::from_fn(|i| p[CAMERA + i] - p[3 + i]);
     let [x, y, z] = rotate([p[0], p[1], p[2]], offset);
     let (x, y) = (x / z, y / z);
@@ -167,7 +167,7 @@ impl Problem {
 }
 
 /// The parameters as observed.
-fn parameters<'t>((cameras, points, weights, _, camera_of, point_of): Vars<'t>) -> Parameters<'t> {
+fn parameters((cameras, points, weights, _, camera_of, point_of): Vars<'_>) -> Parameters<'_> {
     std::array::from_fn(|i| match i {
         i if i < CAMERA => cameras.at(1, i as isize).index_select(0, camera_of),
         i if i < CAMERA + 3 => points
@@ -179,14 +179,14 @@ fn parameters<'t>((cameras, points, weights, _, camera_of, point_of): Vars<'t>) 
 
 /// Errors of the observations `[p, 2]`, and of the weights `[p]`.
 fn objectives<'t>(t: Rec<'t>, v: Vars<'t>) -> Vec<Var<'t, f64>> {
-    let pair = errors(parameters(v), v.3);
+    let pair = errors(&parameters(v), v.3);
     vec![t.stack(&pair, 1), 1.0 - v.2 * v.2]
 }
 
 /// Columns of the two rows of the observations' blocks, one after another, and the diagonal by weights: 31 of `[p]`.
 fn columns<'t>(_: Rec<'t>, v: Vars<'t>) -> Vec<Var<'t, f64>> {
     let parameters = parameters(v);
-    let rows = errors(parameters, v.3).map(|error| error.sum().grad_of(parameters));
+    let rows = errors(&parameters, v.3).map(|error| error.sum().grad_of(parameters));
     let diagonal = (1.0 - v.2 * v.2).sum().grad_of([v.2]);
     [rows.concat(), diagonal.to_vec()].concat()
 }

@@ -160,7 +160,7 @@ fn turned<'t>(map: &Map<'t>, [a, b]: [usize; 2], angle: Var<'t, f64>) -> Map<'t>
 }
 
 /// The rotation about the axis `r` by its length; none if that is `tiny`.
-fn rotation<'t>(r: [Var<'t, f64>; 3], tiny: bool) -> Map<'t> {
+fn rotation(r: [Var<'_, f64>; 3], tiny: bool) -> Map<'_> {
     let t = r[0].rec();
     let [zero, one] = [0.0, 1.0].map(|x| t.full([1], x));
     if tiny {
@@ -349,7 +349,8 @@ fn jacobian(input: &Value) -> Result<Evaluated, Failure> {
     // A row a component of a point: its own two positions first, then the pose.
     let row = |i: usize| {
         let position = by_position[positions * i..][..positions].iter();
-        Value::from_iter(position.chain(&by_pose[POSE * i..][..POSE]).copied())
+        let row = position.chain(&by_pose[POSE * i..][..POSE]);
+        row.copied().collect::<Value>()
     };
     Ok(times.output((0..n).map(row).collect::<Value>()))
 }

@@ -14,7 +14,7 @@ struct Input {
 }
 
 /// `max x + ln sum exp(x - max x)`.
-fn logsumexp<'t>(x: Var<'t, f64>) -> Var<'t, f64> {
+fn logsumexp(x: Var<'_, f64>) -> Var<'_, f64> {
     let a = x.max();
     a + (x - a).exp().sum().ln()
 }

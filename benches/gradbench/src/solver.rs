@@ -73,7 +73,7 @@ pub(crate) fn argmin<const N: usize>(
     Ok(x)
 }
 
-fn length_of<'t, const N: usize>(x: [Var<'t, f64>; N]) -> Option<Var<'t, f64>> {
+fn length_of<const N: usize>(x: [Var<'_, f64>; N]) -> Option<Var<'_, f64>> {
     let squares = x.into_iter().map(|x| x * x);
     squares.reduce(|a, b| a + b).map(Var::sqrt)
 }

@@ -98,7 +98,7 @@ impl Fragment {
     pub(super) fn of_samples(&self, samples: usize) -> Result<Self> {
         let mut list = List::default();
         let mut batch = Batch::new(&self.list, &mut list, samples);
-        batch.run(|_| true, |batch, v| batch.input(v))?;
+        batch.run(|_| true, Batch::input)?;
         let gradients = self.gradients.iter();
         let gradients = gradients.map(|&g| {
             let lane = batch.lane(g)?;
