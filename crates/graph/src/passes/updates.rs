@@ -180,7 +180,7 @@ impl Matcher<'_> {
             (Update::SquareMoment, self.full(x)?)
         } else if let Some(square) = self
             .squares(y)
-            .and_then(|_| self.swallow(y, Op::Binary(Binary::Mul)))
+            .and_then(|()| self.swallow(y, Op::Binary(Binary::Mul)))
         {
             // Read twice.
             let [x, again] = self.two(square)?;
