@@ -156,7 +156,7 @@ fn wrong_arguments_are_errors() -> Result<()> {
     let wide = Program::record(&[Array::<f64>::arange(3)], |_, [x]| x * 2.0)?;
     assert_eq!(
         message(wide.hessian(0)),
-        "value_and_grad_of of [3] f64: only a scalar has a gradient; record `.sum()`, or use `vjp` with a seed"
+        "hessian of [3] f64: only a scalar has a gradient; record `.sum()`, or use `vjp` with a seed"
     );
 
     let mut ws = g.workspace()?;
