@@ -28,17 +28,17 @@ fn diagonals() -> Vec<Vec<Given>> {
 }
 
 /// A matrix with a diagonal that outweighs its rows.
-fn regular<'t, T: Float>(a: Var<'t, T>) -> Var<'t, T> {
+fn regular<T: Float>(a: Var<'_, T>) -> Var<'_, T> {
     let eye = identity(a);
     a + eye * eye.sum()
 }
 
 /// A matrix that is symmetric and positive.
-fn positive<'t, T: Float>(a: Var<'t, T>) -> Var<'t, T> {
+fn positive<T: Float>(a: Var<'_, T>) -> Var<'_, T> {
     a.matmul(a.t()) + identity(a)
 }
 
-fn identity<'t, T: Float>(a: Var<'t, T>) -> Var<'t, T> {
+fn identity<T: Float>(a: Var<'_, T>) -> Var<'_, T> {
     let n = a.shape().ok().and_then(|s| s.last().copied());
     a.rec().eye(n.unwrap_or(1))
 }

@@ -44,7 +44,7 @@ fn classes() -> Vec<Vec<Given>> {
 }
 
 /// A label for each of four rows of logits; the third may be ignored.
-fn labels<'t, T: Float>(x: Var<'t, T>) -> Var<'t, u32> {
+fn labels<T: Float>(x: Var<'_, T>) -> Var<'_, u32> {
     let mut rows = x.shape().unwrap_or_default();
     rows.pop();
     indices(x.rec(), &[1, 4, 2, 0]).reshape(rows)

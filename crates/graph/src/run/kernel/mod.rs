@@ -195,6 +195,10 @@ impl Kernel {
         let Kind::Structured(Structured::Copy { src, dst }) = &self.kind else {
             return None;
         };
+        // A scalar may as well be spread over an output of many elements.
+        if dst.view.shape.len() != 1 {
+            return None;
+        }
         match (src.at, dst.at) {
             (Memory::Value(v), Memory::Place(Place::Output(output))) => match place[v.index()] {
                 Place::Cell(cell) => Some((cell, output, src.dtype.size())),
