@@ -61,8 +61,10 @@ pub fn erfc<S: Simd, V: Lanes<S>>(simd: S, x: V) -> V {
     } else {
         o.scale(simd, y)
     };
-    let negative = x.simd_lt(splat::<S, V>(simd, 0.0));
-    select(negative, splat::<S, V>(simd, 2.0) - tail, tail)
+    let (zero, one) = (splat::<S, V>(simd, 0.0), splat::<S, V>(simd, 1.0));
+    // The scaled complement may be a rounding below 1 there.
+    let tail = select(magnitude.simd_eq(zero), one, tail);
+    select(x.simd_lt(zero), one + one - tail, tail)
 }
 
 /// The distribution function of the standard normal distribution, `erfc(-x / sqrt(2)) / 2`, accurate where it is small.
