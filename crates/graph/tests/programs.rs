@@ -323,7 +323,7 @@ fn a_value_of_another_tape_is_no_result() -> Result<()> {
 }
 
 /// A function of three elements, none of whose derivatives vanish.
-fn curved<'t>(x: Var<'t, f64>) -> Var<'t, f64> {
+fn curved(x: Var<'_, f64>) -> Var<'_, f64> {
     x.sin() * (x * x).sum() + x.exp()
 }
 

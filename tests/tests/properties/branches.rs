@@ -81,7 +81,7 @@ fn check(tree: &Tree, points: &[Array<f64>]) -> Result<()> {
     let mut ws = f.workspace();
     for x in points.iter().chain(points.iter().rev()) {
         let (value, gradient) = by_run(tree, x)?;
-        let out = f.run(&mut ws, &[x])?;
+        let out = f.run(&mut ws, [x])?;
         assert_eq!(out.item::<f64>(0)?.to_bits(), value.to_bits(), "at {x}");
         assert_eq!(out.array::<f64>(1)?, gradient, "at {x}");
     }

@@ -40,7 +40,7 @@ fn loops_of_many_lengths() -> Result<()> {
     let mut ws = batch.workspace();
     for n in [1, 2, 7, 40] {
         let x = Array::from_shape_fn([n], |at| 0.3 + at[0] as f64);
-        let out = batch.run(&mut ws, &[&x])?;
+        let out = batch.run(&mut ws, [&x])?;
         let (values, gradients) = (out.array::<f64>(0)?, out.array::<f64>(1)?);
         for i in 0..n {
             let (value, gradient) = by_run(x.as_slice()[i])?;
@@ -86,7 +86,7 @@ fn statistics_name_the_lines() -> Result<()> {
         }
     });
     batch
-        .run(&mut ws, &[&x])?
+        .run(&mut ws, [&x])?
         .array::<f64>(0)?
         .assert_close(&expected, 1e-15, 0.0);
     let stats = batch.stats();
@@ -111,7 +111,7 @@ fn statistics_name_the_lines() -> Result<()> {
         "{stats}"
     );
     // The same again: no new path; the paths that are known are found.
-    batch.run(&mut ws, &[&x])?;
+    batch.run(&mut ws, [&x])?;
     assert_eq!((batch.stats().runs, batch.stats().recorded), (12, 3));
     Ok(())
 }
@@ -231,7 +231,7 @@ fn many_threads() -> Result<()> {
                     for round in 0..3 {
                         let x =
                             Array::from_shape_fn([9], |at| 0.6 + (at[0] * 3 + k + round) as f64);
-                        let out = batch.run(&mut ws, &[&x])?;
+                        let out = batch.run(&mut ws, [&x])?;
                         for (i, &x) in x.iter().enumerate() {
                             assert_eq!(out.slice::<f64>(0)?[i].to_bits(), by_run(x)?.0.to_bits());
                         }
@@ -257,7 +257,7 @@ fn without_room_for_traces() -> Result<()> {
         let batch = f.vmap(&[Some(0)])?;
         let mut ws = batch.workspace();
         let x = Array::from([6.2, 3.1, 0.5, 9.9, 6.4]);
-        let out = batch.run(&mut ws, &[&x])?;
+        let out = batch.run(&mut ws, [&x])?;
         for (i, &x) in x.iter().enumerate() {
             assert_eq!(
                 out.slice::<f64>(0)?[i].to_bits(),
