@@ -103,8 +103,8 @@ impl<'t, T: Float> Var<'t, T> {
     /// let x = tape.variable(Array::from([3e200_f64, 0.0]));
     /// let length = x.hypot(x * (4.0 / 3.0));
     /// length.sum().backward()?;
-    /// assert!(length.value()?.allclose(&Array::from([5e200, 0.0]), 0.0, 1e-15));
-    /// assert!(x.grad()?.allclose(&Array::from([5.0 / 3.0, 0.0]), 0.0, 1e-15));
+    /// assert!(length.value()?.allclose(&Array::from([5e200, 0.0]), 1e-15, 0.0));
+    /// assert!(x.grad()?.allclose(&Array::from([5.0 / 3.0, 0.0]), 1e-15, 0.0));
     /// # Ok::<(), retrograde_graph::Error>(())
     /// ```
     #[track_caller]
