@@ -41,6 +41,7 @@ mod conv;
 mod create;
 mod einsum;
 mod index;
+mod join;
 mod linalg;
 mod loss;
 mod norm;
@@ -55,6 +56,7 @@ mod row;
 mod scan;
 mod scatter;
 mod shape;
+mod slice;
 mod sort;
 mod special;
 #[cfg(test)]
