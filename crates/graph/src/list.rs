@@ -116,6 +116,10 @@ impl List {
     pub fn shape(&self, v: Value) -> Shape {
         self.shapes[self.shape[v.index()].index()]
     }
+    /// Shape of `v`, where it stands.
+    pub(crate) fn shape_ref(&self, v: Value) -> &Shape {
+        &self.shapes[self.shape[v.index()].index()]
+    }
     /// Extents of `v`.
     pub fn dims(&self, v: Value) -> &[usize] {
         self.shapes[self.shape[v.index()].index()].dims()
