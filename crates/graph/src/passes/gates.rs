@@ -81,6 +81,7 @@ fn zeros(list: &mut List, given: impl Fn(Value) -> bool + Copy) -> Vec<bool> {
             }
             Op::LogSumExp | Op::Softmax | Op::LogSoftmax | Op::ArgMax | Op::ArgMin => false,
             Op::CumMax | Op::CumArgMax | Op::LogCumSumExp | Op::CheckIndex => false,
+            Op::Division(_) => false,
             Op::ArgSort | Op::SearchSorted => false,
             Op::Scan => unreachable!("seen above"),
         };
