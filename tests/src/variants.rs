@@ -56,6 +56,7 @@ pub fn variants() -> Vec<(&'static str, Options)> {
         ("one thread", Options { threads: 1, ..base }),
         ("two threads", Options { threads: 2, ..base }),
         ("three threads", Options { threads: 3, ..base }),
+        ("five threads", Options { threads: 5, ..base }),
         ("tiles of 1", tile(1)),
         ("tiles of 8", tile(8)),
         ("tiles of 64", tile(64)),

@@ -100,6 +100,7 @@ fn zero(list: &List, v: Value, zeros: &[bool], given: impl Fn(Value) -> bool) ->
         Op::Unary(_) | Op::Ternary(_) | Op::PowI | Op::Uniform | Op::Iota | Op::Random(_) => false,
         Op::LogSumExp | Op::Softmax | Op::LogSoftmax | Op::ArgMax | Op::ArgMin => false,
         Op::CumMax | Op::CumArgMax | Op::LogCumSumExp | Op::CheckIndex => false,
+        Op::Division(_) => false,
         Op::ArgSort | Op::SearchSorted => false,
         Op::Scan => scan(list, v, zeros).1,
     }

@@ -252,16 +252,19 @@ impl Program {
     }
 }
 
+/// That there are as many inputs as a program takes.
+pub(super) fn check_count(taken: usize, inputs: &dyn Feed) -> Result<()> {
+    if inputs.count() == taken {
+        return Ok(());
+    }
+    let given = inputs.count();
+    let message = format!("the program takes {taken} inputs, given were {given}");
+    Err(Error::new(ErrorKind::Inputs, message))
+}
+
 impl Recorded {
     pub(super) fn check_feed(&self, inputs: &dyn Feed) -> Result<()> {
-        if inputs.count() != self.inputs.len() {
-            let message = format!(
-                "the program takes {} inputs, given were {}",
-                self.inputs.len(),
-                inputs.count()
-            );
-            return Err(Error::new(ErrorKind::Inputs, message));
-        }
+        check_count(self.inputs.len(), inputs)?;
         for (i, &v) in self.inputs.iter().enumerate() {
             let (shape, dtype) = (self.list.shape_ref(v), self.list.dtype(v));
             let elements = inputs.elements(i, dtype, shape);

@@ -78,7 +78,7 @@ impl<T: Element> Var<'_, T> {
                 );
                 return Err(Fault::axis(reason));
             };
-            let value = s.scalar(value.to_f64(), T::DTYPE);
+            let value = s.literal(value);
             let (l, mut x) = (&mut s.list, x);
             for (axis, &(before, after)) in (first..).zip(room) {
                 let mut dims = Few::from_slice(l.dims(x));
