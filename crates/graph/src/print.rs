@@ -289,7 +289,13 @@ impl Listing<'_> {
             Phase::Kernel(k, 0) if self.last_kernel != Some(plan.kernels[*k].value) => {
                 let v = plan.kernels[*k].value;
                 self.last_kernel = Some(v);
-                self.line("kernel ", v, &format!(" ({blocks} blocks)"));
+                let with = plan.kernels.iter().any(|other| other.beside == Some(*k));
+                let blocks = if with {
+                    " (with the blocks of the next kernel)".into()
+                } else {
+                    format!(" ({blocks} blocks)")
+                };
+                self.line("kernel ", v, &blocks);
                 if let Some(body) = plan.kernels[*k].body() {
                     for line in self::plan(body).lines() {
                         let _ = writeln!(self.text, "    {line}");

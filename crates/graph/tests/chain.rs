@@ -1,6 +1,6 @@
 //! Chains: the blocks of a product go on with the group that reads them. A listing says where; bits do not depend on it.
 
-use retrograde_graph::{Options, Params, Rec, Result, Tape, Update, UpdateRule, Var};
+use retrograde_graph::{Options, Params, Program, Rec, Result, Tape, Update, UpdateRule, Var};
 use retrograde_storage::Array;
 
 /// Descent with momentum.
@@ -178,6 +178,52 @@ fn an_adjoint_runs_with_the_blocks_of_its_product() -> Result<()> {
         assert!(bits == expected, "{threads} threads\n{listing}");
         // The activation, its adjoint, two updates.
         assert!(chained(&listing).len() >= 4, "{listing}");
+    }
+    Ok(())
+}
+
+/// Two products of a matrix with vectors take each block of its rows together, the group that reads both goes on with
+/// them, and the product of the transposed matrix is cut by its terms. Vectors that are computed show whether their memory
+/// outlives all of that: nobody reads them afterwards.
+#[test]
+fn products_with_one_matrix_read_it_together() -> Result<()> {
+    let x = samples([4000, 100], 101).cast::<f64>();
+    let [a, b] = [103, 107].map(|modulus| samples([100, 1], modulus).cast::<f64>());
+    let inputs = [x, a.reshape([100])?, b.reshape([100])?];
+    let program = Program::try_record(&inputs, |_, [x, a, b]| {
+        let (z, w) = (x.matmul(a.tanh()), x.matmul(b.sin()));
+        let u = z.sigmoid() * w;
+        Ok([x.t().matmul(u), u].into())
+    })?;
+    let run = |options: Options| -> Result<(String, Vec<u64>)> {
+        let program = program.with_options(options)?;
+        let mut ws = program.workspace()?;
+        let mut bits = Vec::new();
+        // As often as inputs of that size take to be moved to large pages, and once more.
+        for _ in 0..9 {
+            let out = program.run(&mut ws, inputs.each_ref())?;
+            let values = out.slice::<f64>(0)?.iter().chain(out.slice(1)?);
+            bits = values.map(|v| v.to_bits()).collect();
+        }
+        Ok((program.to_string(), bits))
+    };
+    let (_, expected) = run(options(false, 1))?;
+    for threads in [1, 2, 3] {
+        let (listing, bits) = run(options(true, threads))?;
+        assert!(
+            listing.contains("(with the blocks of the next kernel)"),
+            "{listing}"
+        );
+        assert_eq!(chained(&listing).len(), 1, "{listing}");
+        assert!(bits == expected, "{threads} threads\n{listing}");
+        let (_, poisoned) = run(Options {
+            poison: true,
+            ..options(true, threads)
+        })?;
+        assert!(
+            poisoned == expected,
+            "{threads} threads, poisoned\n{listing}"
+        );
     }
     Ok(())
 }

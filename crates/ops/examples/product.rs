@@ -152,7 +152,7 @@ fn time<T: Float>(level: Level, case: &Case) {
         max_blocks: std::env::var("BLOCKS").map_or(1, |n| n.parse().unwrap()),
     };
     let plan = Plan::<T>::new(level, &spec);
-    let mut packed = vec![Packet::ZERO; plan.packed_packets().unwrap()];
+    let mut packed = vec![Packet::ZERO; plan.shared_packets().unwrap()];
     let mut scratch = vec![Packet::ZERO; plan.scratch_packets()];
     let operands = Operands {
         a: a.as_ptr(),
@@ -164,8 +164,8 @@ fn time<T: Float>(level: Level, case: &Case) {
         // SAFETY: the vectors hold the matrices, the buffers have the sizes asked for, everything runs on this thread.
         unsafe {
             if pack {
-                for part in 0..plan.pack_parts() {
-                    plan.pack(part, &operands, packed.as_mut_ptr());
+                for part in 0..plan.parts() {
+                    plan.prepare(part, &operands, packed.as_mut_ptr(), &mut scratch);
                 }
             }
             for block in 0..plan.blocks() {

@@ -220,7 +220,12 @@ pub(crate) fn plan(
         dies[places.base(v).index()] = end;
     }
 
-    let outlives = |step: StepId| step + u32::from(requests.chained.binary_search(&step).is_ok());
+    let outlives = |mut step: StepId| {
+        while requests.chained.binary_search(&step).is_ok() {
+            step += 1;
+        }
+        step
+    };
     let mut births: Vec<Vec<(Packed<Value>, usize, StepId)>> = vec![Vec::new(); end as usize];
     for v in list.values() {
         let step = steps.of[v.index()];

@@ -4,6 +4,8 @@
 //! write its result to memory in one phase and read it back in the next, after a rendezvous of all threads. In a chain
 //! the thread that has computed some rows runs the group on those rows at once: no rendezvous, and the rows come from
 //! the second-level cache.
+//!
+//! Two products of a matrix with vectors side by side read it once: [`beside`].
 
 use retrograde_ops::tile::{Code, Part};
 
@@ -22,21 +24,29 @@ pub(crate) struct Chained {
     pub parts: Box<[Part]>,
 }
 
-/// Whether `group`, number `number`, can be chained to `kernel`, whose last phase has `blocks` blocks; `threads` may
-/// run them. `overwritten` are the inputs that the group updates in place.
+/// Whether blocks of `first` can run with those of `second`, the step after it: if both multiply the same rows of a
+/// matrix by vectors, of which the second's is not the first's result. Then the rows come from memory once.
+pub(crate) fn beside(list: &List, places: &Places, first: &Kernel, second: &Kernel) -> bool {
+    let mut operands = list.args(second.value).iter().map(|&a| places.base(a));
+    first.shares_rows(second) && operands.all(|a| a != first.value)
+}
+
+/// Whether `group`, number `number`, can be chained to the last of `kernels`, whose last phase has `blocks` blocks;
+/// `threads` may run them. Others in `kernels` run block by block beside it, with blocks that write the same elements.
+/// `overwritten` are the inputs that the group updates in place.
 ///
-/// It can if it reads the kernel's result element by element, in order, and each block's elements are a part that the
-/// group can be cut at; if it overwrites nothing that other blocks of the kernel still read; and if there is work for
+/// It can if it reads the kernels' results element by element, in order, and each block's elements are a part that the
+/// group can be cut at; if it overwrites nothing that other blocks of the kernels still read; and if there is work for
 /// all threads.
 pub(crate) fn chain(
     (list, places): (&List, &Places),
-    kernel: &Kernel,
+    kernels: &[&Kernel],
     blocks: usize,
     (number, group): (usize, &PlannedGroup),
     overwritten: &[Value],
     threads: usize,
 ) -> Option<Chained> {
-    let value = kernel.value;
+    let kernel = kernels.last()?;
     if blocks < threads.min(group.step.group.blocks(&group.geometry))
         || kernel.copies_to().is_some()
     {
@@ -46,7 +56,8 @@ pub(crate) fn chain(
     let mut reads = false;
     for op in &group.step.group.ops {
         if let Code::Load | Code::Store = op.code
-            && group.step.bases[op.imm as usize].0 == value
+            && let (value, _) = group.step.bases[op.imm as usize]
+            && kernels.iter().any(|kernel| kernel.value == value)
         {
             let in_order = group.step.group.is_contiguous(op.imm)
                 && group.step.bases[op.imm as usize].1 == 0
@@ -54,12 +65,13 @@ pub(crate) fn chain(
             if !in_order || op.code == Code::Store {
                 return None;
             }
-            reads = true;
+            reads |= value == kernel.value;
         }
     }
     let still_read = |input: &Value| {
         let external = list.attr(*input);
-        let mut operands = list.args(value).iter().map(|&a| places.base(a));
+        let operands = kernels.iter().flat_map(|kernel| list.args(kernel.value));
+        let mut operands = operands.map(|&a| places.base(a));
         operands.any(|a| list.op(a) == Op::Input && list.attr(a) == external)
     };
     if !reads || overwritten.iter().any(still_read) {

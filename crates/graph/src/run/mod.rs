@@ -7,5 +7,6 @@ pub(crate) mod kernel;
 pub(crate) mod pages;
 pub(crate) mod phase;
 pub(crate) mod plan;
+mod settled;
 pub(crate) mod team;
 pub(crate) mod workspace;

@@ -18,15 +18,45 @@ pub(crate) fn packets(n: usize) -> Option<Vec<Packet>> {
     Some(memory)
 }
 
+/// The C library that the standard library is linked with.
+#[cfg(all(target_os = "linux", not(miri)))]
+mod libc {
+    use std::ffi::{c_int, c_void};
+    pub(super) const MADV_HUGEPAGE: c_int = 14;
+    /// Linux 6.1 and later.
+    pub(super) const MADV_COLLAPSE: c_int = 25;
+    unsafe extern "C" {
+        pub(super) fn madvise(address: *mut c_void, length: usize, advice: c_int) -> c_int;
+    }
+}
+
+/// Bytes of an array from which on it is worth large pages once it has settled.
+pub(crate) const SETTLED: usize = 2 << 20;
+
+/// Has the system move `bytes` from `first` on to large pages, now. A hint: no effect but on time.
+#[cfg(all(target_os = "linux", not(miri)))]
+pub(crate) fn collapse(first: *mut u8, bytes: usize) {
+    const LARGE_PAGE: usize = 2 << 20;
+    // Allocations of a few MB stand beside each other: the page around an end is their neighbour's, too.
+    let before = first.addr() % LARGE_PAGE;
+    let length = (before + bytes).next_multiple_of(LARGE_PAGE);
+    // SAFETY: nothing is accessed; the advice changes how memory is mapped and nothing that a program could see, whoever
+    // it belongs to. A kernel that does not know it, or finds a part that is not mapped, returns an error.
+    unsafe {
+        libc::madvise(
+            first.wrapping_sub(before).cast(),
+            length,
+            libc::MADV_COLLAPSE,
+        );
+    }
+}
+
+#[cfg(any(not(target_os = "linux"), miri))]
+pub(crate) fn collapse(_: *mut u8, _: usize) {}
+
 /// Asks for large pages. A hint: no effect but on time.
 #[cfg(all(target_os = "linux", not(miri)))]
 fn advise(memory: &mut Vec<Packet>) {
-    use std::ffi::{c_int, c_void};
-    // The C library that the standard library is linked with.
-    unsafe extern "C" {
-        fn madvise(address: *mut c_void, length: usize, advice: c_int) -> c_int;
-    }
-    const MADV_HUGEPAGE: c_int = 14;
     const PAGE: usize = 4096;
     let bytes = memory.capacity() * size_of::<Packet>();
     if bytes < LARGE {
@@ -39,7 +69,11 @@ fn advise(memory: &mut Vec<Packet>) {
     // SAFETY: the range is inside the vector's allocation, which is ours; the advice changes how it is mapped and
     // nothing that a program could see. A kernel that does not know it returns an error, which changes nothing.
     unsafe {
-        madvise(first.wrapping_add(skipped).cast(), length, MADV_HUGEPAGE);
+        libc::madvise(
+            first.wrapping_add(skipped).cast(),
+            length,
+            libc::MADV_HUGEPAGE,
+        );
     }
 }
 
@@ -59,5 +93,13 @@ mod tests {
             assert!(memory.iter().all(zero));
         }
         assert!(packets(usize::MAX / 64).is_none());
+    }
+
+    #[test]
+    fn what_moves_to_large_pages_keeps_its_content() {
+        let mut memory: Vec<u64> = (0..1_000_003).collect();
+        collapse(memory.as_mut_ptr().cast(), size_of_val(memory.as_slice()));
+        assert!(memory.iter().zip(0..).all(|(&x, i)| x == i));
+        memory.push(0);
     }
 }

@@ -97,6 +97,11 @@ impl Run<'_> {
                     return;
                 }
                 let shared = self.arena(kernel.shared.unwrap_or(0)).cast();
+                if let Some(first) = kernel.beside {
+                    // SAFETY: as below. `beside` made sure that the block of this kernel reads nothing that blocks of the
+                    // other write, and the memory plan keeps what either reads until both are done.
+                    unsafe { plan.kernels[first].run(bindings, 0, block, shared, scratch) }
+                }
                 // SAFETY: operands are views of values the memory plan keeps live and apart; `shared` is this
                 // kernel's own stretch of the arena.
                 unsafe { kernel.run(bindings, sub, block, shared, scratch) }

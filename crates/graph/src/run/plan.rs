@@ -8,8 +8,9 @@ use retrograde_ops::thresholds::{BLOCK_ELEMENTS, BLOCK_NS, BLOCKS_A_THREAD};
 use retrograde_ops::tile::{CacheSizes, Code, Geometry, Request};
 use retrograde_storage::{DType, Id, PACKET_BYTES, Packed, Shape};
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 
-use super::chain::chain;
+use super::chain::{beside, chain};
 use super::kernel::{Kernel, kernels};
 use super::team::MOST_THREADS;
 use crate::check::{Audit, Check};
@@ -242,17 +243,39 @@ impl Build {
             return;
         };
         let number = self.groups.len() - 1;
-        let chained = chain(
-            (list, places),
-            &self.kernels[k],
-            blocks,
-            (number, &self.groups[number]),
-            overwritten,
-            self.options.threads(),
-        );
+        let chained = {
+            let beside = self.kernels[k].beside.map(|first| &self.kernels[first]);
+            let kernels = beside.into_iter().chain([&self.kernels[k]]);
+            let kernels: SmallVec<[&Kernel; 2]> = kernels.collect();
+            chain(
+                (list, places),
+                &kernels,
+                blocks,
+                (number, &self.groups[number]),
+                overwritten,
+                self.options.threads(),
+            )
+        };
         if chained.is_some() {
             self.phases[at].1 = 0;
             self.kernels[k].then = chained;
+            self.chained.push(self.step - 1);
+        }
+    }
+
+    /// Runs the blocks of the kernel just added with those of the kernel of the step before, if they can be.
+    fn beside(&mut self, list: &List, places: &Places, direct: &FxHashMap<Value, Value>) {
+        let Some(&[(Phase::Kernel(first, 0), _), (Phase::Kernel(second, 0), _)]) =
+            self.phases.last_chunk()
+        else {
+            return;
+        };
+        let pair = [&self.kernels[first], &self.kernels[second]];
+        let updates = pair.iter().any(|kernel| direct.contains_key(&kernel.value));
+        if pair[0].beside.is_none() && !updates && beside(list, places, pair[0], pair[1]) {
+            let at = self.phases.len() - 2;
+            self.phases[at].1 = 0;
+            self.kernels[second].beside = Some(first);
             self.chained.push(self.step - 1);
         }
     }
@@ -347,6 +370,9 @@ impl Plan {
                 Step::Kernel(v) => {
                     for kernel in kernels(list, &places, *v, options)? {
                         build.kernel(kernel);
+                    }
+                    if options.fuse {
+                        build.beside(list, &places, &direct);
                     }
                 }
                 Step::Scalars(values) => {

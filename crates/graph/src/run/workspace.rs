@@ -9,6 +9,7 @@ use super::bind::Bindings;
 use super::pages;
 use super::phase::Run;
 use super::plan::Plan;
+use super::settled::Settled;
 use super::team::Team;
 use crate::check::AuditMemory;
 use crate::error::{Error, ErrorKind, Result};
@@ -25,6 +26,7 @@ pub(crate) struct Memory {
     errors: ErrorCell,
     team: Arc<Team>,
     audit: Option<Box<AuditMemory>>,
+    settled: Option<Settled>,
     /// The panic of a user's function: nothing runs here until a reset.
     broken: Option<Error>,
 }
@@ -86,6 +88,7 @@ impl Memory {
                 Some(audit) => Some(Box::new(AuditMemory::new(audit)?)),
                 None => None,
             },
+            settled: Settled::new(plan),
             broken: None,
         })
     }
@@ -155,6 +158,9 @@ impl Memory {
             .iter_mut()
             .enumerate()
             .for_each(|(i, to)| *to = (given.outputs)(i));
+        if let Some(settled) = &mut self.settled {
+            settled.meet(&self.externals.0, &self.outputs.0);
+        }
         self.errors.take();
         let bindings = Bindings {
             level: plan.options.level,

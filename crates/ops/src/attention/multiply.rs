@@ -52,7 +52,7 @@ impl<T: Float> Multiply<T> {
             c: c.at,
         };
         for block in 0..self.plan.blocks() {
-            debug_assert_eq!(self.plan.pack_parts(), 0, "one block shares nothing");
+            debug_assert_eq!(self.plan.parts(), 0, "one block shares nothing");
             // SAFETY: the caller's promise. Of at most one block none shares what is packed, so that is not read.
             unsafe {
                 self.plan.run_block(

@@ -56,7 +56,7 @@ impl Update {
         scratch: &mut [Packet],
     ) {
         let plan = self.plan::<T>(level);
-        debug_assert_eq!(plan.pack_parts(), 0, "one block shares nothing");
+        debug_assert_eq!(plan.parts(), 0, "one block shares nothing");
         for block in 0..plan.blocks() {
             // SAFETY: the caller's promise; one block shares no packed buffer, so that is not read.
             unsafe {

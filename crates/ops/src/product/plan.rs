@@ -67,7 +67,7 @@ pub struct Spec {
 
 /// A planned product. Immutable and free of pointers: any number of threads may run it at once.
 ///
-/// To run: every part of [`pack`](Self::pack) (if [`pack_parts`](Self::pack_parts) is not zero), then, after all of
+/// To run: every part of [`prepare`](Self::prepare) (if [`parts`](Self::parts) is not zero), then, after all of
 /// them, every block of [`run_block`](Self::run_block); both in any order and on any thread, each part and block once.
 ///
 /// An element of C is the sum of its pieces (`k` cut by [`tuning::piece`], by `k` alone), each the sum of its terms in
@@ -100,6 +100,8 @@ pub struct Plan<T: Float> {
     pub(super) chunk: usize,
     pub(super) lane_blocks: usize,
     pub(super) column_blocks: usize,
+    /// Parts that the pieces of a product with a vector are shared out in, 0 if its outputs are.
+    pub(super) term_parts: usize,
 }
 
 /// Strides of an operand by what they step over.
@@ -178,6 +180,7 @@ impl<T: Float> Plan<T> {
             chunk: 0,
             lane_blocks: 1,
             column_blocks: 1,
+            term_parts: 0,
         };
         let most = spec.max_blocks.max(1);
         if vector {
@@ -193,6 +196,21 @@ impl<T: Float> Plan<T> {
         let blocks = terms / tuning::VECTOR_BLOCK_MIN_TERMS;
         let blocks = blocks.min(self.lanes / T::LANES);
         self.lane_blocks = blocks.clamp(1, most);
+        let strip = self.lanes / self.lane_blocks * size_of::<T>();
+        let blocks = (terms / tuning::VECTOR_BLOCK_MIN_TERMS).min(most);
+        if blocks > 1 && strip < tuning::VECTOR_STRIP_MIN_BYTES {
+            self.cut_terms(blocks);
+        }
+    }
+
+    /// Shares out pieces instead of outputs, if that many have some each and all chunks of outputs have the columns form.
+    pub(super) fn cut_terms(&mut self, parts: usize) {
+        let in_columns = self.lane_strides.k != 1 && self.lane_strides.outer == 1;
+        let last = self.lanes % tuning::VECTOR_OUTPUTS;
+        let whole = self.lanes >= T::LANES && (last == 0 || last >= T::LANES);
+        if in_columns && whole && self.k.div_ceil(tuning::PIECE) >= parts {
+            (self.term_parts, self.lane_blocks) = (parts, 1);
+        }
     }
 
     fn plan_tiles(&mut self, most: usize) {
@@ -284,8 +302,27 @@ impl<T: Float> Plan<T> {
         }
     }
 
+    /// Parts of what is computed before the blocks and that they share; 0 if there is no such thing.
+    pub fn parts(&self) -> usize {
+        if self.term_parts > 0 {
+            self.term_parts
+        } else {
+            self.pack_parts()
+        }
+    }
+
+    /// Packets of the buffer that [`prepare`](Self::prepare) fills; `None` on overflow.
+    pub fn shared_packets(&self) -> Option<usize> {
+        if self.term_parts > 0 {
+            let pieces = self.k.div_ceil(tuning::PIECE);
+            super::vector::piece_packets(self).checked_mul(pieces)
+        } else {
+            self.packed_packets()
+        }
+    }
+
     /// Parts of the packing that blocks share; 0 if they share none.
-    pub fn pack_parts(&self) -> usize {
+    pub(super) fn pack_parts(&self) -> usize {
         if self.packing == Packing::Shared && self.blocks() > 0 {
             self.lanes.div_ceil(self.panel()) * self.k.div_ceil(piece(self.k))
         } else {
@@ -293,8 +330,8 @@ impl<T: Float> Plan<T> {
         }
     }
 
-    /// Packets of the buffer that [`pack`](Self::pack) fills; `None` on overflow.
-    pub fn packed_packets(&self) -> Option<usize> {
+    /// Packets of the packed lane operand; `None` on overflow.
+    fn packed_packets(&self) -> Option<usize> {
         if self.pack_parts() == 0 {
             return Some(0);
         }
@@ -346,6 +383,7 @@ impl<T: Float> Plan<T> {
         };
         self.lane_blocks = lanes.min(self.lanes.div_ceil(unit)).max(1);
         self.column_blocks = columns.min(self.columns).max(1);
+        self.term_parts = 0;
     }
 
     /// The scratch as elements.

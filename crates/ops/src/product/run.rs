@@ -8,7 +8,7 @@ use super::float::Float;
 use super::kernel::Tile;
 use super::pack::{self, Source, Tiles};
 use super::plan::{Method, Packing, Plan};
-use super::tuning::piece;
+use super::tuning::{PIECE, piece};
 use super::{vector, whole};
 
 /// Where the operands of one run start: element (0, 0) of each.
@@ -28,15 +28,48 @@ unsafe impl<T: Sync> Sync for Operands<T> {}
 unsafe impl<T: Send> Send for Operands<T> {}
 
 impl<T: Float> Plan<T> {
-    /// Packs one part of what all blocks share into `packed`. A buffer once packed serves every run in which that
-    /// operand is unchanged.
+    /// Computes one part of what all blocks share into `shared`: a part of the packed lane operand, or the sums of some
+    /// pieces.
     ///
     /// # Safety
-    /// - `part < self.pack_parts()`.
+    /// - `part < self.parts()`.
     /// - Every element of A and B (by the plan's shape and strides) is readable, and nobody writes it meanwhile.
-    /// - `packed` points to [`packed_packets`](Self::packed_packets) packets, disjoint from A and B, which nobody
+    /// - `shared` points to [`shared_packets`](Self::shared_packets) packets, disjoint from A and B, which nobody
     ///   reads meanwhile; other parts may be written at the same time.
-    pub unsafe fn pack(&self, part: usize, operands: &Operands<T>, packed: *mut Packet) {
+    ///
+    /// # Panics
+    /// If `scratch` is shorter than [`scratch_packets`](Self::scratch_packets).
+    pub unsafe fn prepare(
+        &self,
+        part: usize,
+        operands: &Operands<T>,
+        shared: *mut Packet,
+        scratch: &mut [Packet],
+    ) {
+        // SAFETY: the same contract; ranges of pieces are disjoint.
+        unsafe {
+            if self.term_parts > 0 {
+                let count = self.k.div_ceil(PIECE);
+                let at = |part: usize| count * part / self.term_parts;
+                let scratch = Self::elements(scratch);
+                vector::run_pieces(
+                    self,
+                    operands,
+                    at(part)..at(part + 1),
+                    scratch,
+                    shared.cast(),
+                );
+            } else {
+                self.pack(part, operands, shared);
+            }
+        }
+    }
+
+    /// Packs one part of the lane operand.
+    ///
+    /// # Safety
+    /// As [`prepare`](Self::prepare).
+    unsafe fn pack(&self, part: usize, operands: &Operands<T>, packed: *mut Packet) {
         let panels = self.lanes.div_ceil(self.panel());
         let depth = piece(self.k);
         let (term, lane) = (part / panels * depth, part % panels * self.panel());
@@ -105,7 +138,7 @@ impl<T: Float> Plan<T> {
     /// - Every element of A and B (by the plan's shape and strides) is readable, and nobody writes it meanwhile.
     /// - C's elements in [`block`](Self::block) are writable (initialised, if `accumulate`), distinct, disjoint from A
     ///   and B, and accessed by nobody else meanwhile, the epilogue apart.
-    /// - If [`pack_parts`](Self::pack_parts) is not zero, `packed` is a buffer that all parts have been packed into from
+    /// - If [`parts`](Self::parts) is not zero, `shared` is a buffer that all parts have been computed into from
     ///   operands of the same elements, and nobody writes it; otherwise it is not read and may be dangling.
     ///
     /// # Panics
@@ -114,7 +147,7 @@ impl<T: Float> Plan<T> {
         &self,
         block: usize,
         operands: &Operands<T>,
-        packed: *const Packet,
+        shared: *const Packet,
         scratch: &mut [Packet],
         accumulate: bool,
         mut epilogue: impl FnMut(Range<usize>, Range<usize>),
@@ -131,7 +164,10 @@ impl<T: Float> Plan<T> {
         let scratch = Self::elements(scratch);
         // SAFETY: the same contract; the ranges are the block's.
         unsafe {
-            if self.method == Method::Vector {
+            if self.term_parts > 0 {
+                vector::add_pieces(self, operands, scratch, shared.cast(), accumulate);
+                finished(lanes, columns);
+            } else if self.method == Method::Vector {
                 vector::run(self, operands, lanes, scratch, accumulate, &mut finished);
             } else if self.k == 0 {
                 if !accumulate {
@@ -141,7 +177,7 @@ impl<T: Float> Plan<T> {
             } else {
                 self.run_tiles(
                     operands,
-                    packed.cast(),
+                    shared.cast(),
                     scratch,
                     accumulate,
                     (lanes, columns),

@@ -121,7 +121,7 @@ fn run<T: Float>(
         }
     }
     let poison = |packets: usize| vec![Packet::from_lanes([0xffu8; 64]); packets];
-    let mut packed = poison(plan.packed_packets().unwrap());
+    let mut packed = poison(plan.shared_packets().unwrap());
     let mut scratch = poison(plan.scratch_packets());
     let operands = Operands {
         a: a.pointer(),
@@ -132,8 +132,9 @@ fn run<T: Float>(
     // SAFETY: the inputs hold every element that their strides reach, the output those of its own; the buffers have
     // the sizes asked for; parts, then blocks, run one by one.
     unsafe {
-        for part in (0..plan.pack_parts()).rev() {
-            plan.pack(part, &operands, packed.as_mut_ptr());
+        for part in (0..plan.parts()).rev() {
+            scratch.fill(Packet::from_lanes([0xffu8; 64]));
+            plan.prepare(part, &operands, packed.as_mut_ptr(), &mut scratch);
         }
         for block in (0..plan.blocks()).rev() {
             scratch.fill(Packet::from_lanes([0xffu8; 64]));
@@ -234,6 +235,20 @@ fn check<T: Float>(
                     "{level}, blocks {lanes} x {columns}"
                 );
             }
+        }
+        // Or as many parts of the terms.
+        for parts in [1, 2, 3] {
+            let mut plan = Plan::<T>::new(level, &spec);
+            if plan.method == Method::Vector {
+                plan.force_blocks(1, 1);
+                plan.cut_terms(parts);
+            }
+            let many = run(&plan, &spec, &a, &b, start);
+            assert_eq!(
+                bits(&one),
+                bits(&many),
+                "{level}, {parts} parts of the terms"
+            );
         }
         if level != Level::Baseline {
             let bits = bits(&one);
@@ -396,9 +411,9 @@ fn threads_that_claim_parts_and_blocks_give_the_bits_of_one() {
         spec.max_blocks = 7;
         let plan = Plan::<f32>::new(level, &spec);
         assert!(plan.blocks() > 1);
-        assert_eq!(plan.pack_parts() > 1, shared, "{m} rows");
+        assert_eq!(plan.parts() > 1, shared, "{m} rows");
         let mut c = vec![0f32; m * n];
-        let mut packed = vec![Packet::ZERO; plan.packed_packets().unwrap()];
+        let mut packed = vec![Packet::ZERO; plan.shared_packets().unwrap()];
         let operands = Operands {
             a: a.pointer(),
             b: b.pointer(),
@@ -415,9 +430,9 @@ fn threads_that_claim_parts_and_blocks_give_the_bits_of_one() {
                     // SAFETY: each part and block is claimed once; the barrier separates packing from running.
                     unsafe {
                         while let part = parts.fetch_add(1, Relaxed)
-                            && part < plan.pack_parts()
+                            && part < plan.parts()
                         {
-                            plan.pack(part, &operands, shared.0);
+                            plan.prepare(part, &operands, shared.0, &mut scratch);
                         }
                         ready.wait();
                         while let block = blocks.fetch_add(1, Relaxed)
@@ -502,9 +517,9 @@ fn empty_outputs_are_no_work() {
             max_blocks: 8,
         };
         let plan = Plan::<f32>::new(Level::detect(), &spec);
-        assert_eq!((plan.blocks(), plan.pack_parts()), (0, 0));
+        assert_eq!((plan.blocks(), plan.parts()), (0, 0));
         assert_eq!(
-            (plan.packed_packets(), plan.scratch_packets()),
+            (plan.shared_packets(), plan.scratch_packets()),
             (Some(0), 0)
         );
     }

@@ -45,6 +45,10 @@ pub const VECTOR_BLOCK_MIN_TERMS: usize = 64 * 1024;
 /// Outputs of a matrix-vector product in progress at a time: with their partial sums 16 KiB of L1.
 pub const VECTOR_OUTPUTS: usize = 128;
 
+/// Bytes of a line of the matrix that a block of a product of short columns with a vector reads at least, or pieces are
+/// shared out instead: 10,000 x 100 of `f64`, transposed, in eight strips of 96 to 104 bytes.
+pub const VECTOR_STRIP_MIN_BYTES: usize = 1024;
+
 /// Length of the pieces that k is cut into: of equal length but for the last, and a multiple of 16.
 pub const fn piece(k: usize) -> usize {
     if k <= PIECE {

@@ -8,6 +8,10 @@
 //! - *columns*, where a column is contiguous: a vector of rows a partial sum.
 //!
 //! A matrix with neither unit stride goes to the first form row by row through a buffer.
+//!
+//! As pieces are summed apart, threads may share out the pieces of one chunk of outputs ([`run_pieces`]) and one of them
+//! add up what they left ([`add_pieces`]): for a matrix of few long columns side by side, of which strips of outputs would
+//! read a line or two in each place.
 
 use std::ops::Range;
 
@@ -85,16 +89,134 @@ pub(super) unsafe fn run<T: Float>(
                 sums(simd, source, x, plan.broadcast_strides.k, plan.k, &mut buffers);
             }
         ));
-        for (i, &sum) in chunk.clone().zip(&*buffers.total) {
-            // SAFETY: element `i` of the block.
+        // SAFETY: elements of the block.
+        unsafe { put(plan, operands, chunk.clone(), buffers.total, accumulate) };
+        finished(chunk, 0..1);
+    }
+}
+
+/// Writes the chunk's outputs.
+///
+/// # Safety
+/// As [`run`], for `chunk`.
+unsafe fn put<T: Float>(
+    plan: &Plan<T>,
+    operands: &Operands<T>,
+    chunk: Range<usize>,
+    sums: &[T],
+    accumulate: bool,
+) {
+    for (i, &sum) in chunk.zip(sums) {
+        // SAFETY: element `i` of the block.
+        unsafe {
+            let out = operands
+                .c
+                .wrapping_offset(i as isize * plan.out_lane_stride);
+            *out = if accumulate { sum + *out } else { sum };
+        }
+    }
+}
+
+/// Packets of partial sums that each piece of a plan that is cut by terms leaves.
+pub(super) fn piece_packets<T: Float>(plan: &Plan<T>) -> usize {
+    plan.lanes.next_multiple_of(T::LANES)
+}
+
+/// The chunks of outputs, each with where its partial sums start among those of a piece.
+fn chunks<T: Float>(plan: &Plan<T>) -> impl Iterator<Item = (Range<usize>, usize)> {
+    let lanes = plan.lanes;
+    (0..lanes)
+        .step_by(VECTOR_OUTPUTS)
+        .map(move |first| (first..lanes.min(first + VECTOR_OUTPUTS), first * T::LANES))
+}
+
+/// The partial sums of some pieces, in the columns form, which every chunk of the plan's outputs has.
+///
+/// # Safety
+/// As [`Plan::run_part`]; `sums` is where those of piece 0 stand, or would.
+pub(super) unsafe fn run_pieces<T: Float>(
+    plan: &Plan<T>,
+    operands: &Operands<T>,
+    pieces: Range<usize>,
+    scratch: &mut [T],
+    sums: *mut T,
+) {
+    let (matrix, x) = if plan.swapped {
+        (operands.b, operands.a)
+    } else {
+        (operands.a, operands.b)
+    };
+    let buffer = &mut scratch[..PIECE];
+    for piece in pieces {
+        let term = piece * PIECE;
+        let depth = PIECE.min(plan.k - term);
+        let at = sums.wrapping_add(piece * piece_packets(plan) * T::LANES);
+        // SAFETY: terms of the vector.
+        let x = unsafe {
+            let stride = plan.broadcast_strides.k;
+            contiguous(
+                x.wrapping_offset(term as isize * stride),
+                stride,
+                depth,
+                buffer,
+            )
+        };
+        for (chunk, first) in chunks(plan) {
+            let source = Source {
+                matrix: matrix
+                    .wrapping_offset(chunk.start as isize + term as isize * plan.lane_strides.k),
+                row_stride: 1,
+                k_stride: plan.lane_strides.k,
+                outputs: chunk.len(),
+            };
+            let len = chunk.len().next_multiple_of(T::LANES) * T::LANES;
+            // SAFETY: this piece's packets are ours alone; the chunk's rows of the matrix in the piece.
             unsafe {
-                let out = operands
-                    .c
-                    .wrapping_offset(i as isize * plan.out_lane_stride);
-                *out = if accumulate { sum + *out } else { sum };
+                let sums = std::slice::from_raw_parts_mut(at.add(first), len);
+                at_level!(plan.isa, simd => simd.vectorize(
+                    #[inline(always)]
+                    || piece_columns(simd, source, x, depth, sums)
+                ));
             }
         }
-        finished(chunk, 0..1);
+    }
+}
+
+/// The outputs, from the partial sums of all pieces.
+///
+/// # Safety
+/// As [`Plan::run_block`]; `sums` holds what [`run_pieces`] left of every piece, and nobody writes it.
+pub(super) unsafe fn add_pieces<T: Float>(
+    plan: &Plan<T>,
+    operands: &Operands<T>,
+    scratch: &mut [T],
+    sums: *const T,
+    accumulate: bool,
+) {
+    for (chunk, first) in chunks(plan) {
+        let wide = chunk.len().next_multiple_of(T::LANES);
+        let total = &mut scratch[..wide * T::LANES];
+        total.fill(T::default());
+        for piece in 0..plan.k.div_ceil(PIECE) {
+            let at = piece * piece_packets(plan) * T::LANES + first;
+            // SAFETY: this piece's sums of the chunk.
+            let sums = unsafe { std::slice::from_raw_parts(sums.add(at), total.len()) };
+            at_level!(plan.isa, simd => simd.vectorize(
+                #[inline(always)]
+                || add_all(total, sums)
+            ));
+        }
+        fold_columns(wide, T::LANES, total);
+        // SAFETY: the caller's promise.
+        unsafe { put(plan, operands, chunk, total, accumulate) };
+    }
+}
+
+/// `to += sums`.
+#[inline(always)]
+fn add_all<T: Float>(to: &mut [T], sums: &[T]) {
+    for (to, &sum) in to.iter_mut().zip(sums) {
+        *to += sum;
     }
 }
 
@@ -300,6 +422,24 @@ unsafe fn columns<S: Simd, T: Float>(
     piece: &mut [T],
     total: &mut [T],
 ) {
+    let len = source.outputs.next_multiple_of(T::LANES) * T::LANES;
+    // SAFETY: passed on.
+    unsafe { piece_columns(simd, source, x, depth, &mut piece[..len]) };
+    add_all(&mut total[..len], &piece[..len]);
+}
+
+/// The partial sums of one piece by themselves: `piece[lane][output] = ...`.
+///
+/// # Safety
+/// As [`columns`].
+#[inline(always)]
+unsafe fn piece_columns<S: Simd, T: Float>(
+    simd: S,
+    source: Source<T>,
+    x: *const T,
+    depth: usize,
+    piece: &mut [T],
+) {
     let outputs = source.outputs;
     let wide = outputs.next_multiple_of(T::LANES);
     piece[..wide * T::LANES].fill(T::default());
@@ -330,9 +470,6 @@ unsafe fn columns<S: Simd, T: Float>(
         for sum in &mut piece[depth % T::LANES * wide..T::LANES * wide] {
             *sum += T::default();
         }
-    }
-    for (total, &sum) in total[..wide * T::LANES].iter_mut().zip(&*piece) {
-        *total += sum;
     }
 }
 

@@ -138,6 +138,8 @@ pub(crate) struct Kernel {
     pub shared: Option<usize>,
     /// What each block of the last phase goes on with: see [`chain`](super::chain).
     pub then: Option<Chained>,
+    /// The kernel whose block runs before each of this one's: see [`beside`](super::chain::beside).
+    pub beside: Option<usize>,
     /// If it only copies a scalar to an output: its cell, the output and the bytes.
     pub scalar: Option<(u32, u32, usize)>,
 }
@@ -164,6 +166,7 @@ impl Kernel {
             kind,
             shared: None,
             then: None,
+            beside: None,
             scalar: None,
         }
     }
@@ -260,6 +263,15 @@ impl Kernel {
     /// The elements of its value that a block of the last phase writes, if they are one run of memory.
     pub(crate) fn writes(&self, block: usize) -> Option<Range<usize>> {
         self.work().writes(block)
+    }
+
+    /// Whether each block reads rows of a matrix that the same block of `other` reads, and both are as many.
+    pub(crate) fn shares_rows(&self, other: &Self) -> bool {
+        match (&self.kind, &other.kind) {
+            (Kind::Product32(a), Kind::Product32(b)) => a.shares_rows(b),
+            (Kind::Product64(a), Kind::Product64(b)) => a.shares_rows(b),
+            _ => false,
+        }
     }
 
     /// Runs one block of one phase.

@@ -7,7 +7,7 @@ use retrograde_ops::product::{Float, Operands, Plan, Spec, Strides};
 use retrograde_ops::structured::Mismatch;
 use retrograde_storage::{MAX_RANK, Packet, Shape, View};
 
-use super::{Block, Operand, Work};
+use super::{Block, Memory, Operand, Work};
 use crate::run::bind::Bindings;
 
 /// `C[.., m, n] = A[.., m, k] B[.., k, n]`, batch axes of A and B broadcast to C's.
@@ -23,6 +23,9 @@ pub(super) struct Product<T: Float> {
 
 /// Blocks wanted of a product at most: a few for each of many cores. Bits do not depend on it.
 const PRODUCT_BLOCKS: usize = 8;
+/// Bytes of rows of a matrix that a block multiplies by a vector, if there are more than [`PRODUCT_BLOCKS`] times as
+/// many: what goes on with the block finds them in the second-level cache.
+const VECTOR_BLOCK_BYTES: usize = 512 << 10;
 /// Nanoseconds a multiply-add of 4-byte elements takes: 80 GFLOP/s. One of 8-byte elements takes twice that.
 pub(super) const PRODUCT_NS: f64 = 0.025;
 
@@ -33,7 +36,14 @@ impl<T: Float> Product<T> {
         let [(m, k, sa), (_, n, sb), (_, _, sc)] = operands.each_ref().map(matrix);
         let count = lead(&c).shape.len();
         // With a batch, each product is one block: enough to share out, and nothing to pack for others.
-        let max_blocks = if count > 1 { 1 } else { PRODUCT_BLOCKS };
+        let max_blocks = if count > 1 {
+            1
+        } else if n == 1 && sa.column == 1 {
+            let bytes = m.saturating_mul(k).saturating_mul(size_of::<T>());
+            PRODUCT_BLOCKS.max(bytes / VECTOR_BLOCK_BYTES)
+        } else {
+            PRODUCT_BLOCKS
+        };
         let spec = Spec {
             m,
             n,
@@ -50,6 +60,20 @@ impl<T: Float> Product<T> {
             operands,
             spec,
         }
+    }
+
+    /// Whether each block multiplies rows of a matrix by a vector that the same block of `other` multiplies by another.
+    pub(super) fn shares_rows(&self, other: &Self) -> bool {
+        let ([a, ..], [b, ..]) = (&self.operands, &other.operands);
+        let same =
+            |a: Memory, b: Memory| matches!((a, b), (Memory::Value(a), Memory::Value(b)) if a == b);
+        self.spec.n == 1
+            && self.count() == 1
+            && self.spec == other.spec
+            && same(a.at, b.at)
+            && a.view == b.view
+            && self.batch == other.batch
+            && self.plan.parts() == 0
     }
 
     /// Number of products.
@@ -79,7 +103,7 @@ impl<T: Float> Work for Product<T> {
 
     fn phases(&self) -> Vec<usize> {
         let blocks = self.plan.blocks() * self.count();
-        match self.plan.pack_parts() {
+        match self.plan.parts() {
             0 => vec![blocks],
             parts => vec![parts, blocks],
         }
@@ -101,7 +125,7 @@ impl<T: Float> Work for Product<T> {
     }
 
     fn shared_packets(&self) -> usize {
-        self.plan.packed_packets().unwrap_or(usize::MAX)
+        self.plan.shared_packets().unwrap_or(usize::MAX)
     }
 
     fn scratch_packets(&self) -> usize {
@@ -109,16 +133,18 @@ impl<T: Float> Work for Product<T> {
     }
 
     unsafe fn run(&self, at: Block<'_>, scratch: &mut [Packet]) {
-        let packs = self.plan.pack_parts() > 0;
-        if packs && at.phase == 0 {
+        let prepares = self.plan.parts() > 0;
+        if prepares && at.phase == 0 {
             let operands = self.addresses(at.bindings, 0);
-            // SAFETY: the caller's contract; only a product without batch packs, so index 0 is the whole of it, and
+            // SAFETY: the caller's contract; only a product without batch prepares, so index 0 is the whole of it, and
             // `shared` has the packets that `shared_packets` asked for.
-            unsafe { self.plan.pack(at.block, &operands, at.shared) }
+            unsafe {
+                self.plan.prepare(at.block, &operands, at.shared, scratch);
+            }
         } else {
             let each = self.plan.blocks();
             let operands = self.addresses(at.bindings, at.block / each);
-            // SAFETY: the caller's contract. Packing, if any, was the phase before; different batch indices write
+            // SAFETY: the caller's contract. Preparation, if any, was the phase before; different batch indices write
             // different matrices of C, which is dense.
             unsafe {
                 self.plan.run_block(
