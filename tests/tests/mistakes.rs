@@ -89,7 +89,7 @@ fn jacobians_count_the_users_inputs() -> Result<()> {
     assert_eq!(sparse.to_string(), expected);
     let shape = p
         .jacobian(0)?
-        .run::<f64>([&x, &Array::arange(2)])
+        .run::<f64>([&x, &Array::<f64>::arange(2)])
         .unwrap_err();
     assert_eq!(
         shape.to_string(),
