@@ -18,7 +18,13 @@ macro_rules! loss {
 }
 
 fn of_pairs() -> Vec<Case> {
+    let rows = |s: &[usize]| vec![within(s, -1.0, 0.9), within(s, 0.1, 0.9)];
+    let rows = [&[3, 4][..], &[5], &[2, 2, 3]].map(rows).to_vec();
     vec![
+        loss!("cosine_embedding", rows, |x, y, r| {
+            let target = x.sum_over(-1).detach().sign();
+            x.cosine_embedding_with(y, target, -0.9, r)
+        }),
         loss!("mse", pairs(0.1, 0.9), |x, y, r| x.mse_with(y, r)),
         loss!("l1", pairs(1.1, 1.9), |x, y, r| x.l1_with(y, r)),
         loss!("huber", pairs(1.1, 1.9), |x, y, r| x.huber_with(y, 0.15, r)),

@@ -45,7 +45,9 @@ pub(super) fn cases() -> Vec<Case> {
         case!("log_softmax", rows(), |x| [
             x.log_softmax(-1),
             x.log_softmax(0)
-        ]),
+        ])
+        // Weighted, the 6000 terms of about -7 of the widest set nearly cancel.
+        .single_within(1e-4),
         case!("layer_norm", with_weights(2), |x, w, b| x
             .layer_norm(w, b, 1e-3))
         .distinct(),

@@ -179,6 +179,57 @@ impl<'t, T: Float> Var<'t, T> {
         })
     }
 
+    /// Loss of pairs of rows `[.., n]` that are to point the same way where `target`, of shape `[..]`, is positive, and not
+    /// to where it is not: the mean of `1 - c` there and `max(0, c - margin)` elsewhere, `c` being the
+    /// [`cosine_similarity`](Self::cosine_similarity) along the last axis. The derivative is 0 at the kink.
+    ///
+    /// ```
+    /// # use retrograde_graph::Tape;
+    /// # use retrograde_storage::Array;
+    /// # let tape = Tape::new();
+    /// let x = tape.variable(Array::from([[3.0_f64, 4.0], [3.0, 4.0]]));
+    /// let y = tape.constant(Array::from([[4.0_f64, 3.0], [4.0, 3.0]]));
+    /// let target = tape.constant(Array::from([1.0_f64, -1.0]));
+    /// let loss = x.cosine_embedding(y, target, 0.5).item()?;
+    /// assert!((loss - ((1.0 - 0.96) + (0.96 - 0.5)) / 2.0).abs() < 1e-15);
+    /// assert!(x.cosine_embedding(y, y, 0.5).item().is_err(), "a target for each row");
+    /// # Ok::<(), retrograde_graph::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn cosine_embedding(self, other: Self, target: Self, margin: f64) -> Self {
+        self.cosine_embedding_with(other, target, margin, Reduction::Mean)
+    }
+    /// [`cosine_embedding`](Self::cosine_embedding) with another reduction.
+    #[track_caller]
+    pub fn cosine_embedding_with(
+        self,
+        other: Self,
+        target: Self,
+        margin: f64,
+        reduction: Reduction,
+    ) -> Self {
+        let operands = [self.into(), other.into(), target.into()];
+        self.rec.apply("cosine_embedding", &operands, |s| {
+            infer::equal_shapes(&s.list, self.id, other.id)?;
+            let l = &mut s.list;
+            let dims = l.dims(self.id);
+            if dims.is_empty() || l.dims(target.id) != &dims[..dims.len() - 1] {
+                let reason = "rows along the last axis and a target for each row are needed";
+                return Err(infer::argument(reason.to_owned()));
+            }
+            let axis = dims.len() - 1;
+            let cosine = super::normalize::cosine(l, self.id, other.id, axis);
+            let (zero, one) = (l.like(0.0, cosine), l.like(1.0, cosine));
+            let margin = l.like(margin, cosine);
+            let alike = l.sub(one, cosine);
+            let beyond = l.sub(cosine, margin);
+            let apart = l.unary(Unary::Relu, beyond);
+            let same = l.binary(Binary::Gt, target.id, zero);
+            let terms = l.select(same, alike, apart);
+            Ok(reduced(l, terms, reduction))
+        })
+    }
+
     #[track_caller]
     fn pairwise(
         self,

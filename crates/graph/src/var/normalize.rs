@@ -36,7 +36,8 @@ impl<'t, T: Float> Var<'t, T> {
         })
     }
 
-    /// `x . y / (|x| |y|)` along an axis of both, which broadcast; 0 with derivative 0 where one of them is 0.
+    /// `x . y / (|x| |y|)` along an axis of both, which broadcast; 0 with derivative 0 where one of them is 0. There is no
+    /// `eps` under the quotient: rows as small as they may be have their own direction.
     #[track_caller]
     pub fn cosine_similarity(self, other: Self, axis: isize) -> Self {
         self.rec
@@ -45,12 +46,7 @@ impl<'t, T: Float> Var<'t, T> {
                 let shape = infer::broadcast(l, &[self.id, other.id])?;
                 let axis = infer::axis(shape, axis)?;
                 let (x, y) = (l.expand(self.id, shape), l.expand(other.id, shape));
-                let product = l.mul(x, y);
-                let dot = l.reduce(Reduce::Sum, product, 1 << axis);
-                let norms = [x, y].map(|v| l.norm(v, 1 << axis));
-                let of_both = l.mul(norms[0], norms[1]);
-                let cosine = divided_off_zero(l, dot, of_both);
-                Ok(l.reshape(cosine, super::axes::without(shape, 1 << axis)))
+                Ok(cosine(l, x, y, axis))
             })
     }
 
@@ -134,6 +130,17 @@ impl<'t, T: Float> Var<'t, T> {
             Ok(affine(l, normal, weight.id, bias.id))
         })
     }
+}
+
+/// The cosine of the angle between rows of one shape along an axis, which vanishes.
+pub(super) fn cosine(l: &mut List, x: Value, y: Value, axis: usize) -> Value {
+    let shape = l.shape(x);
+    let product = l.mul(x, y);
+    let dot = l.reduce(Reduce::Sum, product, 1 << axis);
+    let norms = [x, y].map(|v| l.norm(v, 1 << axis));
+    let of_both = l.mul(norms[0], norms[1]);
+    let cosine = divided_off_zero(l, dot, of_both);
+    l.reshape(cosine, super::axes::without(shape, 1 << axis))
 }
 
 /// `x / y` for `y >= 0`, 0 with derivative 0 where `y` is 0.
