@@ -80,20 +80,9 @@ impl Run<'_> {
             }
             Phase::Kernel(k, sub) => {
                 let kernel = &plan.kernels[k];
-                if let Some((cell, output, bytes)) = kernel.scalar {
-                    let cell = bindings
-                        .cells
-                        .wrapping_add(cell as usize * size_of::<u64>());
-                    let to = bindings.outputs[output as usize];
-                    // SAFETY: the plan counts its cells, each of eight bytes; the output is one element of the cell's
-                    // type, aligned for it, and apart from everything else.
-                    unsafe {
-                        match bytes {
-                            8 => to.cast::<u64>().write(cell.cast::<u64>().read()),
-                            4 => to.cast::<u32>().write(cell.cast::<u32>().read()),
-                            _ => to.write(cell.read()),
-                        }
-                    }
+                if kernel.scalar.is_some() {
+                    // SAFETY: the same contract.
+                    unsafe { self.copy_scalars() }
                     return;
                 }
                 let shared = self.arena(kernel.shared.unwrap_or(0)).cast();
@@ -121,6 +110,27 @@ impl Run<'_> {
                     std::slice::from_raw_parts_mut(self.arena(start).cast::<f32>(), floats)
                 };
                 dead.fill(f32::NAN);
+            }
+        }
+    }
+
+    /// Copies the scalars that are outputs, whose cells are all computed.
+    ///
+    /// # Safety
+    /// As [`block`](Self::block).
+    unsafe fn copy_scalars(&self) {
+        let cells = self.bindings.cells.cast::<u64>();
+        for &(cell, output, bytes) in &self.plan.copies {
+            let to = self.bindings.outputs[output as usize];
+            // SAFETY: the plan counts its cells, each of eight bytes; the output is one element of the cell's type,
+            // aligned for it, and apart from everything else.
+            unsafe {
+                let cell = cells.add(cell as usize);
+                match bytes {
+                    8 => to.cast::<u64>().write(cell.read()),
+                    4 => to.cast::<u32>().write(cell.cast::<u32>().read()),
+                    _ => to.write(cell.cast::<u8>().read()),
+                }
             }
         }
     }

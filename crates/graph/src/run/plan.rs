@@ -153,6 +153,10 @@ pub(crate) struct Plan {
     pub groups: Vec<PlannedGroup>,
     pub scalars: Vec<PlannedScalars>,
     pub kernels: Vec<Kernel>,
+    /// Scalars that are outputs, guards among them: `(cell, output, bytes)`. The first phase that copies one copies all.
+    pub copies: Vec<(u32, u32, usize)>,
+    /// Whether there is a phase of several blocks, for several threads.
+    pub shares: bool,
     pub place: Vec<Place>,
     /// What cells hold when a run starts: `(cell, bits)` of literals, `(cell, number)` of scalars that are data.
     pub literals: Vec<(u32, u64)>,
@@ -437,6 +441,11 @@ impl Plan {
         kernels
             .iter_mut()
             .for_each(|k| k.scalar = k.scalar_copy(&place));
+        let copies = kernels.iter().filter_map(|k| k.scalar).collect();
+        let copies_scalar =
+            |phase: &Phase| matches!(phase, Phase::Kernel(k, _) if kernels[*k].scalar.is_some());
+        let later = phases.iter_mut().filter(|p| copies_scalar(&p.0)).skip(1);
+        later.for_each(|p| p.1 = 0);
         if options.poison {
             insert_poison(&mut phases, &ends, &spans);
         }
@@ -486,10 +495,12 @@ impl Plan {
             inputs,
             outputs,
             commit: phases.len(),
+            shares: phases.iter().any(|p| p.1 > 1),
             phases,
             groups,
             scalars,
             kernels,
+            copies,
             place,
             literals,
             uniforms,

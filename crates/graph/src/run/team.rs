@@ -94,23 +94,20 @@ impl Team {
         })
     }
 
-    /// Runs all phases with up to `threads` threads, the caller among them. `scratch[0]` is the caller's, the others are
+    /// Runs all phases with up to the plan's threads, the caller among them. `scratch[0]` is the caller's, the others are
     /// helpers'. Returns whether a helper failed (a bug of ours: the run's results are then not to be used).
     ///
     /// # Safety
     /// The memory contract of [`Run::block`] holds for the whole call.
-    pub(crate) unsafe fn run(
-        self: &Arc<Self>,
-        run: &Run<'_>,
-        scratch: &mut [Vec<Packet>],
-        threads: usize,
-    ) -> bool {
-        if run.plan.cost < PARALLEL_NS {
-            // Too short to be worth counting: two locked instructions are a twentieth of the smallest programs.
+    pub(crate) unsafe fn run(self: &Arc<Self>, run: &Run<'_>, scratch: &mut [Vec<Packet>]) -> bool {
+        if run.plan.cost < PARALLEL_NS || !run.plan.shares {
+            // Nothing to share, such as in long programs of scalars; or too short to be worth counting: two locked instructions are a twentieth of
+            // the smallest programs.
             // SAFETY: one thread runs every block of every phase in order.
             unsafe { Self::run_alone(run, &mut scratch[0]) };
             return false;
         }
+        let threads = run.plan.threads();
         let busy = BUSY.fetch_add(1, Ordering::Relaxed);
         let alone = threads <= 1 || busy >= rayon::current_num_threads() || self.rests();
         let failed = if alone {

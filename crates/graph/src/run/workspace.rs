@@ -183,7 +183,7 @@ impl Memory {
         // borrowed for the call.
         let failed = unsafe {
             run.load_cells(given.uniforms);
-            self.team.run(&run, &mut self.scratch, plan.threads())
+            self.team.run(&run, &mut self.scratch)
         };
         if failed {
             return Err(Error::new(

@@ -216,11 +216,14 @@ impl<T: Float> Plan<T> {
     fn plan_tiles(&mut self, most: usize) {
         let panel = self.panel();
         let tile = self.kernels.columns(self.kernels.vectors());
-        let terms = self
+        // In terms of f32: a vector has half as many lanes of f64.
+        let terms = self.k.saturating_add(tuning::STORE_TERMS);
+        let terms = terms.saturating_mul(size_of::<T>() / size_of::<f32>());
+        let work = self
             .lanes
             .saturating_mul(self.columns)
-            .saturating_mul(self.k);
-        let blocks = (terms / tuning::BLOCK_MIN_TERMS).clamp(1, most);
+            .saturating_mul(terms);
+        let blocks = (work / tuning::BLOCK_MIN_TERMS).clamp(1, most);
         let panels = self.lanes.div_ceil(panel);
         let tiles = self.columns.div_ceil(tile);
         let readable = self.lane_strides.outer == 1 && self.lanes >= T::LANES;
