@@ -103,6 +103,32 @@ impl Store {
 
     /// Room for a value's elements; returns the first packet.
     pub(crate) fn reserve(&mut self, v: Value, shape: Shape, dtype: DType) -> Result<usize> {
+        let (start, end) = self.begin(v, shape, dtype)?;
+        self.data.resize(end, Packet::ZERO);
+        Ok(start)
+    }
+
+    /// Keeps a copy of a value's elements. Zeros to be copied over would go through memory a second time: half of what a
+    /// batch of megabytes takes.
+    fn keep(&mut self, v: Value, shape: Shape, dtype: DType, bytes: &[u8]) -> Result<()> {
+        let (_, end) = self.begin(v, shape, dtype)?;
+        let whole = bytes.chunks_exact(PACKET_BYTES);
+        let rest = whole.remainder();
+        self.data
+            .extend(whole.map(bytemuck::pod_read_unaligned::<Packet>));
+        if !rest.is_empty() {
+            let mut last = Packet::ZERO;
+            bytemuck::bytes_of_mut(&mut last)[..rest.len()].copy_from_slice(rest);
+            self.data.push(last);
+        }
+        debug_assert_eq!(self.data.len(), end, "elements of another number or type");
+        self.data.resize(end, Packet::ZERO);
+        Ok(())
+    }
+
+    /// Makes sure of memory for a value's elements at the end of the data, and notes that they will stand there: the
+    /// first packet, and the one after the last.
+    fn begin(&mut self, v: Value, shape: Shape, dtype: DType) -> Result<(usize, usize)> {
         let start = self.data.len();
         let packets = packets_for(shape.len(), dtype.size())
             .filter(|&n| self.data.try_reserve(n).is_ok())
@@ -112,12 +138,11 @@ impl Store {
                     format!("there is no memory for {shape} of {dtype}"),
                 )
             })?;
-        self.data.resize(start + packets, Packet::ZERO);
         if self.at.len() <= v.index() {
             self.at.resize(v.index() + 1, Packed::NONE);
         }
         self.at[v.index()] = Packed::some(Row::from_index(start));
-        Ok(start)
+        Ok((start, start + packets))
     }
 
     /// Whether a value's elements are in the store.
@@ -366,12 +391,8 @@ impl<'t> Rec<'t> {
         state.list.set_location(Some(at));
         let start = state.store.data.len();
         let v = state.push_leaf(LeafKind::Data { start, wants_grad }, shape, T::DTYPE);
-        let id = match state.store.reserve(v, shape, T::DTYPE) {
-            Ok(start) => {
-                let store: &mut [u8] = bytemuck::cast_slice_mut(&mut state.store.data[start..]);
-                store[..bytes.len()].copy_from_slice(bytes);
-                v
-            }
+        let id = match state.store.keep(v, shape, T::DTYPE, bytes) {
+            Ok(()) => v,
             Err(e) => state.push_poison(e.at(Some(at)), T::DTYPE),
         };
         drop(state);

@@ -139,3 +139,110 @@ fn a_value_that_is_copied_is_the_old_one() {
     assert_eq!(copy, old);
     assert_eq!(x, old.iter().map(|x| x + x).collect::<Vec<_>>());
 }
+
+/// Adam's update, in place, with decay of the value (decoupled) or added to the gradient: the four micro-ops in one loop
+/// where packets are whole, one after another in the last tile, and elsewhere than in place. All with the bits of the
+/// formula.
+#[test]
+fn adam_is_its_formula() {
+    const SCALARS: [f32; 11] = [
+        0.5, 0.01, 0.9, 1e-3, 0.1, 0.99, 1e-3, 0.01, 0.125, 1.5, 1e-8,
+    ];
+    let [
+        floor,
+        decay,
+        b1,
+        small1,
+        c1,
+        b2,
+        small2,
+        c2,
+        rate,
+        root,
+        eps,
+    ] = SCALARS;
+    let shrink = |x: f32, floor: f32| if x.abs() <= floor { 0.0 } else { x };
+    let scalar = |i: u16| 9 + i;
+    let three = |code, dst, [a, b, c]: [u16; 3], imm| MicroOp {
+        c,
+        ..op(code, dst, a, b, imm)
+    };
+    for decoupled in [false, true] {
+        let mut ops: Vec<MicroOp> = (0..11u32)
+            .map(|i| op(Code::Const(Elem::Float), 9 + i as u16, 0, 0, i))
+            .collect();
+        // Gradient, value, moments.
+        ops.extend((0..4).map(|i| op(Code::Load, i as u16, 0, 0, i)));
+        if decoupled {
+            let shrink = Code::Binary(Elem::Float, Binary::Hardshrink);
+            ops.push(op(shrink, 4, 0, scalar(0), 0));
+            ops.push(op(
+                Code::Binary(Elem::Float, Binary::Mul),
+                8,
+                scalar(1),
+                1,
+                0,
+            ));
+        } else {
+            ops.push(three(Code::Update(Update::Gradient), 4, [0, 1, 0], 0));
+        }
+        let from = if decoupled { 8 } else { 1 };
+        ops.extend([
+            three(Code::Update(Update::Moment), 5, [2, 4, 2], 1),
+            three(Code::Update(Update::SquareMoment), 6, [3, 4, 3], 2),
+            three(Code::Update(Update::Step), 7, [from, 5, 6], 3),
+            op(Code::Store, 0, 7, 0, 4),
+            op(Code::Store, 0, 5, 0, 5),
+            op(Code::Store, 0, 6, 0, 6),
+        ]);
+        for n in sizes(&[16, 48, 1000, 5000]) {
+            let mut update = group(n, 7, 20, ops.clone());
+            update.slots[9..].fill(Class::Scalar);
+            update.constants = SCALARS.map(|x| f64::from(x).to_bits()).to_vec();
+            update.uniforms = [[1, 0, 0], [2, 3, 4], [5, 6, 7], [8, 9, 10]]
+                .map(|of: [u16; 3]| of.map(scalar))
+                .to_vec();
+            // In place, or each result where another operand was.
+            for crossed in [false, true] {
+                for tile in [1, 8, 24] {
+                    let numbers = |by: f32| -> Vec<f32> {
+                        (0..n).map(|i| (i % 37) as f32 * by - 2.0 * by).collect()
+                    };
+                    let (mut g, mut w) = (numbers(0.25), numbers(-0.5));
+                    let (mut m, mut v) = (numbers(0.125), numbers(0.0625));
+                    v.iter_mut().for_each(|v| *v *= *v);
+                    let want: Vec<[f32; 3]> = (0..n)
+                        .map(|i| {
+                            let gradient = shrink(g[i], floor);
+                            let (from, gradient) = if decoupled {
+                                (decay * w[i], gradient)
+                            } else {
+                                (w[i], gradient + decay * w[i])
+                            };
+                            let m = b1 * shrink(m[i], small1) + c1 * gradient;
+                            let v = b2 * shrink(v[i], small2) + c2 * (gradient * gradient);
+                            [from - (rate * m) / (root * v.sqrt() + eps), m, v]
+                        })
+                        .collect();
+                    let at = [&mut g, &mut w, &mut m, &mut v].map(Vec::as_mut_ptr);
+                    // Crossed: the second moment goes where the value was, which is read later.
+                    let to = if crossed {
+                        [at[3], at[0], at[1]]
+                    } else {
+                        [at[1], at[2], at[3]]
+                    };
+                    run(&update, tile, &[&at[..], &to[..]].concat());
+                    let got = if crossed { [&v, &g, &w] } else { [&w, &m, &v] };
+                    for i in 0..n {
+                        let got = got.map(|x| x[i].to_bits());
+                        assert_eq!(
+                            got,
+                            want[i].map(f32::to_bits),
+                            "element {i} of {n}, decoupled {decoupled}, crossed {crossed}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use super::adam::Adam;
 use super::geometry::{Place, Step};
 use super::{Class, Code, Group};
 
@@ -21,6 +22,8 @@ pub(super) struct Direct {
     pub views: Box<[u32]>,
     /// Pairs of views, one loaded and one stored, that must not overlap.
     pub apart: Box<[(Reach, Reach)]>,
+    /// Those of the steps that run as one loop.
+    pub adam: Option<Adam>,
 }
 
 /// The bytes that a view takes, counted from its first element. Known when a group is cut: in a loop over short rows the
@@ -68,7 +71,7 @@ fn definitions(steps: &[Step]) -> Vec<Definition> {
 
 impl Group {
     /// The direct form of a tile's steps, if there is anything to gain.
-    pub(super) fn direct(&self, steps: &[Step]) -> Option<Direct> {
+    pub(super) fn direct(&self, steps: &[Step], uniforms: &[[u32; 3]]) -> Option<Direct> {
         let flat = |at: usize| steps[at].is_elementwise() && steps[at].dst.class == Class::Full;
         // Among many views the lines of one evict those of another before they are read a second time: such are copied.
         let is_load = |s: &&Step| s.code == Code::Load && s.dst.class == Class::Full;
@@ -142,10 +145,27 @@ impl Group {
                 }
             }
         }
+        let steps: Box<[Step]> = result.into_iter().flatten().collect();
+        let adam = Adam::find(&steps, uniforms);
+        if let Some(adam) = &adam {
+            // It reads all of a packet before it writes any: memory written early must not be memory read late.
+            let view = |place: Place| Some(views[usize::from(place.base).checked_sub(1)?]);
+            for read in adam.from.iter().filter_map(|&place| view(place)) {
+                for (at, &write) in adam.to.iter().enumerate() {
+                    let own = adam.from[at + 1];
+                    if let Some(write) = view(write)
+                        && view(own) != Some(read)
+                    {
+                        apart.push((self.reach(read), self.reach(write)));
+                    }
+                }
+            }
+        }
         (!views.is_empty()).then(|| Direct {
-            steps: result.into_iter().flatten().collect(),
+            steps,
             views: views.into(),
             apart: apart.into(),
+            adam,
         })
     }
 

@@ -416,8 +416,11 @@ impl Group {
         let mut body = steps(false);
         // Tiles of several rows are in memory as in a slot only if rows are whole packets.
         let whole = self.space[2].is_multiple_of(self.width.lanes());
+        let uniforms: Box<[[u32; 3]]> = (self.uniforms.iter())
+            .map(|slots| slots.map(|slot| place(slot).at))
+            .collect();
         let mut direct = (tile_rows == 1 || whole)
-            .then(|| self.direct(&body))
+            .then(|| self.direct(&body, &uniforms))
             .flatten();
         let lines = (tile_rows * tile_packets) as u32;
         let views = self.contiguous_views(&body);
@@ -441,9 +444,7 @@ impl Group {
             body,
             direct,
             bound: Bound::default(),
-            uniforms: (self.uniforms.iter())
-                .map(|slots| slots.map(|slot| place(slot).at))
-                .collect(),
+            uniforms,
             accumulators: at,
             scratch: at + self.reductions.len() * ACCUMULATORS,
             partials: (self.reductions.iter().enumerate())

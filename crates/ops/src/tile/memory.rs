@@ -395,7 +395,7 @@ impl Strided<'_> {
 
 /// Asks for a line to be brought into the second-level cache, where the compiler offers such an instruction.
 #[inline(always)]
-fn prefetch(line: *const u8) {
+pub(super) fn prefetch(line: *const u8) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: SSE, which every x86-64 has; a prefetch never faults, whatever the address.
     unsafe {

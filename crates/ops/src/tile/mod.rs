@@ -13,6 +13,7 @@
 //! The order of use: build the [`Group`], [`Group::check`] it, choose a [`Geometry`] once, then
 //! [`Group::run_block`] for each of [`Group::blocks`] on any threads, then [`Group::finish`] for each reduction.
 
+mod adam;
 mod apply;
 mod bound;
 pub(crate) mod check;

@@ -6,13 +6,14 @@ use std::ops::Range;
 use fearless_simd::Simd;
 use retrograde_storage::Packet;
 
+use super::adam::Adam;
 use super::direct::DIRECT_VIEWS;
 use super::geometry::{ACCUMULATORS, Part, Place, Step};
 use super::lanes::{Eight, Four, Wide};
 use super::map::Kernel;
 use super::memory::{Flat, Outside, Tile};
 use super::reduce::{self, Reducing};
-use super::{Axis, Class, Code, Geometry, Group, Width, apply, update};
+use super::{Axis, Class, Code, Geometry, Group, Width, adam, apply, update};
 use crate::{Level, at_level};
 
 impl Group {
@@ -172,21 +173,31 @@ impl<'r> Running<'r> {
                 ];
                 let whole =
                     (tile.packet + tile.packets) * self.group.width.lanes() <= self.group.space[2];
-                let (steps, kernels) = match direct {
+                let (steps, kernels, adam) = match direct {
                     Some(direct) if whole => {
                         for (base, &view) in bases[1..].iter_mut().zip(&direct.views) {
                             *base = self.outside.address(view, start);
                         }
-                        (&direct.steps, &kernels.direct)
+                        (&direct.steps, &kernels.direct, direct.adam.as_ref())
                     }
-                    _ => (&geometry.body, &kernels.body),
+                    _ => (&geometry.body, &kernels.body, None),
                 };
-                for (step, &kernel) in steps.iter().zip(kernels) {
-                    if step.ahead.to > 0 {
-                        let which = usize::from(step.ahead.now);
-                        self.outside.fetch(step.ahead, &near[which]);
+                let run = |steps: &[Step], kernels: &[Option<Kernel>]| {
+                    for (step, &kernel) in steps.iter().zip(kernels) {
+                        if step.ahead.to > 0 {
+                            let which = usize::from(step.ahead.now);
+                            self.outside.fetch(step.ahead, &near[which]);
+                        }
+                        self.step::<S, W>(simd, step, kernel, tile, &bases);
                     }
-                    self.step::<S, W>(simd, step, kernel, tile, &bases);
+                };
+                if let Some(adam) = adam {
+                    let Range { start, end } = adam.steps;
+                    run(&steps[..start], kernels);
+                    self.adam::<S, W>(simd, adam, tile.rows * tile.packets, &bases);
+                    run(&steps[end..], &kernels[end..]);
+                } else {
+                    run(steps, kernels);
                 }
                 tile.packet += tile.packets;
                 if tile.packet >= last {
@@ -229,6 +240,21 @@ impl<'r> Running<'r> {
     fn cells(&self, place: Place, tile: Tile) -> &'r [Cell<Packet>] {
         let lens = [1, tile.rows, tile.rows * tile.packets];
         &self.scratch[place.at as usize..][..lens[place.class as usize]]
+    }
+
+    /// The steps of Adam's update in one loop.
+    #[inline(never)]
+    fn adam<S: Simd, W: Wide>(&self, simd: S, adam: &Adam, count: usize, bases: &Bases) {
+        let at = |place: Place| {
+            bases[usize::from(place.base) % bases.len()].wrapping_add(place.at as usize)
+        };
+        let from = adam.from.map(|place| at(place).cast_const());
+        let scalars = adam.scalars.map(|at| self.scratch[at as usize].get());
+        // SAFETY: as for kernels, in `step`: all operands are full, and views used directly that are not the same
+        // element at the same position were found apart.
+        unsafe {
+            adam::run::<S, W>(simd, adam.decoupled, from, adam.to.map(at), count, &scalars);
+        }
     }
 
     #[inline(always)]
