@@ -21,7 +21,12 @@ struct Sample<'a, T: Float> {
 
 impl<'a, T: Float> Sample<'a, T> {
     fn new(build: Build<T>, view: View, set: &'a [Given]) -> Self {
-        let mut k = 0.0;
+        Self::numbered(build, view, set, 0)
+    }
+
+    /// As [`new`](Self::new), with other inputs for every number.
+    fn numbered(build: Build<T>, view: View, set: &'a [Given], number: usize) -> Self {
+        let mut k = 1000.0 * number as f64;
         let inputs = std::array::from_fn(|i| {
             let Some(Given {
                 dims,
@@ -281,7 +286,96 @@ macro_rules! families {
         }
     };
 }
-families! { control elementwise images indexing linalg losses products reductions rows shapes }
+families! { control elementwise images indexing integers linalg losses products reductions rows shapes }
+
+/// Samples of a batch.
+const SAMPLES: usize = 3;
+
+/// Cases that a batch does not run as its samples one by one, and why.
+const NOT_BY_SAMPLE: [(&str, &str); 0] = [];
+
+/// A case as a function of a batch against the same samples one by one. Within rounding: a sum of a batch may be cut
+/// into other pieces than that of a sample.
+fn batched(case: &Case, set: &[Given], what: Of) -> Result<Result<(), String>> {
+    let samples = (0..SAMPLES).map(|i| Sample::numbered(case.double, View::Dense, set, i));
+    let samples: Vec<_> = samples.collect();
+    let p = match what {
+        Of::Values => samples[0].values()?,
+        Of::Gradients => samples[0].gradient()?,
+    };
+    let mut expected: Vec<Vec<Array<f64>>> = Vec::new();
+    for sample in &samples {
+        match sample.run(&p) {
+            Ok(out) => expected.push(out),
+            Err(e) => return Ok(Err(e)),
+        }
+    }
+    // What a case does not name is one scalar for all samples.
+    let mut inputs = samples[0].inputs.clone();
+    let axes: [_; INPUTS] = std::array::from_fn(|i| (i < set.len()).then_some(0));
+    for (i, input) in inputs.iter_mut().enumerate().take(set.len()) {
+        *input = stacked(samples.iter().map(|s| &s.inputs[i]));
+    }
+    let batch = p.vmap(SAMPLES, &axes)?;
+    let mut ws = batch.workspace()?;
+    let out = batch.run(&mut ws, inputs.each_ref())?;
+    for i in 0..p.output_count() {
+        let expected = [stacked(expected.iter().map(|e| &e[i]))];
+        if let Some(distance) = first_distance(&expected, &[out.array::<f64>(i)?], 1e-13) {
+            return Ok(Err(format!("{what:?}, output {i}: {distance}")));
+        }
+    }
+    Ok(Ok(()))
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Of {
+    Values,
+    Gradients,
+}
+
+/// With a new first axis.
+fn stacked<'a>(each: impl Iterator<Item = &'a Array<f64>>) -> Array<f64> {
+    let each: Vec<_> = each.collect();
+    let data = each.iter().flat_map(|x| x.iter().copied()).collect();
+    let dims = [&[each.len()], each[0].shape()].concat();
+    Array::from_vec(data, dims).expect("of one shape")
+}
+
+/// Every case, values and gradients, is of a batch what it is of its samples, composites of many operations included.
+#[test]
+fn batches_are_their_samples() {
+    let (mut wrong, mut n) = (Vec::new(), 0);
+    let mut needed = BTreeSet::new();
+    for case in families().into_iter().flat_map(|(_, cases)| cases) {
+        let exempt = NOT_BY_SAMPLE.iter().any(|(name, _)| *name == case.name);
+        let some = if explores() { case.sets.len() } else { 1 };
+        for set in &case.sets[..some] {
+            for what in [Of::Values, Of::Gradients] {
+                n += 1;
+                let found = batched(&case, set, what).unwrap_or_else(|e| Err(e.to_string()));
+                match found {
+                    Ok(()) => {}
+                    Err(_) if exempt => {
+                        needed.insert(case.name);
+                    }
+                    Err(what) => wrong.push(format!("{}: {what}", case.name)),
+                }
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} of {n}:\n\n{}",
+        wrong.len(),
+        wrong.join("\n\n")
+    );
+    let useless = NOT_BY_SAMPLE
+        .iter()
+        .filter(|(name, _)| !needed.contains(name));
+    let useless: Vec<_> = useless.collect();
+    assert!(useless.is_empty(), "{useless:?} need no exemption");
+}
 
 /// Operations that no case records, and why.
 const NO_CASE: [(&str, &str); 6] = [

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use retrograde::prelude::*;
-use retrograde::{CustomOp, Direction, Options, implicit};
+use retrograde::{CustomOp, Direction, implicit};
 use retrograde_tests::derivatives::{check_derivatives, run, samples};
+use retrograde_tests::variants::assert_variants_agree;
 
 /// `x^2 y`, of one shape.
 fn forward() -> CustomOp<f64> {
@@ -54,39 +55,13 @@ fn both_kinds_of_rules_are_right() -> Result<()> {
             a.assert_close(b, 1e-14, 1e-14);
         }
     }
-    // Every engine.
-    let base = Options::default();
     for p in [
         slices.value_and_grad()?,
         list.value_and_grad()?,
         list.hvp()?,
     ] {
         let inputs = [&x, &y, &x, &y];
-        let inputs = &inputs[..p.input_count()];
-        let first = run(&p, inputs)?;
-        for options in [
-            Options { threads: 1, ..base },
-            Options { threads: 3, ..base },
-            Options {
-                fuse: false,
-                ..base
-            },
-            Options {
-                optimise: false,
-                ..base
-            },
-            Options {
-                share: false,
-                poison: true,
-                ..base
-            },
-        ] {
-            assert_eq!(
-                run(&p.with_options(options)?, inputs)?,
-                first,
-                "{options:?}"
-            );
-        }
+        assert_variants_agree(&p, &inputs[..p.input_count()])?;
     }
     Ok(())
 }

@@ -76,6 +76,28 @@ fn foreign_workspace_and_wrong_inputs() -> Result<()> {
     Ok(())
 }
 
+/// Seeds are no inputs of the user's.
+#[test]
+fn jacobians_count_the_users_inputs() -> Result<()> {
+    let x = Array::<f64>::arange(3);
+    let both = [x.clone(), x.clone()];
+    let p = Program::record(&both, |_, [x, y]| x * y.sum())?;
+    let expected = "the program takes 2 inputs, given were 1";
+    let dense = p.jacobian(0)?.run::<f64>([&x]).unwrap_err();
+    assert_eq!(dense.to_string(), expected);
+    let sparse = p.sparse_jacobian(0)?.run::<f64>([&x]).unwrap_err();
+    assert_eq!(sparse.to_string(), expected);
+    let shape = p
+        .jacobian(0)?
+        .run::<f64>([&x, &Array::arange(2)])
+        .unwrap_err();
+    assert_eq!(
+        shape.to_string(),
+        "input 1 is [2] f64, the program was recorded for [3] f64"
+    );
+    Ok(())
+}
+
 #[test]
 fn guard_reports_another_branch() -> Result<()> {
     let x = Array::<f64>::from([1.0, 2.0]);

@@ -1,7 +1,8 @@
 //! `cargo xtask ci`: every check in one command, each step named and timed.
 
-use crate::process::{cargo, check, root};
+use crate::process::{built, cargo, check, root};
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// How a step that did not fail ended.
@@ -151,31 +152,32 @@ fn docs() -> Result<Outcome, String> {
 }
 
 /// Runs the examples with `RETROGRADE_SMOKE=1`, which asks each for a form that ends within seconds.
+///
+/// All are built by one call: packages built one after another would each choose features of what they depend on, and
+/// compile the kernels once more, which takes minutes.
 fn examples() -> Result<Outcome, String> {
-    let mut ran = 0;
-    let mut skipped = Vec::new();
-    for (package, folder) in [
+    const OF: [(&str, &str); 2] = [
         ("retrograde", "crates/retrograde"),
         ("retrograde-nn", "crates/nn"),
-    ] {
+    ];
+    let mut build = cargo(&["build", "--quiet", "--release", "--examples"]);
+    for (package, _) in OF {
+        build.args(["--package", package]);
+    }
+    check(&mut build)?;
+    let mut ran = 0;
+    let mut skipped = Vec::new();
+    for (package, folder) in OF {
         for name in example_names(&root().join(folder).join("examples"))? {
-            let mut command = cargo(&[
-                "run",
-                "--quiet",
-                "--release",
-                "--package",
-                package,
-                "--example",
-                &name,
-            ]);
-            command.env("RETROGRADE_SMOKE", "1");
+            let mut command = Command::new(built(&format!("examples/{name}")));
+            command.current_dir(root()).env("RETROGRADE_SMOKE", "1");
             if name == "mnist" {
                 // The one example that needs files which are not in the repository.
                 let Some(data) = std::env::var_os("RETROGRADE_MNIST") else {
                     skipped.push("mnist (set RETROGRADE_MNIST to a folder of IDX files)");
                     continue;
                 };
-                command.arg("--").arg(data);
+                command.arg(data);
             }
             println!("--- {package} {name}");
             check(&mut command)?;

@@ -3,7 +3,7 @@
 //! The pieces of work of the program `counted` run under valgrind's callgrind, one thread, at the AVX2 level (valgrind
 //! knows no AVX-512); the instructions of the region that it counts are compared with `benches/instructions.txt`.
 
-use crate::process::{cargo, check, root};
+use crate::process::{built, cargo, check, root};
 use std::fmt::Write;
 use std::fs;
 use std::process::{Command, Stdio};
@@ -64,7 +64,7 @@ pub(crate) fn run(bless: bool) -> Result<Outcome, String> {
             Some(_) => {}
         }
     }
-    let program = root().join("target/release/counted");
+    let program = built("counted");
     let names = output(Command::new(&program).arg("--list"))?;
     let mut counts = Vec::new();
     for name in names.lines() {

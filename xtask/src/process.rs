@@ -11,6 +11,13 @@ pub(crate) fn root() -> PathBuf {
         .map_or_else(|| PathBuf::from("."), Path::to_path_buf)
 }
 
+/// A program that cargo built in the release profile: `counted`, `examples/quickstart`.
+pub(crate) fn built(name: &str) -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
+    root().join(target).join("release").join(file)
+}
+
 /// The cargo that started this program, run in the root.
 pub(crate) fn cargo(args: &[&str]) -> Command {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

@@ -18,6 +18,8 @@ pub enum ErrorKind {
     Index,
     /// A matrix is not positive definite, or has no inverse (found while running).
     Singular,
+    /// A division of an integer by zero (found while running).
+    Division,
     /// `backward` of a value that is not a scalar, or a seed of the wrong shape.
     Seed,
     /// The number or kind of a program's inputs or outputs is wrong.

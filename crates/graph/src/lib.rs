@@ -61,6 +61,7 @@ pub use sparse::pattern::Pattern;
 pub use tape::Tape;
 pub use trace::{CacheStats, ProgramSummary};
 pub use var::{
-    Attention, Axes, ClassLoss, ConvOptions, Float, INFER, Index, Interpolation, Operand, Order,
-    PerAxis, PoolOptions, Rec, Reduction, Rng, Rope, ScanOptions, Side, Triangle, Var, Vars, keep,
+    Attention, Axes, ClassLoss, ConvOptions, Float, INFER, Index, Interpolation, Number, Operand,
+    Order, PerAxis, PoolOptions, Rec, Reduction, Rng, Rope, ScanOptions, Side, Triangle, Var, Vars,
+    keep,
 };

@@ -73,6 +73,9 @@ pub struct List {
     scans: Vec<ScanSpec>,
     /// Any two of them are apart, or one is within the other.
     regions: Vec<Region>,
+    /// By row, as far as a read has asked: whether the value can be structurally zero, see
+    /// [`gates`](crate::passes::gates).
+    pub(crate) zeros: Vec<bool>,
     /// Given to instructions pushed from now on.
     at: Option<&'static Location<'static>>,
 }
@@ -115,6 +118,10 @@ impl List {
     /// Shape of `v`.
     pub fn shape(&self, v: Value) -> Shape {
         self.shapes[self.shape[v.index()].index()]
+    }
+    /// Shape of `v`, where it stands.
+    pub(crate) fn shape_ref(&self, v: Value) -> &Shape {
+        &self.shapes[self.shape[v.index()].index()]
     }
     /// Extents of `v`.
     pub fn dims(&self, v: Value) -> &[usize] {
@@ -207,6 +214,7 @@ impl List {
         self.dtype.truncate(len);
         self.location.truncate(len);
         self.regions.retain(|r| r.end <= len);
+        self.zeros.truncate(len);
     }
 
     /// Replaces operand `i` of `v` (a pass found an equal value); `to` must stand before `v`.
@@ -298,6 +306,11 @@ impl List {
                 .all(|(a, b)| same_call(a, b))
             && self.scans == other.scans
             && self.regions == other.regions
+    }
+
+    /// Whether instructions of two lists of one program were recorded by the same lines.
+    pub(crate) fn same_lines(&self, other: &Self) -> bool {
+        self.location == other.location
     }
 
     fn intern(&mut self, shape: Shape, args: &[Value]) -> ShapeId {

@@ -101,6 +101,7 @@ pub(crate) fn lower(
         | Op::ScatterAdd
         | Op::Scan
         | Op::After
+        | Op::Division(_)
         | Op::CheckIndex => None,
     }
 }

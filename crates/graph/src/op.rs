@@ -4,6 +4,7 @@
 //! operands broadcast as in `NumPy`. Attributes are eight bytes, read and written by the functions of [`Attr`].
 
 use retrograde_ops::linalg::{Linalg, Solver};
+use retrograde_ops::structured::Division;
 use retrograde_ops::{Binary, Reduce, Ternary, Unary};
 
 /// What an instruction does. In the formulas `x`, `y`, `z` are its operands.
@@ -24,6 +25,8 @@ pub enum Op {
     Unary(Unary),
     /// Elementwise, two operands.
     Binary(Binary),
+    /// `x / y` or `x % y` of integers, broadcast. By zero it fails, so that it is not [elementwise](Self::is_elementwise).
+    Division(Division),
     /// Elementwise, three operands.
     Ternary(Ternary),
     /// `x` to an integer power. Attribute: the exponent.
@@ -154,7 +157,7 @@ impl Op {
     /// matrix without an inverse. (Of a scan, see [`List::may_fail`](crate::list::List::may_fail).)
     pub(crate) fn may_fail(self) -> bool {
         match self {
-            Self::Gather | Self::ScatterAdd | Self::CheckIndex => true,
+            Self::Gather | Self::ScatterAdd | Self::CheckIndex | Self::Division(_) => true,
             Self::Custom | Self::CustomGrad => true,
             Self::Linalg(op) => op.may_fail(),
             _ => false,
@@ -203,6 +206,7 @@ impl Op {
             Self::Binary(b) => format!("{b:?}").to_lowercase(),
             Self::Ternary(t) => format!("{t:?}").to_lowercase(),
             Self::Reduce(r) => format!("reduce_{r:?}").to_lowercase(),
+            Self::Division(d) => d.name().to_owned(),
             Self::Linalg(op) => op.name().to_owned(),
             Self::Random(d) => format!("random_{d:?}").to_lowercase(),
             other => format!("{other:?}").to_lowercase(),

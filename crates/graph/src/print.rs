@@ -77,6 +77,7 @@ pub(crate) fn instruction(list: &List, v: Value) -> String {
                 .try_for_each(|w| write!(line, "{}", w.1))
         }
         Op::Unary(_)
+        | Op::Division(_)
         | Op::Binary(_)
         | Op::Ternary(_)
         | Op::Cast

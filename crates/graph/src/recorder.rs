@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::panic::Location;
 
-use retrograde_storage::{DType, Shape};
+use retrograde_storage::{DType, Element, Shape};
 
 use crate::error::{Error, Fault};
 use crate::list::{List, Value};
@@ -77,6 +77,15 @@ impl Recording {
             Shape::SCALAR,
             dtype,
         )
+    }
+
+    /// [`scalar`](Self::scalar) of any element: an `i64` not by way of a float, which does not hold all of them.
+    pub(crate) fn literal<T: Element>(&mut self, x: T) -> Value {
+        if T::DTYPE == DType::I64 {
+            let x = i64::from_bytes(bytemuck::bytes_of(&x));
+            return self.list.int(x, T::DTYPE);
+        }
+        self.scalar(x.to_f64(), T::DTYPE)
     }
 
     /// Describes operands for an error: `[3, 4] f32 and [5] f32`.

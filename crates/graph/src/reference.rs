@@ -12,6 +12,7 @@ mod scan;
 mod sort;
 mod special;
 
+use retrograde_ops::structured::Division;
 use retrograde_ops::{Binary, Reduce, Ternary, Unary};
 use retrograde_storage::{DType, Element, Id, MAX_RANK, Shape};
 
@@ -140,10 +141,33 @@ fn instruction(list: &List, v: Value, values: &[Vec<f64>]) -> Result<Vec<f64>, O
             attr.as_int() as f64
         }],
         Op::Iota => positions().map(|at| at[attr.as_axis()] as f64).collect(),
-        Op::Unary(op) => operand(0).iter().map(|&x| unary(op, x)).collect(),
+        Op::Unary(op) => {
+            let of = |&x: &f64| match dtype {
+                DType::U32 | DType::I64 => wrap(dtype, unary(op, x) as i128),
+                _ => unary(op, x),
+            };
+            operand(0).iter().map(of).collect()
+        }
         Op::Binary(op) => {
             let pairs = full(0).into_iter().zip(full(1));
-            pairs.map(|(x, y)| wrap(dtype, binary(op, x, y))).collect()
+            let of = |(x, y)| {
+                let exact = (!dtype.is_float()).then(|| integer(op, x, y)).flatten();
+                exact.map_or_else(|| binary(op, x, y), |r| wrap(dtype, r))
+            };
+            pairs.map(of).collect()
+        }
+        Op::Division(what) => {
+            let (x, y) = (full(0), full(1));
+            if let Some(e) = y.iter().position(|&y| y == 0.0) {
+                return Err((v, e));
+            }
+            // Integers of `f64` are below 2^63, so only the smallest by -1 is out of range, and wraps.
+            let divide = |(x, y): (f64, f64)| match what {
+                Division::Quotient => x as i128 / y as i128,
+                Division::Remainder => x as i128 % y as i128,
+            };
+            let pairs = x.into_iter().zip(y);
+            pairs.map(|pair| wrap(dtype, divide(pair))).collect()
         }
         Op::Ternary(op) => {
             let triples = full(0).into_iter().zip(full(1)).zip(full(2));
@@ -168,7 +192,10 @@ fn instruction(list: &List, v: Value, values: &[Vec<f64>]) -> Result<Vec<f64>, O
 
         Op::Reduce(kind) => grouped(operand_shape(0), shape, operand(0))
             .iter()
-            .map(|g| reduce(kind, g))
+            .map(|g| {
+                let exact = (!dtype.is_float()).then(|| integers(kind, g)).flatten();
+                exact.map_or_else(|| reduce(kind, g), |r| wrap(dtype, r))
+            })
             .collect(),
         Op::LogSumExp => grouped(operand_shape(0), shape, operand(0))
             .iter()
@@ -206,6 +233,9 @@ fn instruction(list: &List, v: Value, values: &[Vec<f64>]) -> Result<Vec<f64>, O
                 let mut last = None;
                 for e in line {
                     r[e] = y[e] + last.map_or(0.0, |last| binary(product, last, x[e]));
+                    if matches!(dtype, DType::U32 | DType::I64) {
+                        r[e] = wrap(dtype, r[e] as i128);
+                    }
                     last = Some(r[e]);
                 }
             }
@@ -615,12 +645,34 @@ fn ternary(op: Ternary, x: f64, y: f64, z: f64) -> f64 {
     }
 }
 
-/// Integers wrap, and their quotients truncate.
-fn wrap(dtype: DType, x: f64) -> f64 {
+/// Arithmetic of integers before it wraps; `None` for what is none.
+fn integer(op: Binary, x: f64, y: f64) -> Option<i128> {
+    let (x, y) = (x as i128, y as i128);
+    Some(match op {
+        Binary::Add => x + y,
+        Binary::Sub => x - y,
+        Binary::Mul => x * y,
+        Binary::Max => x.max(y),
+        Binary::Min => x.min(y),
+        _ => return None,
+    })
+}
+
+/// Sums and products of integers before they wrap, which 64 bits do without loss for both types.
+fn integers(kind: Reduce, x: &[f64]) -> Option<i128> {
+    let each = x.iter().map(|&x| x as i128);
+    match kind {
+        Reduce::Sum => Some(each.sum()),
+        Reduce::Prod => Some(each.fold(1, |r, x| i128::from((r * x) as i64))),
+        Reduce::Max | Reduce::Min => None,
+    }
+}
+
+fn wrap(dtype: DType, x: i128) -> f64 {
     match dtype {
-        DType::U32 => f64::from(x as i64 as u32),
+        DType::U32 => f64::from(x as u32),
         DType::I64 => x as i64 as f64,
-        DType::F32 | DType::F64 | DType::Bool => x,
+        DType::F32 | DType::F64 | DType::Bool => x as f64,
     }
 }
 

@@ -11,7 +11,8 @@ use crate::tape::LeafKind;
 /// What a trace computes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Goal {
-    /// Values.
+    /// Values. The list is not the recording but the [part](crate::eval::part) that a read needs, which another read of
+    /// the same recording may need of other values: lines are part of the key.
     Read,
     /// The value and the gradients of what it depends on; whether a seed is given.
     Backward { seeded: bool },
@@ -32,7 +33,7 @@ pub(crate) struct Trace {
     params: u64,
     pub plan: Plan,
     pub memory: Memory,
-    /// By output (after the target, for a backward): the value it is the gradient of, or that is read.
+    /// By output of a backward, after the target: the value it is the gradient of.
     pub outputs: Vec<Value>,
     /// Outputs after those: values that were read after earlier runs.
     pub wanted: Vec<Value>,
@@ -100,6 +101,7 @@ impl Trace {
             && self.known == q.known
             && self.leaves == q.leaves
             && self.list.same_program(q.list)
+            && (self.goal != Goal::Read || self.list.same_lines(q.list))
     }
 }
 

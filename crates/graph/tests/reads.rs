@@ -1,7 +1,7 @@
 //! What is read after a backward is an output of its program from the next such step on.
 
 use retrograde_graph::{Params, Result, Tape};
-use retrograde_storage::Array;
+use retrograde_storage::{Array, Create};
 
 fn weights() -> Params {
     let mut params = Params::new();
@@ -105,5 +105,40 @@ fn a_kept_value_is_of_its_own_step() -> Result<()> {
         (y * y).sum().backward()?;
         assert_eq!(x.grad()?, y.value()? + 2.0 * y.value()?.map(|y| y * y));
     }
+    Ok(())
+}
+
+/// Steps of a loop that are alike are one program, however many values are read and whatever was recorded before.
+#[test]
+fn the_reads_of_a_loop_find_one_program() -> Result<()> {
+    let tape = Tape::new();
+    let x = tape.variable(Array::<f64>::linspace(0.0, 1.0, 5));
+    let start = x.value()?;
+    let (mut y, mut by_hand) = (x, start.clone());
+    for step in 0..100 {
+        let shift = f64::from(step) * 0.01;
+        y = (y * x).cos() + shift;
+        by_hand = (by_hand * &start).map(|v| v.cos()) + shift;
+        let difference = (y - tape.constant(by_hand.clone())).abs().max().item()?;
+        assert!(difference < 1e-14, "{step}: {difference}");
+    }
+    let stats = tape.cache_stats();
+    assert!(stats.misses <= 3, "{stats:?}");
+    Ok(())
+}
+
+/// An error names the line of its own instruction, not that of an instruction for which the same program was compiled.
+#[test]
+fn a_shared_program_names_its_own_line() -> Result<()> {
+    let tape = Tape::new();
+    let x = tape.constant(Array::<f64>::from([1.0, 2.0]));
+    let bad = tape.constant(Array::<u32>::from([7]));
+    let mut lines = Vec::new();
+    let first = x.index_select(0, bad);
+    lines.push(first.value().unwrap_err().location().map(|l| l.line()));
+    let second = x.index_select(0, bad);
+    lines.push(second.value().unwrap_err().location().map(|l| l.line()));
+    assert!(lines[0].is_some());
+    assert_eq!(lines[1], lines[0].map(|l| l + 2));
     Ok(())
 }

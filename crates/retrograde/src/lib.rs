@@ -17,8 +17,8 @@ pub use retrograde_storage::{
 pub mod prelude {
     pub use crate::{
         Array, ArrayRef, Attention, Axes, ClassLoss, ConvOptions, Create, CustomOp, Dynamic,
-        DynamicWorkspace, Element, Error, ErrorKind, Float, Gradients, Interpolation, Operand,
-        Order, Param, Params, PerAxis, PoolOptions, Program, Rec, Reduction, Result, Rng, Rope,
-        ScanOptions, Side, Tape, Triangle, Var, Vars, Workspace, keep,
+        DynamicWorkspace, Element, Error, ErrorKind, Float, Gradients, Interpolation, Number,
+        Operand, Order, Param, Params, PerAxis, PoolOptions, Program, Rec, Reduction, Result, Rng,
+        Rope, ScanOptions, Side, Tape, Triangle, Var, Vars, Workspace, keep,
     };
 }

@@ -76,6 +76,14 @@ impl Shape {
         shape
     }
 
+    /// As `==`, in a few instructions instead of a call: for runs of a fraction of a microsecond.
+    #[inline]
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        let pairs = self.dims.iter().zip(&other.dims);
+        pairs.fold(usize::from(self.rank ^ other.rank), |d, (a, b)| d | (a ^ b)) == 0
+    }
+
     /// The innermost `rank` extents.
     pub(crate) fn tail(&self, rank: usize) -> Self {
         let mut shape = Self::SCALAR;

@@ -302,3 +302,23 @@ proptest! {
         }
     }
 }
+
+/// The comparison in line is the derived one: of shapes that differ in one extent, or in rank alone.
+#[test]
+fn shapes_are_the_same_or_not() {
+    let shapes = [
+        &[][..],
+        &[1],
+        &[0],
+        &[2, 3],
+        &[3, 2],
+        &[2, 3, 1],
+        &[1, 1, 1, 1, 1, 1, 1, 1],
+    ];
+    let shapes: Vec<Shape> = shapes.iter().map(|d| Shape::new(d).unwrap()).collect();
+    for a in &shapes {
+        for b in &shapes {
+            assert_eq!(a.is(b), a == b, "{a} {b}");
+        }
+    }
+}

@@ -16,7 +16,7 @@ const PAIRS: &[(&[usize], &[usize])] = &[
     (&[2, 3, 1, 2, 1], &[3, 4, 1, 2]),
 ];
 
-fn pairs(low: f64, high: f64) -> Vec<Vec<Given>> {
+pub(super) fn pairs(low: f64, high: f64) -> Vec<Vec<Given>> {
     let given = |s: &[usize], by: f64| within(s, low + by, high - by);
     // Ranges a little apart, so that no two elements are equal.
     let both = |&(a, b): &(&[usize], &[usize])| {

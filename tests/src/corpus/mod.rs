@@ -15,6 +15,7 @@ mod control;
 mod elementwise;
 mod images;
 mod indexing;
+mod integers;
 mod linalg;
 mod losses;
 mod products;
@@ -189,6 +190,7 @@ pub fn families() -> Vec<(&'static str, Vec<Case>)> {
         ("elementwise", elementwise::cases()),
         ("images", images::cases()),
         ("indexing", indexing::cases()),
+        ("integers", integers::cases()),
         ("linalg", linalg::cases()),
         ("losses", losses::cases()),
         ("products", products::cases()),

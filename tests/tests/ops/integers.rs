@@ -165,3 +165,228 @@ fn no_gradient_of_integers() -> Result<()> {
     );
     Ok(())
 }
+
+/// Every pair of these, by operators with handles, numbers on either side and in place, against Rust's own.
+macro_rules! against_rust {
+    ($t:ty, $of:expr) => {{
+        let of: Vec<$t> = $of;
+        let n = of.len();
+        let tape = Tape::new();
+        let x = tape.constant(Array::from_slice(&of));
+        let (rows, columns) = (x.unsqueeze(1), x.unsqueeze(0));
+        let square = |f: fn($t, $t) -> $t| Array::from_shape_fn([n, n], |i| f(of[i[0]], of[i[1]]));
+        assert_eq!((rows + columns).value()?, square(<$t>::wrapping_add));
+        assert_eq!((rows - columns).value()?, square(<$t>::wrapping_sub));
+        assert_eq!((rows * columns).value()?, square(<$t>::wrapping_mul));
+        assert_eq!(rows.maximum(columns).value()?, square(Ord::max));
+        assert_eq!(rows.minimum(columns).value()?, square(Ord::min));
+        for &y in &of {
+            let each = |f: fn($t, $t) -> $t| of.iter().map(|&x| f(x, y)).collect::<Vec<$t>>();
+            let back = |f: fn($t, $t) -> $t| of.iter().map(|&x| f(y, x)).collect::<Vec<$t>>();
+            assert_eq!((x + y).to_vec()?, each(<$t>::wrapping_add));
+            assert_eq!((y + x).to_vec()?, each(<$t>::wrapping_add));
+            assert_eq!((y - x).to_vec()?, back(<$t>::wrapping_sub));
+            assert_eq!((y * x).to_vec()?, each(<$t>::wrapping_mul));
+            if y != 0 {
+                assert_eq!((x / y).to_vec()?, each(<$t>::wrapping_div), "by {y}");
+                assert_eq!((x % y).to_vec()?, each(<$t>::wrapping_rem), "by {y}");
+                assert_eq!(x.remainder(y).to_vec()?, each(floored), "by {y}");
+                let (mut q, mut r) = (x, x);
+                q /= y;
+                r %= y;
+                assert_eq!(
+                    (q.to_vec()?, r.to_vec()?),
+                    ((x / y).to_vec()?, (x % y).to_vec()?)
+                );
+            }
+        }
+        let divisors: Vec<$t> = of.iter().copied().filter(|&y| y != 0).collect();
+        let y = tape.constant(Array::from_slice(&divisors));
+        let found = (rows / y.unsqueeze(0)).value()?;
+        let m = divisors.len();
+        let expected = Array::from_shape_fn([n, m], |i| of[i[0]].wrapping_div(divisors[i[1]]));
+        assert_eq!(found, expected);
+        let running = |f: fn($t, $t) -> $t, first: $t| {
+            let mut r = first;
+            of.iter().map(|&x| (r = f(r, x), r).1).collect::<Vec<$t>>()
+        };
+        assert_eq!(x.cumsum(0).to_vec()?, running(<$t>::wrapping_add, 0));
+        assert_eq!(x.cumprod(0).to_vec()?, running(<$t>::wrapping_mul, 1));
+        assert_eq!(x.cummax(0).to_vec()?, running(Ord::max, <$t>::MIN));
+        assert_eq!(
+            x.sum().item()?,
+            *running(<$t>::wrapping_add, 0).last().unwrap()
+        );
+        assert_eq!(
+            x.prod().item()?,
+            *running(<$t>::wrapping_mul, 1).last().unwrap()
+        );
+        assert_eq!(x.max().item()?, *of.iter().max().unwrap());
+        assert_eq!(x.min().item()?, *of.iter().min().unwrap());
+        let place = |by: $t| of.iter().position(|&x| x == by).unwrap() as u32;
+        assert_eq!(x.argmax().item()?, place(*of.iter().max().unwrap()));
+        assert_eq!(x.argmin().item()?, place(*of.iter().min().unwrap()));
+    }};
+}
+
+/// The remainder with the divisor's sign.
+fn floored<T: Into<i128> + TryFrom<i128>>(x: T, y: T) -> T {
+    let (x, y): (i128, i128) = (x.into(), y.into());
+    let r = ((x % y) + y) % y;
+    T::try_from(r).unwrap_or_else(|_| unreachable!("smaller than the divisor"))
+}
+
+#[test]
+fn arithmetic_wraps_and_truncates() -> Result<()> {
+    against_rust!(
+        u32,
+        vec![
+            0,
+            1,
+            2,
+            3,
+            7,
+            1 << 16,
+            (1 << 31) + 1,
+            u32::MAX - 1,
+            u32::MAX
+        ]
+    );
+    against_rust!(
+        i64,
+        vec![
+            0,
+            1,
+            -1,
+            2,
+            -2,
+            7,
+            -7,
+            1 << 40,
+            (1 << 53) + 1,
+            -(1 << 62),
+            i64::MAX,
+            i64::MIN
+        ]
+    );
+    let tape = Tape::new();
+    let x = tape.constant(Array::from_slice(&[3_i64, -3, i64::MIN]));
+    assert_eq!((-x).to_vec()?, [-3, 3, i64::MIN]);
+    assert_eq!(x.abs().to_vec()?, [3, 3, i64::MIN]);
+    // Numbers that no float holds.
+    let large = tape.rec().full([2], (1_i64 << 53) + 1);
+    assert_eq!((large - (1 << 53)).to_vec()?, [1, 1]);
+    Ok(())
+}
+
+/// More than a block of the kernel, through views of all kinds.
+#[test]
+fn divisions_of_many() -> Result<()> {
+    let n = 70_001;
+    let x = Array::from_shape_fn([n], |i| i[0] as i64 - 30_000);
+    let y = Array::from_shape_fn([n], |i| (i[0] % 1000) as i64 - 1001);
+    let both = [x.clone(), y.clone()];
+    let p = Program::try_record(&both, |_, [x, y]| {
+        Ok(vec![x / y, x.flip(0) % y, x / 7, -5 % y].into())
+    })?;
+    let (x, y) = (x.as_slice(), y.as_slice());
+    let mut ws = p.workspace()?;
+    let out = p.run(&mut ws, both.each_ref())?;
+    let check = |i: usize, f: &dyn Fn(usize) -> i64| -> Result<()> {
+        assert_eq!(
+            out.array::<i64>(i)?.into_vec(),
+            (0..n).map(f).collect::<Vec<_>>()
+        );
+        Ok(())
+    };
+    check(0, &|i| x[i] / y[i])?;
+    check(1, &|i| x[n - 1 - i] % y[i])?;
+    check(2, &|i| x[i] / 7)?;
+    check(3, &|i| -5 % y[i])
+}
+
+/// Integers carry no gradient, and cut that of what they are made of.
+#[test]
+fn no_gradient_passes() -> Result<()> {
+    let tape = Tape::new();
+    let x = tape.variable(Array::from_slice(&[1.5_f64, 2.5]));
+    let whole = x.cast::<i64>() * 3 / 2;
+    (x * whole.cast()).sum().backward()?;
+    assert_eq!(x.grad()?, Array::from_slice(&[1.0, 3.0]));
+    Ok(())
+}
+
+/// The first zero is named, whatever the threads; what is not of it goes on; nothing folds it away.
+#[test]
+fn division_by_zero() -> Result<()> {
+    let tape = Tape::new();
+    let x = tape.constant(Array::from([[1_i64, 2], [3, 4]]));
+    let y = tape.constant(Array::from([[1_i64, 2], [0, 0]]));
+    let r = x % y;
+    let line = line!() - 1;
+    let error = r.value().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Division);
+    let expected = format!(
+        "rem of [2, 2] i64 and [2, 2] i64: element [1, 0] divides 3 by zero, which integers have no number for; make \
+         the zeros something else first, as `y.eq(0).select(1, y)` does, or divide floats\n  at {}:{line}:",
+        file!()
+    );
+    assert!(error.to_string().starts_with(&expected), "{error}");
+    assert_eq!((x + y).to_vec()?, [2, 4, 3, 4]);
+
+    // Of literals, scalars, and an element that nobody reads.
+    let one = tape.rec().scalar(1_u32);
+    assert_eq!((one / 0).item().unwrap_err().kind(), ErrorKind::Division);
+    assert_eq!(
+        (5 % (one - 1)).item().unwrap_err().kind(),
+        ErrorKind::Division
+    );
+    assert_eq!(
+        (x / y).at(0, 0).value().unwrap_err().kind(),
+        ErrorKind::Division
+    );
+    assert_eq!(
+        (one.remainder(0)).item().unwrap_err().kind(),
+        ErrorKind::Division
+    );
+
+    // Broadcast: the place is that in the result. On every number of threads the first.
+    let divisor = Array::from_shape_fn([40_000], |i| u32::from(i[0] < 30_000));
+    let rows = Array::from_slice(&[7_u32, 8, 9]);
+    let both = (rows, divisor);
+    let p = Program::record(&both, |_, (x, y)| x.unsqueeze(1) / y)?;
+    for threads in 1..=3 {
+        let options = retrograde::Options {
+            threads,
+            ..Default::default()
+        };
+        let p = p.with_options(options)?;
+        let error = p.run(&mut p.workspace()?, (&both.0, &both.1)).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.contains("element [0, 30000] divides 7 by zero"),
+            "{text}"
+        );
+    }
+    Ok(())
+}
+
+/// The place in a batch counts the sample.
+#[test]
+fn division_by_zero_in_batches() -> Result<()> {
+    let x = Array::from_slice(&[4_i64, 2, 0, 1]);
+    let p = Program::record(&[x.clone()], |_, [y]| 12 / y)?;
+    let one = Program::record(&[Array::scalar(4_i64)], |_, [y]| 12 / y)?;
+    let batch = one.vmap(4, &[Some(0)])?;
+    for p in [p, batch] {
+        let error = p.run(&mut p.workspace()?, [&x]).unwrap_err().to_string();
+        assert!(error.contains("element [2] divides 12 by zero"), "{error}");
+        let good = Array::from_slice(&[4_i64, 2, 5, -5]);
+        let mut ws = p.workspace()?;
+        assert_eq!(
+            p.run(&mut ws, [&good])?.array::<i64>(0)?.into_vec(),
+            [3, 6, 2, -2]
+        );
+    }
+    Ok(())
+}

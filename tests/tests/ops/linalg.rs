@@ -1,8 +1,9 @@
 //! Linear algebra: identities in closed form, engines, empty and bad operands.
 
+use retrograde::Triangle;
 use retrograde::prelude::*;
-use retrograde::{Options, Triangle};
-use retrograde_tests::derivatives::{run, samples};
+use retrograde_tests::derivatives::samples;
+use retrograde_tests::variants::assert_variants_agree;
 
 /// Regular matrices of no structure.
 fn regular(dims: &[usize]) -> Array<f64> {
@@ -177,36 +178,7 @@ fn every_engine_gives_the_same_bits() -> Result<()> {
         l.square().sum() + a.solve(b).sin().sum() + a.logdet().sum() + a.inverse().trace().sum()
     })?
     .value_and_grad()?;
-    let expected = run(&p, &[&a, &b])?;
-    let base = Options::default();
-    for options in [
-        Options { threads: 1, ..base },
-        Options { threads: 3, ..base },
-        Options {
-            fuse: false,
-            ..base
-        },
-        Options {
-            optimise: false,
-            ..base
-        },
-        Options {
-            share: false,
-            poison: true,
-            ..base
-        },
-        Options {
-            poison: true,
-            threads: 2,
-            ..base
-        },
-    ] {
-        assert_eq!(
-            run(&p.with_options(options)?, &[&a, &b])?,
-            expected,
-            "{options:?}"
-        );
-    }
+    assert_variants_agree(&p, &[&a, &b])?;
     Ok(())
 }
 

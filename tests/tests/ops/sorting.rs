@@ -1,8 +1,9 @@
 //! Sorting and searching against loops: ties, NaN, all element types, lines of every length, views, engines.
 
 use retrograde::prelude::*;
-use retrograde::{Options, Order, Side};
+use retrograde::{Order, Side};
 use retrograde_tests::derivatives::{check_derivatives, samples};
+use retrograde_tests::variants::assert_variants_agree;
 
 const ORDERS: [Order; 2] = [Order::Ascending, Order::Descending];
 
@@ -96,7 +97,6 @@ fn all_types_and_lengths() -> Result<()> {
 #[test]
 fn axes_views_and_engines() -> Result<()> {
     let x = samples(&[7, 30, 11], (-1.0, 1.0));
-    let base = Options::default();
     for axis in [0, 1, -1] {
         for order in ORDERS {
             let p = Program::record(&[x.clone()], |_, [x]| {
@@ -105,29 +105,7 @@ fn axes_views_and_engines() -> Result<()> {
                     + y.t().sort(axis, order).at(0, 3).sum()
             })?
             .value_and_grad()?;
-            let mut ws = p.workspace()?;
-            let first: Array<f64> = p.run(&mut ws, [&x])?.array(1)?;
-            for options in [
-                Options { threads: 1, ..base },
-                Options { threads: 3, ..base },
-                Options {
-                    fuse: false,
-                    ..base
-                },
-                Options {
-                    optimise: false,
-                    ..base
-                },
-                Options {
-                    share: false,
-                    poison: true,
-                    ..base
-                },
-            ] {
-                let p = p.with_options(options)?;
-                let mut ws = p.workspace()?;
-                assert_eq!(p.run(&mut ws, [&x])?.array::<f64>(1)?, first, "{options:?}");
-            }
+            assert_variants_agree(&p, &[&x])?;
         }
     }
     let small = samples(&[3, 4], (-1.0, 1.0));

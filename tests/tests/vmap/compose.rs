@@ -1,8 +1,8 @@
 //! Transforms of batches and batches of transforms.
 
-use retrograde::Options;
 use retrograde::prelude::*;
 use retrograde_tests::derivatives::run;
+use retrograde_tests::variants::assert_variants_agree;
 
 use super::{SAMPLES, batch, compare, sample, stack, stacked};
 
@@ -102,34 +102,10 @@ fn transforms_of_batches() -> Result<()> {
 /// Every engine gives the same bits.
 #[test]
 fn engines_agree() -> Result<()> {
-    let base = Options::default();
     let p = layer()?.value_and_grad()?.vmap(SAMPLES, &[None, Some(0)])?;
     let inputs = batch(&SHAPES, &[None, Some(0)]);
     let inputs: Vec<_> = inputs.iter().collect();
-    let first = run(&p, &inputs)?;
-    for options in [
-        Options { threads: 1, ..base },
-        Options { threads: 3, ..base },
-        Options {
-            fuse: false,
-            ..base
-        },
-        Options {
-            optimise: false,
-            ..base
-        },
-        Options {
-            share: false,
-            poison: true,
-            ..base
-        },
-    ] {
-        assert_eq!(
-            run(&p.with_options(options)?, &inputs)?,
-            first,
-            "{options:?}"
-        );
-    }
+    assert_variants_agree(&p, &inputs)?;
     Ok(())
 }
 

@@ -207,6 +207,7 @@ impl<'a> Batch<'a> {
             Op::Unary(_) | Op::Binary(_) | Op::Ternary(_) | Op::PowI | Op::Cast => {
                 self.aligned(v, self.from.attr(v))
             }
+            Op::Division(_) => self.aligned(v, Attr::NONE),
             Op::Detach | Op::Copy | Op::CheckIndex => self.aligned(v, self.from.attr(v)),
             Op::After => {
                 let (x, token) = (self.arg(v, 0)?, self.arg(v, 1)?);

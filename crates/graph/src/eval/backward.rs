@@ -199,7 +199,7 @@ impl Recording {
         self.buffers.to = to;
         self.aim(&trace.wanted);
 
-        let result = self.run(trace, sources);
+        let result = self.run(trace, sources, None);
         let sums: &[T] = bytemuck::cast_slice(&scratch);
         if result.is_ok() {
             let loss = if keeps {

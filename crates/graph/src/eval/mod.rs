@@ -5,6 +5,7 @@
 mod backward;
 mod forward;
 mod gradients;
+pub(crate) mod part;
 mod read;
 mod train;
 
@@ -22,6 +23,7 @@ use crate::run::workspace::{Addresses, Given};
 use crate::tape::LeafKind;
 use crate::trace::{Cache, Goal, Query, Trace};
 use crate::var::{Float, Rec};
+use part::Part;
 
 pub use gradients::Gradients;
 pub use train::{Update, UpdateRule};
@@ -40,6 +42,8 @@ pub(crate) struct Buffers {
     /// Marks of walks over the list.
     way: Vec<bool>,
     needed: Vec<bool>,
+    /// What a read needs.
+    part: Part,
 }
 
 /// What the leaves of a run are besides data: parameters to read or write, and a seed.
@@ -165,8 +169,14 @@ impl Recording {
         }
     }
 
-    /// Runs a trace with the recording's uniforms; outputs go where `buffers.to` says.
-    fn run<T: Float>(&mut self, trace: &mut Trace, sources: &mut Sources<'_, T>) -> Result<()> {
+    /// Runs a trace with the recording's uniforms, or one of a part of the recording with that part's; outputs go where
+    /// `buffers.to` says.
+    fn run<T: Float>(
+        &mut self,
+        trace: &mut Trace,
+        sources: &mut Sources<'_, T>,
+        part: Option<&Part>,
+    ) -> Result<()> {
         let (list, store, buffers) = (&self.list, &mut self.store, &mut self.buffers);
         buffers.seeds.clear();
         buffers.seeds.extend(self.streams.iter().map(|s| s.0));
@@ -177,8 +187,9 @@ impl Recording {
         }
         let (step, data) = (store.step, store.address(0));
         let externals = &trace.plan.externals;
+        let external = |i: usize| part.map_or(externals[i], |part| part.recorded(externals[i]));
         let mut address = |i: usize| {
-            let v = externals[i];
+            let v = external(i);
             let of_list = v.index() < list.len() && list.op(v) == Op::Input;
             let kind = if of_list {
                 store
@@ -194,7 +205,7 @@ impl Recording {
                 .or_else(|| start().map(|s| data.wrapping_add(s * PACKET_BYTES)))
         };
         if let Some(i) = (0..externals.len()).find(|&i| address(i).is_none()) {
-            let v = externals[i];
+            let v = external(i);
             let inside = v.index() < list.len() && list.attr(v).as_int() == PLACEHOLDER;
             let message = if inside {
                 "a value of the body of a loop has no value of its own: it is another one in every step; return it from the body".into()
@@ -207,7 +218,7 @@ impl Recording {
         let given = Given {
             externals: &mut |i| address(i).expect("found above"),
             outputs: &mut |i| to[i],
-            uniforms: &self.uniforms,
+            uniforms: part.map_or(&self.uniforms, |part| &part.uniforms),
             seeds: &buffers.seeds,
             step,
         };

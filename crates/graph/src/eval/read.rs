@@ -1,9 +1,11 @@
-//! Reading values: whatever they need is evaluated then, in one program, and kept.
+//! Reading values: whatever they need is evaluated then, in one program, and kept. A read costs what it computes, not
+//! what was recorded.
 
 use std::panic::Location;
 
 use retrograde_storage::{Array, Element, Id};
 
+use super::part::Part;
 use super::{Buffers, Sources, compile, with_sources};
 use crate::error::{Error, ErrorKind, Result};
 use crate::list::{List, Value};
@@ -12,7 +14,7 @@ use crate::params::Bound;
 use crate::passes::gates;
 use crate::recorder::Recording;
 use crate::tape::Guard;
-use crate::trace::{Cache, Compiled, Goal, Trace};
+use crate::trace::{Cache, Compiled, Goal, Query, Trace};
 use crate::var::{Float, Var};
 
 impl Recording {
@@ -31,47 +33,43 @@ impl Recording {
             ));
         }
         self.want(target);
-        self.with_cache(|state, cache| state.read(target, sources, cache))
+        gates::note_zeros(&mut self.list);
+        let mut part = std::mem::take(&mut self.buffers.part);
+        let known = |v| self.store.is_known(v);
+        part.take(&self.list, &self.uniforms, target, known);
+        let result = self.with_cache(|state, cache| state.read(&part, sources, cache));
+        self.buffers.part = part;
+        result
     }
 
     fn read<T: Float>(
         &mut self,
-        target: Value,
+        part: &Part,
         sources: &mut Sources<'_, T>,
         cache: &mut Cache,
     ) -> Result<()> {
-        self.note_keys();
-        let q = self.query(Goal::Read, target, 0);
+        let q = Query {
+            goal: Goal::Read,
+            list: &part.list,
+            target: part.target(),
+            known: &[],
+            leaves: &[],
+            params: 0,
+        };
         let number = match cache.find(&q) {
             Some(number) => number,
             None => {
-                // Everything on the way is kept: nothing is evaluated twice, so a loop over reads stays linear.
-                let outputs = self.slice(target, q.known);
-                // Gradients taken as values are in the list: their products are those of a backward or a program.
-                let mut list = self.list.clone();
-                gates::downgrade(&mut list);
-                let plan = compile(
-                    &q,
-                    &list,
-                    &outputs,
-                    std::slice::from_ref(&target),
-                    &[],
-                    cache,
-                )?;
-                let compiled = Compiled {
-                    outputs,
-                    ..Compiled::new(plan)
-                };
-                cache.keep(&q, compiled)?
+                let target = std::slice::from_ref(&q.target);
+                let plan = compile(&q, q.list, &part.outputs, target, &[], cache)?;
+                cache.keep(&q, Compiled::new(plan))?
             }
         };
-        let trace = cache.trace(number);
-        self.reserve(&trace.outputs)?;
+        self.reserve(&part.results)?;
         self.buffers.to.0.clear();
-        self.aim(&trace.outputs);
-        let result = self.run(trace, sources);
+        self.aim(&part.results);
+        let result = self.run(cache.trace(number), sources, Some(part));
         if result.is_err() {
-            self.forget(&trace.outputs);
+            self.forget(&part.results);
         }
         result
     }
@@ -87,32 +85,6 @@ impl Recording {
             buffers.want(list, trace, target, &known);
         }
         self.store.cache = cache;
-    }
-
-    /// The values that `target` needs and that are not known, views and leaves left out; `target` itself always.
-    fn slice(&self, target: Value, known: &[bool]) -> Vec<Value> {
-        let mut needed = vec![false; target.index() + 1];
-        needed[target.index()] = true;
-        let mut outputs = Vec::new();
-        for row in (0..=target.index()).rev() {
-            let v = Value::from_index(row);
-            if !needed[row] || known[row] {
-                continue;
-            }
-            self.list
-                .args(v)
-                .iter()
-                .for_each(|a| needed[a.index()] = true);
-            // Of a scan its pieces, which are slices: most of it nobody asks for.
-            let (op, of) = (self.list.op(v), self.list.args(v).first());
-            let piece = op == Op::Slice && of.is_some_and(|&x| self.list.op(x) == Op::Scan);
-            let computed = !(op.is_leaf() || op.is_view() || op == Op::Scan);
-            if v == target || computed || piece {
-                outputs.push(v);
-            }
-        }
-        outputs.reverse();
-        outputs
     }
 }
 

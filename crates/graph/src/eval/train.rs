@@ -148,7 +148,7 @@ impl<T: Float> Var<'_, T> {
                 read: None,
                 seed: None,
             };
-            state.run(trace, &mut sources)
+            state.run(trace, &mut sources, None)
         });
         state.uniforms.truncate(own);
         result?;

@@ -172,7 +172,7 @@ pub(super) fn flops(list: &List, v: Value) -> u64 {
     let operand = || list.shape(list.arg(v, 0)).len() as u64;
     match list.op(v) {
         Op::Ternary(Ternary::Fma) | Op::Recurrence => 2 * len,
-        Op::Unary(_) | Op::Binary(_) | Op::Ternary(_) | Op::PowI => len,
+        Op::Unary(_) | Op::Binary(_) | Op::Ternary(_) | Op::PowI | Op::Division(_) => len,
         Op::CumMax | Op::CumArgMax | Op::LogCumSumExp => len,
         Op::Reduce(_) | Op::ArgMax | Op::ArgMin | Op::ScatterAdd => operand(),
         // Composites: a maximum, a difference, an exponential, a sum, a logarithm or quotient.

@@ -20,6 +20,15 @@ pub trait Feed: Sealed {
     fn count(&self) -> usize;
     /// Type, shape and elements of input `i`.
     fn port(&self, i: usize) -> Option<FeedPort<'_>>;
+    /// The elements of input `i`, if it has this type and shape and holds no error. Every run asks for every input, and a
+    /// port with its shape goes through memory more than once on its way: 10 ns of a run that may take 200.
+    fn elements(&self, i: usize, dtype: DType, shape: &Shape) -> Option<&[u8]> {
+        self.port(i).and_then(|port| port.elements(dtype, shape))
+    }
+    /// The elements of input `i`, whatever they are.
+    fn bytes(&self, i: usize) -> Option<&[u8]> {
+        self.port(i).map(|port| port.bytes)
+    }
 }
 
 /// Example inputs of a program: owned arrays of one element type, or a tuple of arrays of several. They give element
@@ -49,6 +58,12 @@ impl<'a> FeedPort<'a> {
             bytes,
             fault: None,
         }
+    }
+    /// See [`Feed::elements`].
+    #[inline(always)]
+    fn elements(self, dtype: DType, shape: &Shape) -> Option<&'a [u8]> {
+        let fits = self.dtype == dtype && self.shape.is(shape) && self.fault.is_none();
+        fits.then_some(self.bytes)
     }
     /// A type and a shape, for those that ask for no more.
     pub(crate) fn of_type(dtype: DType, shape: Shape) -> FeedPort<'static> {
@@ -93,6 +108,7 @@ impl FeedPort<'_> {
 }
 
 impl<'a, T: Element> From<ArrayRef<'a, T>> for FeedPort<'a> {
+    #[inline(always)]
     fn from(x: ArrayRef<'a, T>) -> Self {
         Self {
             dtype: T::DTYPE,
@@ -104,6 +120,7 @@ impl<'a, T: Element> From<ArrayRef<'a, T>> for FeedPort<'a> {
 }
 
 impl<'a> From<&'a AnyArray> for FeedPort<'a> {
+    #[inline(always)]
     fn from(x: &'a AnyArray) -> Self {
         Self {
             dtype: x.dtype(),
@@ -165,6 +182,12 @@ macro_rules! slices {
             fn port(&self, i: usize) -> Option<FeedPort<'_>> {
                 self.get(i).map(|$a| $port)
             }
+            fn elements(&self, i: usize, dtype: DType, shape: &Shape) -> Option<&[u8]> {
+                self.get(i).and_then(|$a| FeedPort::elements($port, dtype, shape))
+            }
+            fn bytes(&self, i: usize) -> Option<&[u8]> {
+                self.get(i).map(|$a| $a.as_bytes())
+            }
         }
     )*};
 }
@@ -186,6 +209,12 @@ impl<F: Feed + ?Sized> Feed for &F {
     }
     fn port(&self, i: usize) -> Option<FeedPort<'_>> {
         (**self).port(i)
+    }
+    fn elements(&self, i: usize, dtype: DType, shape: &Shape) -> Option<&[u8]> {
+        (**self).elements(i, dtype, shape)
+    }
+    fn bytes(&self, i: usize) -> Option<&[u8]> {
+        (**self).bytes(i)
     }
 }
 

@@ -3,7 +3,7 @@
 use retrograde_storage::{Array, Shape};
 
 use super::feed::{Extended, Feed};
-use super::run::Workspace;
+use super::run::{Workspace, check_count};
 use super::{Program, Recorded};
 use crate::error::{Error, ErrorKind, Result};
 use crate::list::Value;
@@ -203,6 +203,9 @@ impl Products {
         members: impl Fn(usize) -> &'m [u32],
         mut take: impl FnMut(usize, &[T]),
     ) -> Result<()> {
+        // Seeds are ours, so that an error is of the inputs alone.
+        let inputs_taken = self.program.recorded.inputs.len() - self.seeds;
+        check_count(inputs_taken, inputs)?;
         for first in (0..count).step_by(self.seeds) {
             let some = first..count.min(first + self.seeds);
             let set = |ws: &mut Seeded<T>, to: T| {

@@ -186,8 +186,8 @@ impl Program {
             externals: &mut |i| {
                 let number = recorded.list.attr(externals[i]).as_int() as usize;
                 inputs
-                    .port(number)
-                    .map_or(std::ptr::null_mut(), |p| p.bytes().as_ptr().cast_mut())
+                    .bytes(number)
+                    .map_or(std::ptr::null_mut(), |bytes| bytes.as_ptr().cast_mut())
                     .cast()
             },
             outputs: &mut |i| {
@@ -252,34 +252,47 @@ impl Program {
     }
 }
 
+/// That there are as many inputs as a program takes.
+pub(super) fn check_count(taken: usize, inputs: &dyn Feed) -> Result<()> {
+    if inputs.count() == taken {
+        return Ok(());
+    }
+    let given = inputs.count();
+    let message = format!("the program takes {taken} inputs, given were {given}");
+    Err(Error::new(ErrorKind::Inputs, message))
+}
+
 impl Recorded {
     pub(super) fn check_feed(&self, inputs: &dyn Feed) -> Result<()> {
-        if inputs.count() != self.inputs.len() {
-            let message = format!(
-                "the program takes {} inputs, given were {}",
-                self.inputs.len(),
-                inputs.count()
-            );
-            return Err(Error::new(ErrorKind::Inputs, message));
-        }
+        check_count(self.inputs.len(), inputs)?;
         for (i, &v) in self.inputs.iter().enumerate() {
-            let port = feed::port(inputs, i)?;
-            let (shape, dtype) = (self.list.shape(v), self.list.dtype(v));
-            if port.shape() != shape || port.dtype() != dtype {
-                let message = format!(
-                    "input {i} is {} {}, the program was recorded for {shape} {dtype}",
-                    port.shape(),
-                    port.dtype()
-                );
-                return Err(Error::new(ErrorKind::Inputs, message));
-            }
-            if port.bytes().len() < shape.len() * dtype.size() {
-                return Err(Error::internal(
-                    "an input has fewer elements than its shape",
-                ));
+            let (shape, dtype) = (self.list.shape_ref(v), self.list.dtype(v));
+            let elements = inputs.elements(i, dtype, shape);
+            if elements.is_none_or(|bytes| bytes.len() < shape.len() * dtype.size()) {
+                return Err(self.misfit(inputs, i));
             }
         }
         Ok(())
+    }
+
+    /// Why an input does not do.
+    #[cold]
+    fn misfit(&self, inputs: &dyn Feed, i: usize) -> Error {
+        let port = match feed::port(inputs, i) {
+            Ok(port) => port,
+            Err(error) => return error,
+        };
+        let v = self.inputs[i];
+        let (shape, dtype) = (self.list.shape(v), self.list.dtype(v));
+        if port.shape() == shape && port.dtype() == dtype {
+            return Error::internal("an input has fewer elements than its shape");
+        }
+        let message = format!(
+            "input {i} is {} {}, the program was recorded for {shape} {dtype}",
+            port.shape(),
+            port.dtype()
+        );
+        Error::new(ErrorKind::Inputs, message)
     }
 }
 

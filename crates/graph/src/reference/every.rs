@@ -1,6 +1,7 @@
 //! Which operations there are, and which ones a recording has: so that tests can tell what no test records.
 
 use retrograde_ops::linalg::Linalg;
+use retrograde_ops::structured::Division;
 use retrograde_ops::{Binary, Reduce, Ternary, Unary};
 
 use crate::op::{Draw, Op};
@@ -25,7 +26,7 @@ macro_rules! operations {
     ($($name:ident)*) => {{
         fn complete(op: Op) {
             match op {
-                Op::Unary(_) | Op::Binary(_) | Op::Ternary(_) => {}
+                Op::Unary(_) | Op::Binary(_) | Op::Ternary(_) | Op::Division(_) => {}
                 Op::Reduce(_) | Op::Linalg(_) | Op::Random(_) => {}
                 $(Op::$name => {})*
             }
@@ -41,6 +42,7 @@ fn all() -> Vec<Op> {
     all.extend(Unary::ALL.iter().copied().map(Op::Unary));
     all.extend(Binary::ALL.iter().copied().map(Op::Binary));
     all.extend(every! { Ternary: Fma Select Clamp }.map(Op::Ternary));
+    all.extend(every! { Division: Quotient Remainder }.map(Op::Division));
     all.extend(every! { Reduce: Sum Prod Max Min }.map(Op::Reduce));
     all.extend(
         every! { Linalg: Cholesky TriangularSolve Lu Solve Det LogAbsDet SignDet }.map(Op::Linalg),

@@ -247,6 +247,7 @@ pub(crate) fn passes(list: &List, op: Op, i: usize, x: Value) -> bool {
         | Op::ArgSort
         | Op::SearchSorted
         | Op::CheckIndex
+        | Op::Division(_)
         | Op::Input
         | Op::Const
         | Op::Uniform
@@ -365,7 +366,8 @@ impl Sweep<'_> {
             Op::Input | Op::Const | Op::Uniform | Op::Iota | Op::Random(_) => {}
             Op::Detach | Op::ArgMax | Op::ArgMin | Op::CumArgMax => {}
             Op::ArgSort | Op::SearchSorted => {}
-            Op::CheckIndex => {}
+            // Of integers, which have no derivatives.
+            Op::CheckIndex | Op::Division(_) => {}
 
             Op::Unary(op) => self.unary(op, v, x, g),
             Op::Binary(op) => self.binary(op, v, g),
@@ -461,6 +463,15 @@ impl List {
         let factor = self.like(factor, x);
         self.mul(x, factor)
     }
+    /// A literal 1 of a number's type.
+    pub(crate) fn one(&mut self, dtype: DType) -> Value {
+        if dtype.is_float() {
+            self.float(1.0, dtype)
+        } else {
+            self.int(1, dtype)
+        }
+    }
+
     /// A float literal of `dtype` in the given shape.
     pub(crate) fn filled(&mut self, x: f64, dtype: DType, shape: Shape) -> Value {
         let x = self.float(x, dtype);

@@ -11,6 +11,7 @@ fn kind(cause: Cause) -> ErrorKind {
     match cause {
         Cause::Index => ErrorKind::Index,
         Cause::NotPositiveDefinite | Cause::Singular => ErrorKind::Singular,
+        Cause::DivisionByZero => ErrorKind::Division,
         Cause::Refused | Cause::Panicked => ErrorKind::Custom,
     }
 }
@@ -33,6 +34,19 @@ pub(crate) fn error(list: &List, fault: &Fault, said: Option<String>) -> Error {
             let which = matrix(&shape.dims()[..shape.rank() - 2], fault.position as usize);
             format!("{name} of {shape} {}: {which} is {fault}", list.dtype(x))
         }
+        Cause::DivisionByZero => {
+            let (x, y) = (list.arg(v, 0), list.arg(v, 1));
+            let of = |v: Value| format!("{} {}", list.shape(v), list.dtype(v));
+            let (name, shape) = (list.op(v).name(), list.shape(v));
+            let which = place(shape.dims(), fault.position as usize);
+            format!(
+                "{name} of {} and {}: element {which} divides {} by zero, which integers have no number for; \
+                 make the zeros something else first, as `y.eq(0).select(1, y)` does, or divide floats",
+                of(x),
+                of(y),
+                fault.value
+            )
+        }
         Cause::Refused | Cause::Panicked => {
             let said = said.unwrap_or_default();
             let name = list.call(v).name();
@@ -52,15 +66,18 @@ fn matrix(batch: &[usize], number: usize) -> String {
     match batch {
         [] => "the matrix".to_owned(),
         [_] => format!("matrix {number}"),
-        _ => {
-            let mut rest = number;
-            let mut at: Vec<usize> = batch
-                .iter()
-                .rev()
-                .map(|&d| (rest % d, rest /= d).0)
-                .collect();
-            at.reverse();
-            format!("matrix {at:?}")
-        }
+        _ => format!("matrix {}", place(batch, number)),
     }
+}
+
+/// The coordinates of an element: `[0, 3]`.
+fn place(dims: &[usize], number: usize) -> String {
+    let mut rest = number;
+    let mut at: Vec<usize> = dims
+        .iter()
+        .rev()
+        .map(|&d| (rest % d, rest /= d).0)
+        .collect();
+    at.reverse();
+    format!("{at:?}")
 }

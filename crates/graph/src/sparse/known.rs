@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 
+use retrograde_ops::structured::Division;
 use retrograde_ops::{Binary, Ternary, Unary};
 use retrograde_storage::{DType, Id};
 
@@ -112,6 +113,17 @@ pub(super) fn evaluate(list: &List, v: Value, operand: impl Fn(Value) -> Known) 
             let pairs = full(0)?.into_iter().zip(full(1)?);
             pairs.map(|(x, y)| binary(op, dtype, x, y)).collect()
         }
+        Op::Division(what) => {
+            let pairs = full(0)?.into_iter().zip(full(1)?);
+            let divide = |(x, y): (i64, i64)| {
+                // A division by zero is not known, for the run fails.
+                (y != 0).then(|| match what {
+                    Division::Quotient => x.wrapping_div(y),
+                    Division::Remainder => x.wrapping_rem(y),
+                })
+            };
+            pairs.map(divide).collect()
+        }
         Op::Ternary(Ternary::Select) => {
             let sides = full(1)?.into_iter().zip(full(2)?);
             let all = full(0)?.into_iter().zip(sides);
@@ -126,8 +138,6 @@ fn binary(op: Binary, dtype: DType, x: i64, y: i64) -> Option<i64> {
         Binary::Add => wrapped(dtype, x.wrapping_add(y)),
         Binary::Sub => wrapped(dtype, x.wrapping_sub(y)),
         Binary::Mul => wrapped(dtype, x.wrapping_mul(y)),
-        Binary::Div => wrapped(dtype, x.checked_div(y)?),
-        Binary::Rem => wrapped(dtype, x.checked_rem(y)?),
         Binary::Max => x.max(y),
         Binary::Min => x.min(y),
         Binary::Lt => i64::from(x < y),

@@ -24,6 +24,7 @@ impl Flow<'_> {
             Op::Input | Op::Const | Op::Uniform | Op::Iota | Op::Random(_) => Deps::Nothing,
             Op::Detach | Op::ArgMax | Op::ArgMin | Op::CumArgMax => Deps::Nothing,
             Op::ArgSort | Op::SearchSorted | Op::CheckIndex => Deps::Nothing,
+            Op::Division(_) => Deps::Nothing,
 
             Op::Ternary(Ternary::Select) => self.select(v),
             // The zeroth power is constant.

@@ -4,31 +4,32 @@ use std::ops::{
     Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Rem, RemAssign, Sub, SubAssign,
 };
 
+use retrograde_ops::structured::Division;
 use retrograde_ops::{Binary, Ternary};
 
-use super::{Float, Operand, Var};
+use super::{Float, Number, Operand, Var};
 use crate::infer;
 use crate::op::{Attr, Op};
 
 macro_rules! operators {
     ($($(#[$doc:meta])* $operator:ident $method:ident, $assign:ident $assign_method:ident, $name:literal, $op:ident;)*) => {$(
         $(#[$doc])*
-        impl<'t, T: Float> $operator<Var<'t, T>> for Var<'t, T> {
+        impl<'t, T: Number> $operator<Var<'t, T>> for Var<'t, T> {
             type Output = Var<'t, T>;
             #[track_caller]
             fn $method(self, other: Var<'t, T>) -> Var<'t, T> {
-                self.binary($name, Binary::$op, other)
+                self.arithmetic($name, Binary::$op, other)
             }
         }
         $(#[$doc])*
-        impl<'t, T: Float> $operator<T> for Var<'t, T> {
+        impl<'t, T: Number> $operator<T> for Var<'t, T> {
             type Output = Var<'t, T>;
             #[track_caller]
             fn $method(self, other: T) -> Var<'t, T> {
-                self.binary($name, Binary::$op, other)
+                self.arithmetic($name, Binary::$op, other)
             }
         }
-        impl<T: Float, R> $assign<R> for Var<'_, T>
+        impl<T: Number, R> $assign<R> for Var<'_, T>
         where
             Self: $operator<R, Output = Self>,
         {
@@ -39,33 +40,37 @@ macro_rules! operators {
         }
         operators!(@left f32 $operator $method, $name, $op);
         operators!(@left f64 $operator $method, $name, $op);
+        operators!(@left u32 $operator $method, $name, $op);
+        operators!(@left i64 $operator $method, $name, $op);
     )*};
     // The orphan rule wants these for concrete types.
-    (@left $float:ident $operator:ident $method:ident, $name:literal, $op:ident) => {
-        impl<'t> $operator<Var<'t, $float>> for $float {
-            type Output = Var<'t, $float>;
+    (@left $number:ident $operator:ident $method:ident, $name:literal, $op:ident) => {
+        impl<'t> $operator<Var<'t, $number>> for $number {
+            type Output = Var<'t, $number>;
             #[track_caller]
-            fn $method(self, other: Var<'t, $float>) -> Var<'t, $float> {
-                other.rec.scalar(self).binary($name, Binary::$op, other)
+            fn $method(self, other: Var<'t, $number>) -> Var<'t, $number> {
+                other.rec.scalar(self).arithmetic($name, Binary::$op, other)
             }
         }
     };
 }
 
 operators! {
-    /// `x + y`, broadcast as in NumPy.
+    /// `x + y`, broadcast as in NumPy; of integers it wraps.
     Add add, AddAssign add_assign, "add", Add;
-    /// `x - y`, broadcast as in NumPy.
+    /// `x - y`, broadcast as in NumPy; of integers it wraps.
     Sub sub, SubAssign sub_assign, "sub", Sub;
-    /// `x y`, elementwise, broadcast as in NumPy. The product of matrices is [`Var::matmul`].
+    /// `x y`, elementwise, broadcast as in NumPy; of integers it wraps. The product of matrices is [`Var::matmul`].
     Mul mul, MulAssign mul_assign, "mul", Mul;
-    /// `x / y`, broadcast as in NumPy; by zero as IEEE says.
+    /// `x / y`, broadcast as in NumPy; by zero as IEEE says. Of integers it truncates towards zero (the smallest `i64` by
+    /// -1 wraps), and by zero it is an error of the run, which names the element.
     Div div, DivAssign div_assign, "div", Div;
     /// `x - trunc(x / y) y`, the remainder of Rust's `%` with the sign of `x`. `d/dx = 1`, `d/dy = -trunc(x / y)`.
+    /// Of integers by zero it is an error of the run, which names the element.
     Rem rem, RemAssign rem_assign, "rem", Rem;
 }
 
-impl<'t, T: Float> Neg for Var<'t, T> {
+impl<'t, T: Number + Neg> Neg for Var<'t, T> {
     type Output = Var<'t, T>;
     #[track_caller]
     fn neg(self) -> Var<'t, T> {
@@ -148,53 +153,10 @@ impl<'t, T: Float> Var<'t, T> {
         })
     }
 
-    /// `x - floor(x / y) y`, the remainder with the sign of `y`: Python's and NumPy's `%`, where Rust's, the operator, has
-    /// the sign of `x`. `d/dx = 1`, `d/dy = -floor(x / y)`.
-    #[track_caller]
-    pub fn remainder(self, y: impl Operand<'t, T>) -> Self {
-        self.binary("remainder", Binary::Remainder, y)
-    }
-
-    /// The larger of `x` and `y`, NaN if either is. A tie gives half of the gradient to each.
-    #[track_caller]
-    pub fn maximum(self, y: impl Operand<'t, T>) -> Self {
-        self.binary("maximum", Binary::Max, y)
-    }
-
-    /// The smaller of `x` and `y`, NaN if either is. A tie gives half of the gradient to each.
-    #[track_caller]
-    pub fn minimum(self, y: impl Operand<'t, T>) -> Self {
-        self.binary("minimum", Binary::Min, y)
-    }
-
-    /// `min(max(x, lo), hi)`: between the bounds, all broadcast. At a bound the gradient passes.
-    #[track_caller]
-    pub fn clamp(self, lo: impl Operand<'t, T>, hi: impl Operand<'t, T>) -> Self {
-        self.ternary("clamp", Ternary::Clamp, lo, hi)
-    }
-
     /// `x y + z`, rounded once where the machine can.
     #[track_caller]
     pub fn fma(self, y: impl Operand<'t, T>, z: impl Operand<'t, T>) -> Self {
         self.ternary("fma", Ternary::Fma, y, z)
-    }
-
-    #[track_caller]
-    fn ternary(
-        self,
-        name: &str,
-        op: Ternary,
-        y: impl Operand<'t, T>,
-        z: impl Operand<'t, T>,
-    ) -> Self {
-        let (y, z) = (y.lift(self.rec), z.lift(self.rec));
-        self.rec
-            .apply(name, &[self.into(), y.into(), z.into()], |s| {
-                let operands = [self.id, y.id, z.id];
-                let shape = infer::broadcast(&s.list, &operands)?;
-                Ok(s.list
-                    .push(Op::Ternary(op), &operands, Attr::NONE, shape, T::DTYPE))
-            })
     }
 
     /// `x + weight (end - x)`: `x` at weight 0, `end` at weight 1.
@@ -215,5 +177,110 @@ impl<'t, T: Float> Var<'t, T> {
     #[track_caller]
     pub fn copysign(self, y: impl Operand<'t, T>) -> Self {
         self.binary("copysign", Binary::Copysign, y)
+    }
+}
+
+/// Of floats and integers alike; other operands are values of the type or plain numbers, broadcast. See [`Number`] for
+/// what integers do.
+///
+/// ```
+/// # use retrograde_graph::{ErrorKind, Tape};
+/// # use retrograde_storage::Array;
+/// # let tape = Tape::new();
+/// let x = tape.constant(Array::from([7_i64, -7, 6]));
+/// assert_eq!((2 * x - 1).to_vec()?, [13, -15, 11]);
+/// assert_eq!((x / 2).to_vec()?, [3, -3, 3]);
+/// assert_eq!((x % 4).to_vec()?, [3, -3, 2]);
+/// assert_eq!(x.remainder(4).to_vec()?, [3, 1, 2]);
+/// assert_eq!((x.maximum(0).to_vec()?, (-x).clamp(0, 5).to_vec()?), (vec![7, 0, 6], vec![0, 5, 0]));
+/// assert_eq!((x + i64::MAX).to_vec()?, [i64::MIN + 6, i64::MAX - 7, i64::MIN + 5]);
+/// let y = tape.constant(Array::from([1_i64, 2, 0]));
+/// let error = (x / y).value().unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::Division);
+/// assert!(error.to_string().starts_with("div of [3] i64 and [3] i64: element [2] divides 6 by zero"));
+/// assert_eq!((x / y.eq(0).select(1, y)).to_vec()?, [7, -3, 6]);
+/// # Ok::<(), retrograde_graph::Error>(())
+/// ```
+impl<'t, T: Number> Var<'t, T> {
+    /// `x - floor(x / y) y`, the remainder with the sign of `y`: Python's and NumPy's `%`, where Rust's, the operator, has
+    /// the sign of `x`. `d/dx = 1`, `d/dy = -floor(x / y)`. Of integers by zero it is an error of the run.
+    #[track_caller]
+    pub fn remainder(self, y: impl Operand<'t, T>) -> Self {
+        if T::DTYPE.is_float() {
+            return self.binary("remainder", Binary::Remainder, y);
+        }
+        let y = y.lift(self.rec);
+        self.rec.apply("remainder", &[self.into(), y.into()], |s| {
+            let shape = infer::broadcast(&s.list, &[self.id, y.id])?;
+            let l = &mut s.list;
+            let op = Op::Division(Division::Remainder);
+            let left = l.push(op, &[self.id, y.id], Attr::NONE, shape, T::DTYPE);
+            let zero = l.int(0, T::DTYPE);
+            let [some, left_below, y_below] = [
+                l.binary(Binary::Ne, left, zero),
+                l.binary(Binary::Lt, left, zero),
+                l.binary(Binary::Lt, y.id, zero),
+            ];
+            let apart = l.binary(Binary::Xor, left_below, y_below);
+            let turns = l.binary(Binary::And, some, apart);
+            let turned = l.add(left, y.id);
+            Ok(l.select(turns, turned, left))
+        })
+    }
+
+    /// The larger of `x` and `y`, NaN if either is. A tie gives half of the gradient to each.
+    #[track_caller]
+    pub fn maximum(self, y: impl Operand<'t, T>) -> Self {
+        self.binary("maximum", Binary::Max, y)
+    }
+
+    /// The smaller of `x` and `y`, NaN if either is. A tie gives half of the gradient to each.
+    #[track_caller]
+    pub fn minimum(self, y: impl Operand<'t, T>) -> Self {
+        self.binary("minimum", Binary::Min, y)
+    }
+
+    /// `min(max(x, lo), hi)`: between the bounds, all broadcast. At a bound the gradient passes.
+    #[track_caller]
+    pub fn clamp(self, lo: impl Operand<'t, T>, hi: impl Operand<'t, T>) -> Self {
+        self.ternary("clamp", Ternary::Clamp, lo, hi)
+    }
+
+    #[track_caller]
+    fn ternary(
+        self,
+        name: &str,
+        op: Ternary,
+        y: impl Operand<'t, T>,
+        z: impl Operand<'t, T>,
+    ) -> Self {
+        let (y, z) = (y.lift(self.rec), z.lift(self.rec));
+        self.rec
+            .apply(name, &[self.into(), y.into(), z.into()], |s| {
+                let operands = [self.id, y.id, z.id];
+                let shape = infer::broadcast(&s.list, &operands)?;
+                Ok(s.list
+                    .push(Op::Ternary(op), &operands, Attr::NONE, shape, T::DTYPE))
+            })
+    }
+}
+
+impl Var<'_, i64> {
+    /// `|x|`; the smallest `i64` has none and stays itself.
+    ///
+    /// ```
+    /// # use retrograde_graph::Tape;
+    /// # use retrograde_storage::Array;
+    /// # let tape = Tape::new();
+    /// let x = tape.constant(Array::from([-3_i64, 0, 5]));
+    /// assert_eq!(x.abs().to_vec()?, [3, 0, 5]);
+    /// # Ok::<(), retrograde_graph::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn abs(self) -> Self {
+        self.map("abs", |s, x| {
+            let other = s.list.unary(retrograde_ops::Unary::Neg, x);
+            Ok(s.list.binary(Binary::Max, x, other))
+        })
     }
 }

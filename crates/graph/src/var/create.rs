@@ -44,7 +44,7 @@ impl<'t> Rec<'t> {
     #[track_caller]
     fn filled<T: Element>(self, name: &str, value: T, shape: impl IntoShape) -> Var<'t, T> {
         self.create(name, shape, |s, shape| {
-            let value = s.scalar(value.to_f64(), T::DTYPE);
+            let value = s.literal(value);
             Ok(s.list.expand(value, shape))
         })
     }

@@ -43,8 +43,7 @@ impl<'t, T: Element> Var<'t, T> {
     #[track_caller]
     pub fn gather<I: Index>(self, axis: isize, index: Var<'t, I>) -> Self {
         self.rec.apply("gather", &[self.into(), index.into()], |s| {
-            let axis = infer::axis(s.list.shape(self.id), axis)?;
-            index_fits(s.list.shape(self.id), s.list.shape(index.id), axis)?;
+            let axis = indexed_axis(&s.list, self.id, index.id, axis)?;
             gathered(&mut s.list, self.id, index.id, axis)
         })
     }
@@ -112,9 +111,7 @@ impl<'t, T: Float> Var<'t, T> {
             "scatter_add",
             &[self.into(), index.into(), source.into()],
             |s| {
-                let shape = s.list.shape(self.id);
-                let axis = infer::axis(shape, axis)?;
-                index_fits(shape, s.list.shape(index.id), axis)?;
+                let axis = indexed_axis(&s.list, self.id, index.id, axis)?;
                 scattered(&mut s.list, self.id, index.id, source.id, axis)
             },
         )
@@ -181,7 +178,7 @@ pub(super) fn from_the_end(list: &mut List, index: Value, extent: usize) -> Valu
     list.select(below, counted, index)
 }
 
-pub(super) fn index_fits(shape: Shape, index: Shape, axis: usize) -> Result<(), Fault> {
+fn index_fits(shape: Shape, index: Shape, axis: usize) -> Result<(), Fault> {
     let fits = |a: usize| a == axis || index.dims()[a] == shape.dims()[a] || index.dims()[a] == 1;
     if index.rank() == shape.rank() && (0..shape.rank()).all(fits) {
         return Ok(());
@@ -205,6 +202,34 @@ fn along_axis(list: &mut List, index: Value, rank: usize, axis: usize) -> Result
     Ok(list.reshape(index, infer::shape(&dims)?))
 }
 
+/// What is put at the indices, in the extents of `shape` but for the axis of as many as there are indices.
+pub(super) fn source_at(
+    list: &mut List,
+    shape: Shape,
+    index: Value,
+    source: Value,
+    axis: usize,
+) -> Result<Value, Fault> {
+    let mut dims = Few::from_slice(shape.dims());
+    dims[axis] = list.dims(index)[axis];
+    let put = infer::shape(&dims)?;
+    infer::broadcasts_to(list.shape(source), put)?;
+    Ok(list.expand(source, put))
+}
+
+/// The axis along which whole elements are indexed, and that the index fits.
+pub(super) fn indexed_axis(
+    list: &List,
+    x: Value,
+    index: Value,
+    axis: isize,
+) -> Result<usize, Fault> {
+    let shape = list.shape(x);
+    let axis = infer::axis(shape, axis)?;
+    index_fits(shape, list.shape(index), axis)?;
+    Ok(axis)
+}
+
 /// `x` with `source` added where the index says.
 fn scattered(
     list: &mut List,
@@ -214,11 +239,7 @@ fn scattered(
     axis: usize,
 ) -> Result<Value, Fault> {
     let shape = list.shape(x);
-    let mut dims = Few::from_slice(shape.dims());
-    dims[axis] = list.dims(index)[axis];
-    let added = infer::shape(&dims)?;
-    infer::broadcasts_to(list.shape(source), added)?;
-    let source = list.expand(source, added);
+    let source = source_at(list, shape, index, source, axis)?;
     let index = list.checked_index(index, shape.dims()[axis]);
     let dtype = list.dtype(x);
     let attr = Attr::axis(axis, false);

@@ -41,6 +41,7 @@ mod conv;
 mod create;
 mod einsum;
 mod index;
+mod join;
 mod linalg;
 mod loss;
 mod norm;
@@ -55,6 +56,7 @@ mod row;
 mod scan;
 mod scatter;
 mod shape;
+mod slice;
 mod sort;
 mod special;
 #[cfg(test)]
@@ -65,12 +67,14 @@ mod vmap;
 use std::marker::PhantomData;
 use std::panic::Location;
 
+use retrograde_ops::structured::Division;
 use retrograde_ops::{Binary, Unary};
 use retrograde_storage::{DType, Element, Id, Real, Shape};
 
 use crate::error::{Error, ErrorKind, Fault};
 use crate::infer;
 use crate::list::Value;
+use crate::op::{Attr, Op};
 use crate::params::Bound;
 use crate::recorder::{Recorder, Recording};
 
@@ -140,6 +144,7 @@ impl<'t, T> From<Var<'t, T>> for AnyVar<'t> {
 /// The higher-ranked bounds make `T::of(2.0) * x` available in generic code, where `2.0 * x` is not.
 pub trait Float:
     Real
+    + Number
     + crate::params::Bind
     + for<'t> std::ops::Add<Var<'t, Self>, Output = Var<'t, Self>>
     + for<'t> std::ops::Sub<Var<'t, Self>, Output = Var<'t, Self>>
@@ -153,6 +158,46 @@ pub trait Float:
 }
 impl Float for f32 {}
 impl Float for f64 {}
+
+/// The element types with arithmetic: `f32`, `f64`, and the integers `u32` and `i64`, which carry no gradient.
+///
+/// Results of integers that do not fit wrap. Their quotients truncate towards zero, their remainders have the sign of the
+/// dividend, and a divisor of zero is an error when the program runs.
+pub trait Number: Element + sealed::Number {}
+
+mod sealed {
+    use retrograde_ops::Binary;
+
+    use crate::op::Op;
+
+    /// Keeps users' types out, and says how a type divides.
+    pub trait Number {
+        /// The instruction of an operator.
+        #[doc(hidden)]
+        fn instruction(op: Binary) -> Op;
+    }
+}
+
+macro_rules! numbers {
+    ($($t:ty: $instruction:expr),*) => {$(
+        impl Number for $t {}
+        impl sealed::Number for $t {
+            fn instruction(op: Binary) -> Op {
+                $instruction(op)
+            }
+        }
+    )*};
+}
+numbers!(f32: Op::Binary, f64: Op::Binary, u32: of_integers, i64: of_integers);
+
+/// The division of integers may fail, so it is an instruction of its own.
+fn of_integers(op: Binary) -> Op {
+    match op {
+        Binary::Div => Op::Division(Division::Quotient),
+        Binary::Rem => Op::Division(Division::Remainder),
+        other => Op::Binary(other),
+    }
+}
 
 /// An operand: another handle, or a plain number that becomes a scalar.
 pub trait Operand<'t, T>: Copy {
@@ -185,7 +230,7 @@ impl<'t> Rec<'t> {
     pub fn scalar<T: Element>(self, x: T) -> Var<'t, T> {
         let mut state = self.recorder.state.borrow_mut();
         state.list.set_location(Some(Location::caller()));
-        let id = state.scalar(x.to_f64(), T::DTYPE);
+        let id = state.literal(x);
         drop(state);
         self.var(id)
     }
@@ -285,6 +330,21 @@ impl<'t, T: Element> Var<'t, T> {
         self.rec.apply(name, &[self.into(), other.into()], |s| {
             infer::broadcast(&s.list, &[self.id, other.id])?;
             Ok(s.list.binary(op, self.id, other.id))
+        })
+    }
+
+    /// An operator of numbers: [`binary`](Self::binary), but of integers a division is not elementwise.
+    #[track_caller]
+    pub(crate) fn arithmetic(self, name: &str, op: Binary, other: impl Operand<'t, T>) -> Self
+    where
+        T: Number,
+    {
+        let other = other.lift(self.rec);
+        self.rec.apply(name, &[self.into(), other.into()], |s| {
+            let operands = [self.id, other.id];
+            let shape = infer::broadcast(&s.list, &operands)?;
+            let op = T::instruction(op);
+            Ok(s.list.push(op, &operands, Attr::NONE, shape, T::DTYPE))
         })
     }
 

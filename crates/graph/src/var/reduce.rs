@@ -3,7 +3,7 @@
 use retrograde_ops::{Binary, Reduce, Unary};
 use retrograde_storage::{DType, Shape};
 
-use super::{Axes, Float, Var};
+use super::{Axes, Float, Number, Var};
 use crate::error::Fault;
 use crate::infer;
 use crate::list::{List, Value};
@@ -85,7 +85,7 @@ impl List {
 /// assert!(error.starts_with("sum of [2, 3] f64: axis 2 is out of range: rank 2 has axes 0 to 1 (or -2 to -1)"));
 /// # Ok::<(), retrograde_graph::Error>(())
 /// ```
-impl<'t, T: Float> Var<'t, T> {
+impl<'t, T: Number> Var<'t, T> {
     /// Records a reduction: `build` leaves the reduced axes with extent 1.
     #[track_caller]
     pub(super) fn over(
@@ -102,12 +102,12 @@ impl<'t, T: Float> Var<'t, T> {
         })
     }
 
-    /// The sum of all elements, 0 of none.
+    /// The sum of all elements, 0 of none. Of integers it wraps, in their own type: cast `u32` first if that is too narrow.
     #[track_caller]
     pub fn sum(self) -> Self {
         self.sum_over(..)
     }
-    /// The sum over some axes, 0 over none.
+    /// The sum over some axes, 0 over none; of integers as [`sum`](Self::sum).
     #[track_caller]
     pub fn sum_over(self, axes: impl Into<Axes>) -> Self {
         self.over("sum", axes, |s, x, over| {
@@ -115,18 +115,8 @@ impl<'t, T: Float> Var<'t, T> {
         })
     }
 
-    /// The mean of all elements, NaN of none.
-    #[track_caller]
-    pub fn mean(self) -> Self {
-        self.mean_over(..)
-    }
-    /// The mean over some axes, NaN over none.
-    #[track_caller]
-    pub fn mean_over(self, axes: impl Into<Axes>) -> Self {
-        self.over("mean", axes, |s, x, over| Ok(s.list.mean(x, over.mask)))
-    }
-
-    /// The product of all elements, 1 of none. The gradient is exact where elements are 0.
+    /// The product of all elements, 1 of none; of integers it wraps. The gradient is exact where elements
+    /// are 0.
     #[track_caller]
     pub fn prod(self) -> Self {
         self.prod_over(..)
@@ -211,6 +201,20 @@ impl<'t, T: Float> Var<'t, T> {
             infer::not_empty(s.list.shape(x), over.mask)?;
             Ok(arg_along(&mut s.list, op, x, over.mask.trailing_zeros() as usize, over.shape))
         })
+    }
+}
+
+/// Reductions that floats have alone, over all axes or some.
+impl<T: Float> Var<'_, T> {
+    /// The mean of all elements, NaN of none.
+    #[track_caller]
+    pub fn mean(self) -> Self {
+        self.mean_over(..)
+    }
+    /// The mean over some axes, NaN over none.
+    #[track_caller]
+    pub fn mean_over(self, axes: impl Into<Axes>) -> Self {
+        self.over("mean", axes, |s, x, over| Ok(s.list.mean(x, over.mask)))
     }
 
     /// The variance of all elements: squared distances from the mean, summed, divided by `n - correction`. Correction 1

@@ -1,6 +1,6 @@
 //! Scans: running reductions along one axis.
 
-use super::{Float, Var};
+use super::{Float, Number, Var};
 use crate::infer;
 use crate::op::Op;
 
@@ -17,19 +17,20 @@ use crate::op::Op;
 /// assert_eq!(x.logcumsumexp(0).at(0, 0).item()?, 1.0);
 /// # Ok::<(), retrograde_graph::Error>(())
 /// ```
-impl<T: Float> Var<'_, T> {
-    /// The running sum along an axis.
+impl<T: Number> Var<'_, T> {
+    /// The running sum along an axis; of integers it wraps.
     #[track_caller]
     pub fn cumsum(self, axis: isize) -> Self {
         self.map("cumsum", |s, x| {
             let shape = s.list.shape(x);
             let axis = infer::axis(shape, axis)?;
-            let ones = s.list.filled(1.0, T::DTYPE, shape);
+            let one = s.list.one(T::DTYPE);
+            let ones = s.list.expand(one, shape);
             Ok(s.list.recurrence(ones, x, axis, false))
         })
     }
 
-    /// The running product along an axis. The gradient is exact where elements are 0.
+    /// The running product along an axis; of integers it wraps. The gradient is exact where elements are 0.
     #[track_caller]
     pub fn cumprod(self, axis: isize) -> Self {
         self.map("cumprod", |s, x| {
@@ -56,7 +57,9 @@ impl<T: Float> Var<'_, T> {
             Ok(s.list.scan(Op::CumMax, x, axis))
         })
     }
+}
 
+impl<T: Float> Var<'_, T> {
     /// `ln(cumsum(exp x))` along an axis, safe for any magnitude.
     #[track_caller]
     pub fn logcumsumexp(self, axis: isize) -> Self {

@@ -3,7 +3,7 @@
 use retrograde_ops::Binary;
 use retrograde_storage::{Array, DType, Element};
 
-use super::index::{from_the_end, gathered, index_fits};
+use super::index::{from_the_end, gathered, indexed_axis, source_at};
 use super::{Float, Index, Operand, Order, Var};
 use crate::error::{Error, ErrorKind, Fault};
 use crate::infer::{self, Few};
@@ -44,9 +44,7 @@ impl<'t, T: Float> Var<'t, T> {
         let operands = [self.into(), index.into(), source.into()];
         self.rec.apply("scatter", &operands, |s| {
             let l = &mut s.list;
-            let shape = l.shape(self.id);
-            let axis = infer::axis(shape, axis)?;
-            index_fits(shape, l.shape(index.id), axis)?;
+            let axis = indexed_axis(l, self.id, index.id, axis)?;
             written(l, self.id, index.id, source.id, axis)
         })
     }
@@ -66,11 +64,8 @@ fn written(
             "{count} indices are more than u32 can count"
         )));
     }
-    let mut dims = Few::from_slice(shape.dims());
-    dims[axis] = count;
-    let added = infer::shape(&dims)?;
-    infer::broadcasts_to(l.shape(source), added)?;
-    let source = l.expand(source, added);
+    let source = source_at(l, shape, index, source, axis)?;
+    let added = l.shape(source);
     if count == 0 {
         return Ok(x);
     }

@@ -4,11 +4,12 @@
 //! `bool` as 0 or 1. An operation gives the same bits as the [tile engine](crate::tile) at the same level.
 //!
 //! [`Program`] is the compact form that runs: `program` makes it, `run` is its loop over the instructions that scalar
-//! programs mostly consist of, `general` does all others.
+//! programs mostly consist of, `general` does all others, `tiny` multiplies what may be subnormal.
 
 mod general;
 mod program;
 mod run;
+mod tiny;
 
 pub use program::Program;
 use retrograde_storage::DType;

@@ -13,6 +13,8 @@ pub enum Cause {
     NotPositiveDefinite,
     /// A matrix without an inverse: `value` is the first pivot that is zero, of `bound`.
     Singular,
+    /// A division of the integer `value` by zero; the position is that in the result.
+    DivisionByZero,
     /// A user's function said no.
     Refused,
     /// A user's function panicked.
@@ -25,7 +27,7 @@ pub struct Fault {
     /// Which instruction, as the kernel was told.
     pub site: u32,
     /// Row-major position of the offending element in its operand, axes along which that is only repeated left out;
-    /// of a matrix its number in the batch.
+    /// of a matrix its number in the batch, of a division that in the result.
     pub position: u64,
     /// The offending value.
     pub value: i64,
@@ -55,6 +57,13 @@ impl fmt::Display for Fault {
                 "singular: pivot {} of {} is zero",
                 self.value, self.bound
             ),
+            Cause::DivisionByZero => {
+                write!(
+                    f,
+                    "element {} divides {} by zero",
+                    self.position, self.value
+                )
+            }
             Cause::Refused => f.write_str("refused"),
             Cause::Panicked => f.write_str("panicked"),
         }

@@ -3,7 +3,7 @@
 //! Lines are independent of each other, and each is walked by one thread in order, so bits are fixed.
 
 use bytemuck::Pod;
-use retrograde_storage::{DType, Real};
+use retrograde_storage::{DType, Element};
 
 use super::memory::{Dest, RawView, Source};
 use super::{Mismatch, ensure, part};
@@ -37,11 +37,11 @@ pub enum Walk {
 pub struct Lines {
     /// What is done.
     pub walk: Walk,
-    /// Elements of `f32` or `f64`.
+    /// Elements of `f32` or `f64`; integers too, whose sums and products wrap, but for `LogCumSumExp`.
     pub x: RawView,
     /// The terms of a recurrence: `x`'s type, and the shape both broadcast to is `dst`'s.
     pub y: Option<RawView>,
-    /// What is written: floats of `x`'s type, or `u32` for positions; extent 1 on the axis for `ArgMax` and `ArgMin`.
+    /// What is written: elements of `x`'s type, or `u32` for positions; extent 1 on the axis for `ArgMax` and `ArgMin`.
     pub dst: RawView,
     /// The axis.
     pub axis: usize,
@@ -55,7 +55,11 @@ impl Lines {
     pub fn check(&self) -> Result<(), Mismatch> {
         let positions = matches!(self.walk, Walk::CumArgMax | Walk::ArgMax | Walk::ArgMin);
         let expected = if positions { DType::U32 } else { self.x.dtype };
-        ensure(self.x.dtype.is_float(), "lines", "floats")?;
+        let numbers = match self.walk {
+            Walk::LogCumSumExp => self.x.dtype.is_float(),
+            _ => self.x.dtype != DType::Bool,
+        };
+        ensure(numbers, "lines", "numbers that the walk has")?;
         ensure(
             self.dst.dtype == expected,
             "lines",
@@ -114,17 +118,18 @@ impl Lines {
     pub unsafe fn run_block(&self, _level: Level, block: usize) {
         // SAFETY: the block contract covers what `source` and `dest` ask for; blocks write different lines.
         unsafe {
-            if self.x.dtype == DType::F32 {
-                self.typed::<f32>(block);
-            } else {
-                self.typed::<f64>(block);
+            match self.x.dtype {
+                DType::F32 => self.typed::<f32>(block),
+                DType::U32 => self.typed::<u32>(block),
+                DType::I64 => self.typed::<i64>(block),
+                _ => self.typed::<f64>(block),
             }
         }
     }
 
     /// # Safety
     /// As [`run_block`](Self::run_block), and `T` is the operand's type.
-    unsafe fn typed<T: Real>(&self, block: usize) {
+    unsafe fn typed<T: Number>(&self, block: usize) {
         // SAFETY: the block contract.
         let (x, y) = unsafe { (self.x.source::<T>(), self.y.map(|y| y.source::<T>())) };
         for line in part(self.count(), self.lines_a_block(), block) {
@@ -156,7 +161,7 @@ impl Lines {
         at
     }
 
-    fn values<T: Real>(
+    fn values<T: Number>(
         &self,
         x: &Source<T>,
         y: Option<&Source<T>>,
@@ -175,14 +180,18 @@ impl Lines {
                     let term = y.map_or(T::default(), |y| y.get(starts.y + i as isize * sy));
                     // Nothing comes before the first element: its coefficient, be it infinite, multiplies nothing.
                     let carries = step > 0 && !(strong && r == T::default());
-                    r = if carries { term + x_at(i) * r } else { term };
+                    r = if carries {
+                        term.plus(x_at(i).times(r))
+                    } else {
+                        term
+                    };
                     dst.set(starts.dst + i as isize * sd, r);
                 }
             }
             Walk::CumMax => {
                 let mut top = x_at(0);
                 for i in 0..n {
-                    if beats(x_at(i), top) {
+                    if x_at(i).beats(top) {
                         top = x_at(i);
                     }
                     dst.set(starts.dst + i as isize * sd, top);
@@ -199,16 +208,16 @@ impl Lines {
         }
     }
 
-    fn positions<T: Real>(&self, x: &Source<T>, dst: &mut Dest<u32>, starts: &Starts) {
+    fn positions<T: Number>(&self, x: &Source<T>, dst: &mut Dest<u32>, starts: &Starts) {
         let (sx, sd) = (self.x.strides[self.axis], self.dst.strides[self.axis]);
         let x_at = |i: usize| x.get(starts.x + i as isize * sx);
         let (mut top, mut best) = (x_at(0), 0);
         for i in 0..self.length() {
             let next = x_at(i);
             let wins = if self.walk == Walk::ArgMin {
-                beats(-next, -top)
+                next.undercuts(top)
             } else {
-                beats(next, top)
+                next.beats(top)
             };
             if wins {
                 (top, best) = (next, i as u32);
@@ -230,11 +239,51 @@ struct Starts {
     dst: isize,
 }
 
-/// Whether `next` is larger than the largest so far: NaN is, unless there was one already.
-fn beats<T: Real + Pod>(next: T, top: T) -> bool {
-    let nan = |x: T| x.to_f64().is_nan();
-    next > top || nan(next) && !nan(top)
+/// What lines are made of.
+trait Number: Element + Pod {
+    fn plus(self, other: Self) -> Self;
+    fn times(self, other: Self) -> Self;
+    /// Not a number.
+    fn is_nan(self) -> bool;
+
+    /// Whether it is larger than the largest so far: NaN is, unless there was one already.
+    fn beats(self, top: Self) -> bool {
+        self > top || self.is_nan() && !top.is_nan()
+    }
+
+    /// Whether it is smaller than the smallest so far: NaN is, unless there was one already.
+    fn undercuts(self, least: Self) -> bool {
+        self < least || self.is_nan() && !least.is_nan()
+    }
 }
+
+macro_rules! floats {
+    ($($t:ty),*) => {$(
+        impl Number for $t {
+            #[inline(always)]
+            fn plus(self, other: Self) -> Self { self + other }
+            #[inline(always)]
+            fn times(self, other: Self) -> Self { self * other }
+            #[inline(always)]
+            fn is_nan(self) -> bool { <$t>::is_nan(self) }
+        }
+    )*};
+}
+floats!(f32, f64);
+
+macro_rules! integers {
+    ($($t:ty),*) => {$(
+        impl Number for $t {
+            #[inline(always)]
+            fn plus(self, other: Self) -> Self { self.wrapping_add(other) }
+            #[inline(always)]
+            fn times(self, other: Self) -> Self { self.wrapping_mul(other) }
+            #[inline(always)]
+            fn is_nan(self) -> bool { false }
+        }
+    )*};
+}
+integers!(u32, i64);
 
 /// `ln(e^a + e^b)`.
 fn log_add(a: f64, b: f64) -> f64 {

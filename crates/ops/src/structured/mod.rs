@@ -15,6 +15,7 @@
 mod cast;
 mod check_index;
 mod copy;
+mod division;
 mod fault;
 mod fill;
 mod gather;
@@ -33,6 +34,7 @@ mod sort;
 pub use cast::Cast;
 pub use check_index::CheckIndex;
 pub use copy::Copy;
+pub use division::{Divide, Division};
 pub use fault::{Cause, ErrorCell, Fault};
 pub use fill::Fill;
 pub use gather::Gather;

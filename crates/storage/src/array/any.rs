@@ -29,6 +29,7 @@ macro_rules! each {
 
 impl AnyArray {
     /// The element type's tag.
+    #[inline]
     pub fn dtype(&self) -> DType {
         each!(self, a => a.dtype())
     }
@@ -39,6 +40,7 @@ impl AnyArray {
     }
 
     /// The extents as a [`Shape`].
+    #[inline]
     pub fn shape_of(&self) -> Shape {
         each!(self, a => a.shape_of())
     }
@@ -54,6 +56,7 @@ impl AnyArray {
     }
 
     /// The elements' memory, row-major.
+    #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         each!(self, a => a.as_bytes())
     }
@@ -64,6 +67,7 @@ impl AnyArray {
     }
 
     /// The error this array holds in place of elements, if any.
+    #[inline]
     pub fn error(&self) -> Option<&ArrayError> {
         each!(self, a => a.error())
     }

@@ -9,7 +9,6 @@
 //! that meet the same new path at once both record it; the second finds the slot taken and uses the first's.
 
 mod batch;
-mod samples;
 mod stats;
 mod trace;
 

@@ -175,6 +175,12 @@ fn structured(list: &List, places: &Places, v: Value) -> Vec<Structured> {
             by: list.args(v).get(1).map(|&by| operand(by)),
             dst,
         },
+        Op::Division(what) => Structured::Divide {
+            what,
+            x: spread(arg(0), &dst),
+            y: spread(arg(1), &dst),
+            dst,
+        },
         Op::CheckIndex => Structured::CheckIndex {
             index: arg(0),
             bound: attr.as_int() as usize,

@@ -35,6 +35,12 @@ pub(super) enum Structured {
         dst: Operand,
         axis: usize,
     },
+    Divide {
+        what: kernels::Division,
+        x: Operand,
+        y: Operand,
+        dst: Operand,
+    },
     /// Writes nothing: the checked index is the operand itself.
     CheckIndex {
         index: Operand,
@@ -104,6 +110,7 @@ bound! {
     kernels::Cast: kernels::Cast::check,
     kernels::Gather<'_>: kernels::Gather::check,
     kernels::Scatter<'_>: kernels::Scatter::check,
+    kernels::Divide<'_>: kernels::Divide::check,
     kernels::CheckIndex<'_>: kernels::CheckIndex::check,
     kernels::Lines: kernels::Lines::check,
     kernels::Pool: kernels::Pool::check,
@@ -154,6 +161,19 @@ impl Structured {
                 dst: raw(dst),
                 axis,
                 combine: kernels::Combine::Add,
+                errors,
+                site,
+            }),
+            Self::Divide {
+                what,
+                ref x,
+                ref y,
+                ref dst,
+            } => f(&kernels::Divide {
+                what,
+                x: raw(x),
+                y: raw(y),
+                dst: raw(dst),
                 errors,
                 site,
             }),
@@ -230,6 +250,7 @@ impl Work for Structured {
             | Self::Gather { dst, .. } => dst.bytes() * BYTE_NS,
             Self::CheckIndex { index, .. } => index.bytes() * BYTE_NS,
             Self::Random { dst, .. } | Self::Permutation { dst, .. } => dst.bytes(),
+            Self::Divide { dst, .. } => dst.bytes(),
             Self::Lines { x, .. } => x.bytes(),
             Self::ScatterAdd { src, dst, .. } => (src.bytes() + dst.bytes()) * BYTE_NS,
             Self::Pool { src, dst, .. } => src.bytes().max(dst.bytes()) * BYTE_NS,
