@@ -46,8 +46,8 @@ pub(super) fn cases() -> Vec<Case> {
             x.log_softmax(-1),
             x.log_softmax(0)
         ])
-        // Weighted, the 6000 terms of about -7 of the widest set nearly cancel.
-        .single_within(1e-4),
+        // 6000 terms of about -7 with weights of either sign: one of 230 random sets was off by 2.05e-5.
+        .single_within(4e-5),
         case!("layer_norm", with_weights(2), |x, w, b| x
             .layer_norm(w, b, 1e-3))
         .distinct(),

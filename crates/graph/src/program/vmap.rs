@@ -19,9 +19,8 @@ impl Program {
     /// It composes with the other transforms in any order: `f.value_and_grad()?.vmap(..)` gives a gradient for each
     /// sample, `f.vmap(..)?.vjp()` the gradient of all samples' outputs, `f.vmap(..)?.vmap(..)` two batch axes.
     ///
-    /// Elementwise results have the bits that a sample alone has; sums and products may be rounded in another order:
-    /// the shape of what is reduced says which elements are added first. A sum of all elements of a sample adds packets
-    /// of whole rows to each other; in a batch it is a reduction of some axes among others, in chunks of other elements.
+    /// Elementwise results have the bits that a sample alone has; sums and products may be rounded in another order: the
+    /// shape of what is reduced, of which the batch is a part, says which elements are added first.
     ///
     /// Random draws are drawn anew for each sample: sample 0 has the draws that the program alone has. A value that was
     /// read while recording must be the same for all samples; samples may branch their own ways under
