@@ -150,20 +150,6 @@ impl Problem {
     ) -> retrograde::Result<Program> {
         Program::try_record(&self.arrays, |t, v| Ok(f(t, v).into()))
     }
-
-    fn feed(
-        &self,
-    ) -> (
-        &Array<f64>,
-        &Array<f64>,
-        &Array<f64>,
-        &Array<f64>,
-        &Array<u32>,
-        &Array<u32>,
-    ) {
-        let (a, b, c, d, e, f) = &self.arrays;
-        (a, b, c, d, e, f)
-    }
 }
 
 /// The parameters as observed.
@@ -259,7 +245,7 @@ fn objective(input: &Value) -> Result<Evaluated, Failure> {
             reprojection.as_mut_slice().into(),
             weights.as_mut_slice().into(),
         ];
-        replay.run(record, problem.feed(), outputs)
+        replay.run(record, &problem.arrays, outputs)
     })?;
     Ok(times.output(json!({
         "reproj_error": { "elements": reprojection[..2], "repeated": p },
@@ -274,7 +260,7 @@ fn jacobian(input: &Value) -> Result<Evaluated, Failure> {
     let mut found = vec![0.0; (2 * BLOCK + 1) * p];
     let times = timed(input, || {
         let mut outputs: Vec<_> = found.chunks_exact_mut(p).map(Into::into).collect();
-        replay.run(|| problem.record(columns), problem.feed(), &mut outputs)?;
+        replay.run(|| problem.record(columns), &problem.arrays, &mut outputs)?;
         sparse.fill(&problem, &found);
         Ok(())
     })?;

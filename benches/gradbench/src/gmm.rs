@@ -115,27 +115,13 @@ fn ln_gamma_of_half(twice: u64) -> f64 {
     start + factors.sum::<f64>()
 }
 
-/// Arrays as a program takes them.
-fn feed(
-    a: &Arrays,
-) -> (
-    &Array<f64>,
-    &Array<f64>,
-    &Array<f64>,
-    &Array<f64>,
-    &Array<f64>,
-    &Array<u32>,
-) {
-    (&a.0, &a.1, &a.2, &a.3, &a.4, &a.5)
-}
-
 fn objective(input: &Value) -> Result<Evaluated, Failure> {
     let mixture: Input = read(input)?;
     let arrays = mixture.arrays()?;
     let (mut replay, mut value) = (Replay::default(), [0.0]);
     let times = timed(input, || {
         let record = || mixture.record(&arrays);
-        replay.run(record, feed(&arrays), &mut [value.as_mut_slice().into()])
+        replay.run(record, &arrays, &mut [value.as_mut_slice().into()])
     })?;
     Ok(times.output(value[0]))
 }
@@ -159,7 +145,7 @@ fn jacobian(input: &Value) -> Result<Evaluated, Failure> {
             (&mut q).into(),
             (&mut l).into(),
         ];
-        replay.run(record, feed(&arrays), outputs)
+        replay.run(record, &arrays, outputs)
     })?;
     Ok(times.output(json!({
         "alpha": alpha.into_vec(),

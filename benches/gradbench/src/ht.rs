@@ -307,20 +307,6 @@ impl Hand {
             Ok([by_pose, by_position].into())
         })
     }
-
-    fn feed(
-        &self,
-    ) -> (
-        &Array<f64>,
-        &Array<f64>,
-        &Array<f64>,
-        &Array<f64>,
-        &Array<f64>,
-        &Array<u32>,
-    ) {
-        let (a, b, c, d, e, f) = &self.arrays;
-        (a, b, c, d, e, f)
-    }
 }
 
 fn objective(input: &Value) -> Result<Evaluated, Failure> {
@@ -328,7 +314,7 @@ fn objective(input: &Value) -> Result<Evaluated, Failure> {
     let (mut replay, mut errors) = (Replay::default(), vec![0.0; 3 * hand.points]);
     let times = timed(input, || {
         let outputs = &mut [errors.as_mut_slice().into()];
-        replay.run(|| hand.record(false), hand.feed(), outputs)
+        replay.run(|| hand.record(false), &hand.arrays, outputs)
     })?;
     Ok(times.output(errors))
 }
@@ -344,7 +330,7 @@ fn jacobian(input: &Value) -> Result<Evaluated, Failure> {
         if hand.complicated {
             outputs.push(by_position.as_mut_slice().into());
         }
-        replay.run(|| hand.record(true), hand.feed(), &mut outputs)
+        replay.run(|| hand.record(true), &hand.arrays, &mut outputs)
     })?;
     // A row a component of a point: its own two positions first, then the pose.
     let row = |i: usize| {
