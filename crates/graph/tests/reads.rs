@@ -118,7 +118,7 @@ fn the_reads_of_a_loop_find_one_program() -> Result<()> {
     for step in 0..100 {
         let shift = f64::from(step) * 0.01;
         y = (y * x).cos() + shift;
-        by_hand = (by_hand * &start).map(|v| v.cos()) + shift;
+        by_hand = (by_hand * &start).map(f64::cos) + shift;
         let difference = (y - tape.constant(by_hand.clone())).abs().max().item()?;
         assert!(difference < 1e-14, "{step}: {difference}");
     }
@@ -135,9 +135,21 @@ fn a_shared_program_names_its_own_line() -> Result<()> {
     let bad = tape.constant(Array::<u32>::from([7]));
     let mut lines = Vec::new();
     let first = x.index_select(0, bad);
-    lines.push(first.value().unwrap_err().location().map(|l| l.line()));
+    lines.push(
+        first
+            .value()
+            .unwrap_err()
+            .location()
+            .map(std::panic::Location::line),
+    );
     let second = x.index_select(0, bad);
-    lines.push(second.value().unwrap_err().location().map(|l| l.line()));
+    lines.push(
+        second
+            .value()
+            .unwrap_err()
+            .location()
+            .map(std::panic::Location::line),
+    );
     assert!(lines[0].is_some());
     assert_eq!(lines[1], lines[0].map(|l| l + 2));
     Ok(())
