@@ -75,8 +75,12 @@ impl Report {
         );
         for label in ["processor", "threads"] {
             if let Some((_, value)) = self.facts.iter().find(|f| f.0 == label) {
+                // Without what makers add to their names.
                 let short = value.split(" (").next().unwrap_or(value);
-                fact(short.into(), label);
+                let short = ["(R)", "(TM)", " Processor"]
+                    .iter()
+                    .fold(short.to_owned(), |s, extra| s.replace(extra, ""));
+                fact(short, label);
             }
         }
         page.push_str("</div>\n");
