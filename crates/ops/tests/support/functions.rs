@@ -147,8 +147,8 @@ pub fn functions() -> Vec<Function> {
         sigmoid Sigmoid |x, _| reference::sigmoid(x), One, (-4.0, 4.0), (2.5, 2.0), (2.5, 3.0);
         softplus Softplus |x, _| reference::softplus(x), One, (-4.0, 4.0), (2.0, 2.0), (2.0, 3.0);
         erf Erf |x, _| core_math::erf(x), One, (-4.0, 4.0), (1.5, 2.0), (1.5, 2.0);
-        erfc Erfc |x, _| core_math::erfc(x), One, (-4.0, 4.0), (3.5, 4.0), (3.5, 6.0);
-        normal_cdf NormalCdf |x, _| reference::normal_cdf(x), One, (-4.0, 4.0), (3.5, 5.0), (4.5, 6.0);
+        erfc Erfc |x, _| core_math::erfc(x), One, (-4.0, 4.0), (4.0, 4.0), (4.0, 6.0);
+        normal_cdf NormalCdf |x, _| reference::normal_cdf(x), One, (-4.0, 4.0), (5.0, 5.0), (5.0, 6.0);
         exp2 Exp2 |x, _| core_math::exp2(x), One, (-10.0, 10.0), (1.5, 2.0), (1.5, 2.0);
         log2 Log2 |x, _| core_math::log2(x), One, (0.001, 1000.0), (1.0, 1.0), (1.0, 1.0);
         log10 Log10 |x, _| core_math::log10(x), One, (0.001, 1000.0), (1.0, 1.0), (1.0, 1.0);
@@ -161,10 +161,10 @@ pub fn functions() -> Vec<Function> {
         asinh Asinh |x, _| core_math::asinh(x), One, (-10.0, 10.0), (2.0, 2.0), (2.0, 2.0);
         acosh Acosh |x, _| core_math::acosh(x), One, (1.0, 10.0), (2.0, 2.0), (2.0, 2.0);
         atanh Atanh |x, _| core_math::atanh(x), One, (-1.0, 1.0), (2.0, 2.0), (2.0, 2.0);
-        sinc Sinc |x, _| reference::sinc(x), One, (-4.0, 4.0), (3.0, 3.0), (3.0, 4.0);
-        normal_icdf NormalIcdf |x, _| reference::normal_icdf(x), One, (0.0, 1.0), (4.0, 5.0), (5.0, 6.0);
+        sinc Sinc |x, _| reference::sinc(x), One, (-4.0, 4.0), (3.5, 3.0), (3.5, 4.0);
+        normal_icdf NormalIcdf |x, _| reference::normal_icdf(x), One, (0.0, 1.0), (5.0, 5.0), (5.0, 6.0);
         lgamma Lgamma |x, _| core_math::lgamma(x), Right, (0.0, 20.0), (4.0, 4.0), (4.0, 4.0);
-        digamma Digamma |x, _| reference::digamma(x), Right, (0.0, 20.0), (4.0, 4.0), (4.0, 5.0);
+        digamma Digamma |x, _| reference::digamma(x), Right, (0.0, 20.0), (4.5, 4.0), (4.5, 5.0);
         trigamma Trigamma |x, _| reference::trigamma(x), Right, (0.0, 20.0), (4.0, 4.0), (4.0, 4.0);
         tetragamma Tetragamma |x, _| reference::tetragamma(x), Right, (0.0, 20.0), (4.0, 5.0), (5.0, 5.0);
         atan2 Atan2 core_math::atan2, Two, (-10.0, 10.0), (2.0, 2.0), (2.0, 2.0);
