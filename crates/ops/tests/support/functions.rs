@@ -166,7 +166,7 @@ pub fn functions() -> Vec<Function> {
         lgamma Lgamma |x, _| core_math::lgamma(x), Right, (0.0, 20.0), (4.0, 4.0), (4.0, 4.0);
         digamma Digamma |x, _| reference::digamma(x), Right, (0.0, 20.0), (4.5, 4.0), (4.5, 5.0);
         trigamma Trigamma |x, _| reference::trigamma(x), Right, (0.0, 20.0), (4.0, 4.0), (4.0, 4.0);
-        tetragamma Tetragamma |x, _| reference::tetragamma(x), Right, (0.0, 20.0), (4.0, 5.0), (5.0, 5.0);
+        tetragamma Tetragamma |x, _| reference::tetragamma(x), Right, (0.0, 20.0), (5.0, 5.0), (5.0, 5.0);
         atan2 Atan2 core_math::atan2, Two, (-10.0, 10.0), (2.0, 2.0), (2.0, 2.0);
         hypot Hypot core_math::hypot, Two, (-10.0, 10.0), (2.0, 2.0), (2.0, 2.0);
         pow Pow core_math::pow, Power, (0.1, 10.0), (1.0, 2.0), (1.0, 2.0);
