@@ -138,7 +138,7 @@ fn wrong_arguments_are_errors() -> Result<()> {
     );
     assert_eq!(
         message(jacobian.run::<f64>((&inputs.0, &inputs.1))),
-        "the program takes 4 inputs, given were 3"
+        "the program takes 3 inputs, given were 2"
     );
 
     let labels = Program::record(&[Array::<f64>::arange(3)], |_, [x]| x.argmax())?;
