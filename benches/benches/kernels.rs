@@ -60,5 +60,23 @@ fn products(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, elementwise, products);
+fn random(c: &mut Criterion) {
+    type Draw = for<'t> fn(Rec<'t>) -> Var<'t>;
+    let draws: [(&str, Draw); 2] = [
+        ("uniform", |t| t.rng(1).uniform([65_536], 0.0, 1.0)),
+        ("normal", |t| t.rng(1).normal([65_536], 0.0, 1.0)),
+    ];
+    let mut group = c.benchmark_group("random");
+    group.throughput(Throughput::Elements(65_536));
+    for (name, draw) in draws {
+        let program = Program::record(&(), |t, ()| draw(t)).expect("recorded");
+        let mut workspace = program.workspace().expect("memory");
+        group.bench_function(name, |b| {
+            b.iter(|| program.run(&mut workspace, ()).expect("runs").len());
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, elementwise, products, random);
 criterion_main!(benches);

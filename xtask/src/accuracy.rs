@@ -6,12 +6,11 @@ use std::process::Stdio;
 /// Named functions are printed only: the file always holds the whole table.
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
     let mut command = cargo(&[
-        "run",
+        "bench",
         "--quiet",
-        "--release",
         "--package",
         "retrograde-ops",
-        "--example",
+        "--bench",
         "accuracy",
         "--",
     ]);
@@ -21,7 +20,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         .output()
         .map_err(|error| format!("cargo did not start: {error}"))?;
     if !output.status.success() {
-        return Err(format!("the measuring example failed ({})", output.status));
+        return Err(format!("the measuring program failed ({})", output.status));
     }
     let table = String::from_utf8_lossy(&output.stdout);
     print!("{table}");

@@ -1,6 +1,6 @@
 //! `cargo xtask ci`: every check in one command, each step named and timed.
 
-use crate::process::{built, cargo, check, root};
+use crate::process::{build_release, built, cargo, check, root};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -152,19 +152,12 @@ fn docs() -> Result<Outcome, String> {
 }
 
 /// Runs the examples with `RETROGRADE_SMOKE=1`, which asks each for a form that ends within seconds.
-///
-/// All are built by one call: packages built one after another would each choose features of what they depend on, and
-/// compile the kernels once more, which takes minutes.
 fn examples() -> Result<Outcome, String> {
     const OF: [(&str, &str); 2] = [
         ("retrograde", "crates/retrograde"),
         ("retrograde-nn", "crates/nn"),
     ];
-    let mut build = cargo(&["build", "--quiet", "--release", "--examples"]);
-    for (package, _) in OF {
-        build.args(["--package", package]);
-    }
-    check(&mut build)?;
+    build_release()?;
     let mut ran = 0;
     let mut skipped = Vec::new();
     for (package, folder) in OF {

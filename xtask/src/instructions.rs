@@ -3,7 +3,7 @@
 //! The pieces of work of the program `counted` run under valgrind's callgrind, one thread, at the AVX2 level (valgrind
 //! knows no AVX-512); the instructions of the region that it counts are compared with `benches/instructions.txt`.
 
-use crate::process::{built, cargo, check, root};
+use crate::process::{build_release, built, root};
 use std::fmt::Write;
 use std::fs;
 use std::process::{Command, Stdio};
@@ -40,15 +40,7 @@ pub(crate) fn run(bless: bool) -> Result<Outcome, String> {
     if let Some(reason) = missing() {
         return Ok(Outcome::Skipped(reason));
     }
-    check(&mut cargo(&[
-        "build",
-        "--quiet",
-        "--release",
-        "--package",
-        "retrograde-benches",
-        "--bin",
-        "counted",
-    ]))?;
+    build_release()?;
     let compiler = output(Command::new("rustc").arg("--version"))?;
     let path = root().join(BASELINE);
     let baseline = fs::read_to_string(&path).unwrap_or_default();

@@ -18,6 +18,21 @@ pub(crate) fn built(name: &str) -> PathBuf {
     root().join(target).join("release").join(file)
 }
 
+/// Builds every program and example of the workspace in the release profile.
+///
+/// All by one call, whoever needs a part of them: packages chosen one by one would each choose features of what they
+/// depend on, and compile the kernels once more, which takes minutes.
+pub(crate) fn build_release() -> Result<(), String> {
+    check(&mut cargo(&[
+        "build",
+        "--quiet",
+        "--release",
+        "--workspace",
+        "--bins",
+        "--examples",
+    ]))
+}
+
 /// The cargo that started this program, run in the root.
 pub(crate) fn cargo(args: &[&str]) -> Command {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

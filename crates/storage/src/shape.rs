@@ -1,6 +1,7 @@
 //! Shapes: rank 0 to 8, inline, any dimension may be zero.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 /// The largest rank.
 pub const MAX_RANK: usize = 8;
@@ -8,7 +9,7 @@ pub const MAX_RANK: usize = 8;
 /// The extents of a tensor, outermost first. Rank 0 is a scalar with one element.
 ///
 /// Invariant: the product of the non-zero extents fits `isize`, so no index arithmetic on a shape overflows.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Eq)]
 pub struct Shape {
     dims: [usize; MAX_RANK],
     rank: u8,
@@ -74,14 +75,6 @@ impl Shape {
         let mut shape = Self::EMPTY;
         shape.dims[0] = len;
         shape
-    }
-
-    /// As `==`, in a few instructions instead of a call: for runs of a fraction of a microsecond.
-    #[inline]
-    #[must_use]
-    pub fn is(&self, other: &Self) -> bool {
-        let pairs = self.dims.iter().zip(&other.dims);
-        pairs.fold(usize::from(self.rank ^ other.rank), |d, (a, b)| d | (a ^ b)) == 0
     }
 
     /// The innermost `rank` extents.
@@ -171,6 +164,22 @@ impl Shape {
             };
         }
         Self::new(&dims[..rank]).ok()
+    }
+}
+
+/// By hand because the derived one is a call, and every input of every run is compared: a few instructions without a
+/// branch instead.
+impl PartialEq for Shape {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        let pairs = self.dims.iter().zip(&other.dims);
+        pairs.fold(usize::from(self.rank ^ other.rank), |d, (a, b)| d | (a ^ b)) == 0
+    }
+}
+
+impl Hash for Shape {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.dims().hash(state);
     }
 }
 

@@ -32,7 +32,7 @@ pub trait Feed: Sealed {
 }
 
 /// Example inputs of a program: owned arrays of one element type, or a tuple of arrays of several. They give element
-/// types and shapes, and the values that branches are recorded on. Sealed.
+/// types and shapes, and the values that branches are recorded on. A program without inputs has `()`. Sealed.
 pub trait Inputs: Feed {
     /// The handles that the closure gets.
     type Vars<'t>;
@@ -62,7 +62,7 @@ impl<'a> FeedPort<'a> {
     /// See [`Feed::elements`].
     #[inline(always)]
     fn elements(self, dtype: DType, shape: &Shape) -> Option<&'a [u8]> {
-        let fits = self.dtype == dtype && self.shape.is(shape) && self.fault.is_none();
+        let fits = self.dtype == dtype && self.shape == *shape && self.fault.is_none();
         fits.then_some(self.bytes)
     }
     /// A type and a shape, for those that ask for no more.
@@ -215,6 +215,23 @@ impl<F: Feed + ?Sized> Feed for &F {
     }
     fn bytes(&self, i: usize) -> Option<&[u8]> {
         (**self).bytes(i)
+    }
+}
+
+/// For programs without inputs.
+impl Sealed for () {}
+impl Feed for () {
+    fn count(&self) -> usize {
+        0
+    }
+    fn port(&self, _: usize) -> Option<FeedPort<'_>> {
+        None
+    }
+}
+impl Inputs for () {
+    type Vars<'t> = ();
+    fn declare<'t>(_: Rec<'t>, _: &dyn Feed) -> Result<()> {
+        Ok(())
     }
 }
 

@@ -6,7 +6,7 @@
 //! it round some steps twice and differ in the last bits; steps whose correctness rests on single rounding use the exact
 //! `mul_add_precise` there too.
 //!
-//! Bounds and measured errors are in [`accuracy`]; `tests/math` holds them, `examples/speed.rs` measures the time.
+//! Bounds and measured errors are in [`accuracy`]; `tests/math` holds them, `benches/speed.rs` measures the time.
 //! `fit.py` derives the coefficients.
 //!
 //! Call these under `simd.vectorize`: target features do not cross a call that is not inlined.

@@ -1,4 +1,4 @@
-//! Tuned constants of the products, each with the measurement behind it (`cargo run --release --example product`).
+//! Tuned constants of the products, each with the measurement behind it (`cargo bench -p retrograde-ops --bench product`).
 
 /// Most terms of an element that are added in registers before the sum goes to memory.
 ///

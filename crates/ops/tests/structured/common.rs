@@ -240,14 +240,3 @@ pub(crate) fn run(threads: bool, blocks: usize, f: impl Fn(usize) + Sync) {
         (0..blocks).rev().for_each(f);
     }
 }
-
-/// The shortest of some runs, in nanoseconds.
-pub(crate) fn best(mut f: impl FnMut()) -> f64 {
-    (0..40)
-        .map(|_| {
-            let start = std::time::Instant::now();
-            f();
-            start.elapsed().as_nanos() as f64
-        })
-        .fold(f64::INFINITY, f64::min)
-}

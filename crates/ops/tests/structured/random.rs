@@ -290,36 +290,3 @@ fn what_does_not_fit_is_rejected() {
     assert!(check(Draw::Integer { low: -1, high: 3 }, &ints).is_err());
     assert!(check(Draw::Integer { low: 0, high: 3 }, &ints).is_ok());
 }
-
-/// `cargo test --release -p retrograde-ops --test structured -- --ignored --nocapture random`
-#[test]
-#[ignore = "a measurement"]
-fn measure_random() {
-    let n = 1 << 16;
-    for level in Level::available() {
-        for (what, dtype) in [
-            (Draw::Bits, DType::U32),
-            (Draw::Uniform, DType::F32),
-            (Draw::Uniform, DType::F64),
-            (Draw::Normal, DType::F32),
-            (Draw::Normal, DType::F64),
-            (Draw::Bernoulli { p: 0.3 }, DType::Bool),
-            (Draw::Integer { low: 0, high: 1000 }, DType::U32),
-        ] {
-            let dst = Buf::dense(dtype, &[n]);
-            let kernel = Random {
-                counter: COUNTER,
-                draw: what,
-                dst: dst.raw(),
-            };
-            // SAFETY: one live allocation, dense.
-            let time = best(|| {
-                // SAFETY: as for the views of every test: vectors of their sizes, used by nobody else.
-                run(false, kernel.blocks(), |b| unsafe {
-                    kernel.run_block(level, b);
-                });
-            });
-            println!("{level} {what:?} {dtype}: {:.2} ns each", time / n as f64);
-        }
-    }
-}

@@ -23,7 +23,7 @@ use retrograde_storage::Packet;
 
 use self::feed::BatchFeed;
 use self::group::Group;
-use self::outputs::Place;
+use self::outputs::{Outputs, Place};
 use super::trace::Trace;
 use super::{Dynamic, DynamicStats, DynamicWorkspace, inconsistent};
 use crate::error::{Error, ErrorKind, Result};
@@ -32,7 +32,6 @@ use crate::program::Program;
 use crate::program::feed::Feed;
 use crate::program::outputs::OutputsRef;
 use crate::program::run::Workspace;
-use crate::run::plan::Port;
 
 /// A [`Dynamic`] program of a batch of samples, each of which takes its own branches.
 ///
@@ -72,10 +71,7 @@ pub struct DynamicBatchWorkspace {
     spaces: Vec<(Compiled, Workspace)>,
     /// Inputs of a group.
     inputs: Vec<Vec<Packet>>,
-    outputs: Vec<Vec<Packet>>,
-    ports: Vec<Port>,
-    /// Samples of outputs that are sums.
-    addends: Vec<Vec<Packet>>,
+    outputs: Outputs,
     order: Vec<usize>,
     /// By sample: the first guard that parts it from the trace, and what it read there.
     verdicts: Vec<Option<(usize, u64)>>,
@@ -225,9 +221,7 @@ impl DynamicBatch {
             single: self.0.base.workspace(),
             spaces: Vec::new(),
             inputs: Vec::new(),
-            outputs: Vec::new(),
-            ports: Vec::new(),
-            addends: Vec::new(),
+            outputs: Outputs::default(),
             order: Vec::new(),
             verdicts: Vec::new(),
             todo: Vec::new(),
@@ -259,13 +253,13 @@ impl DynamicBatch {
             ));
         }
         let batch = BatchFeed::new(&inputs, &self.0.axes)?;
-        ws.ports.clear();
+        ws.outputs.ports.clear();
         ws.settle(&batch)?;
         ws.finish(&batch)?;
         Ok(OutputsRef {
-            ports: &ws.ports,
-            memory: &ws.outputs,
-            count: ws.ports.len(),
+            ports: &ws.outputs.ports,
+            memory: &ws.outputs.memory,
+            count: ws.outputs.ports.len(),
         })
     }
 }
@@ -273,7 +267,7 @@ impl DynamicBatch {
 impl DynamicBatchWorkspace {
     /// Bytes held, over all paths.
     pub fn bytes(&self) -> usize {
-        let own = [&self.inputs, &self.outputs, &self.addends];
+        let own = [&self.inputs, &self.outputs.memory, &self.outputs.addends];
         let own = own.into_iter().flatten().map(|m| size_of_val(m.as_slice()));
         let spaces = self.spaces.iter().map(|(_, space)| space.bytes());
         self.single.bytes() + own.sum::<usize>() + spaces.sum::<usize>()

@@ -28,7 +28,7 @@ impl DynamicBatchWorkspace {
     /// Runs every trace on the samples it holds.
     pub(super) fn finish(&mut self, batch: &BatchFeed<'_>) -> Result<()> {
         let of = Arc::clone(&self.of);
-        self.ports.clear();
+        self.outputs.ports.clear();
         if batch.samples == 0 {
             return self.of_none(&of, batch);
         }
@@ -44,36 +44,18 @@ impl DynamicBatchWorkspace {
             runs.fetch_add(group.len() as u64, Ordering::Relaxed);
             let (compiled, space) = &self.spaces[space];
             let out = compiled.program.outputs_of(space);
-            let mut places = Outputs {
-                of: &of,
-                samples: batch.samples,
-                ports: &mut self.ports,
-                outputs: &mut self.outputs,
-                addends: &mut self.addends,
-            };
-            places.take(out, true, &self.order[group.start..group.end])?;
+            let own = &self.order[group.start..group.end];
+            self.outputs.take((&of, batch.samples), out, true, own)?;
         }
         self.alone.sort_unstable();
         for &sample in &self.alone {
             let ports = batch.gather(&mut self.inputs, std::iter::once(sample), None)?;
             let out = of.base.run(&mut self.single, Ports(&ports));
             let out = out.map_err(|e| of_sample(sample, &e))?;
-            let mut places = Outputs {
-                of: &of,
-                samples: batch.samples,
-                ports: &mut self.ports,
-                outputs: &mut self.outputs,
-                addends: &mut self.addends,
-            };
-            places.take(out, false, &[sample])?;
+            self.outputs
+                .take((&of, batch.samples), out, false, &[sample])?;
         }
-        for (o, port) in self.ports.iter().enumerate() {
-            if of.place(o) == Place::Sum {
-                let bytes = port.shape.len() * port.dtype.size() * batch.samples;
-                let samples = &bytemuck::cast_slice(&self.addends[o])[..bytes];
-                sum(port.dtype, samples, reserve(&mut self.outputs[o], *port)?);
-            }
-        }
+        self.outputs.add_up(&of, batch.samples)?;
         Ok(())
     }
 
@@ -91,10 +73,9 @@ impl DynamicBatchWorkspace {
                 shape,
                 dtype: list.dtype(v),
             };
-            self.outputs
-                .resize_with((o + 1).max(self.outputs.len()), Vec::new);
-            reserve(&mut self.outputs[o], port)?.fill(0);
-            self.ports.push(port);
+            self.outputs.grow(o + 1);
+            reserve(&mut self.outputs.memory[o], port)?.fill(0);
+            self.outputs.ports.push(port);
         }
         Ok(())
     }
@@ -119,18 +100,32 @@ fn axis_of(sample: Shape, axis: isize) -> usize {
     infer::new_axis(sample, axis).unwrap_or(0)
 }
 
-/// Where outputs of samples go.
-struct Outputs<'a> {
-    of: &'a Shared,
-    samples: usize,
-    ports: &'a mut Vec<Port>,
-    outputs: &'a mut Vec<Vec<Packet>>,
-    addends: &'a mut Vec<Vec<Packet>>,
+/// The outputs of a batch.
+#[derive(Default)]
+pub(super) struct Outputs {
+    pub(super) ports: Vec<Port>,
+    /// By output; kept from run to run, as `addends`.
+    pub(super) memory: Vec<Vec<Packet>>,
+    /// By output: the samples, if it is their sum.
+    pub(super) addends: Vec<Vec<Packet>>,
 }
 
-impl Outputs<'_> {
+impl Outputs {
+    /// Has memory for so many outputs, empty where it is new.
+    fn grow(&mut self, outputs: usize) {
+        let count = outputs.max(self.memory.len());
+        self.memory.resize_with(count, Vec::new);
+        self.addends.resize_with(count, Vec::new);
+    }
+
     /// Puts what a run gave, with a batch axis in front or without one, in the places of its samples.
-    fn take(&mut self, out: OutputsRef<'_>, batched: bool, own: &[usize]) -> Result<()> {
+    fn take(
+        &mut self,
+        (of, samples): (&Shared, usize),
+        out: OutputsRef<'_>,
+        batched: bool,
+        own: &[usize],
+    ) -> Result<()> {
         let first = self.ports.is_empty();
         if !first && out.len() != self.ports.len() {
             let message = format!(
@@ -145,7 +140,7 @@ impl Outputs<'_> {
             let (port, bytes) = out.of_any_type(o);
             let axes = &port.shape.dims()[usize::from(batched)..];
             let (sample, dtype) = (extents(axes)?, port.dtype);
-            let shape = self.of.output_shape(o, sample, self.samples)?;
+            let shape = of.output_shape(o, sample, samples)?;
             let whole = Port { shape, dtype };
             if first {
                 self.ports.push(whole);
@@ -157,18 +152,27 @@ impl Outputs<'_> {
                 );
                 return Err(Error::new(ErrorKind::Shape, message));
             }
-            let places = self.outputs.len().max(o + 1);
-            self.outputs.resize_with(places, Vec::new);
-            self.addends.resize_with(places, Vec::new);
-            let (to, axis) = match self.of.place(o) {
-                Place::Axis(axis) => (reserve(&mut self.outputs[o], whole)?, axis_of(sample, axis)),
+            self.grow(o + 1);
+            let (to, axis) = match of.place(o) {
+                Place::Axis(axis) => (reserve(&mut self.memory[o], whole)?, axis_of(sample, axis)),
                 Place::Sum => {
-                    let shape = with_samples(sample, 0, self.samples)?;
+                    let shape = with_samples(sample, 0, samples)?;
                     (reserve(&mut self.addends[o], Port { shape, dtype })?, 0)
                 }
             };
-            let along = Along::new(sample, dtype, axis, self.samples);
+            let along = Along::new(sample, dtype, axis, samples);
             along.scatter(bytes, own.iter().copied(), to);
+        }
+        Ok(())
+    }
+    /// Adds up the samples of the outputs that are sums.
+    fn add_up(&mut self, of: &Shared, samples: usize) -> Result<()> {
+        for (o, port) in self.ports.iter().enumerate() {
+            if of.place(o) == Place::Sum {
+                let bytes = port.shape.len() * port.dtype.size() * samples;
+                let addends = &bytemuck::cast_slice(&self.addends[o])[..bytes];
+                sum(port.dtype, addends, reserve(&mut self.memory[o], *port)?);
+            }
         }
         Ok(())
     }

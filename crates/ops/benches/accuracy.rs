@@ -1,4 +1,4 @@
-//! Prints `docs/accuracy.md`: `cargo run --release -p retrograde-ops --example accuracy [function...]`, or
+//! Prints `docs/accuracy.md`: `cargo bench -p retrograde-ops --bench accuracy -- [function...]`, or
 //! `cargo xtask accuracy`, which asks for every `f32` by `RETROGRADE_LONG=1` (minutes) and writes the file.
 #![allow(
     dead_code,
@@ -143,7 +143,7 @@ fn row(f: &Function, level: Level, effort: &Effort) {
 }
 
 fn main() {
-    let only: Vec<String> = std::env::args().skip(1).collect();
+    let only = support::named();
     let is_long = std::env::var_os("RETROGRADE_LONG").is_some();
     let effort = if is_long { LONG } else { SHORT };
     println!("# Accuracy of the elementary functions\n\n{INTRODUCTION}");

@@ -1,4 +1,4 @@
-//! Times the products on one core against `gemm`: `cargo run --release -p retrograde-ops --example product [level]`.
+//! Times the products on one core against `gemm`: `cargo bench -p retrograde-ops --bench product -- [level]`.
 //!
 //! GFLOP/s, best of many runs. `whole` packs in every run, `packed` reuses what was packed once (where the plan packs
 //! a shared operand at all), `gemm` is `gemm::gemm` on the same memory.
@@ -223,8 +223,7 @@ fn reference<T: Float>(spec: &Spec, operands: &Operands<T>) {
 
 fn main() {
     let level = std::env::args()
-        .nth(1)
-        .and_then(|name| Level::from_name(&name))
+        .find_map(|name| Level::from_name(&name))
         .unwrap_or_else(Level::detect);
     println!("{level}, f32");
     for case in CASES {

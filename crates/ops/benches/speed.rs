@@ -1,5 +1,5 @@
 //! Nanoseconds an element of the functions of `math`, per level, in L1 and on one thread:
-//! `cargo run --release -p retrograde-ops --example speed [function...]`.
+//! `cargo bench -p retrograde-ops --bench speed -- [function...]`.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -47,7 +47,7 @@ fn time<T: Copy + Default>(
 
 fn main() {
     let levels = Level::available();
-    let only: Vec<String> = std::env::args().skip(1).collect();
+    let only = support::named();
     let heads = levels.iter().map(|l| format!(" f32 {l} | f64 {l} |"));
     println!("| function |{}", heads.collect::<String>());
     println!("|---|{}", "---:|".repeat(2 * levels.len()));

@@ -1,6 +1,6 @@
 //! What an instruction of a scalar program costs: nanoseconds by length and kind.
 //!
-//! `cargo run --release -p retrograde-ops --example scalar`
+//! `cargo bench -p retrograde-ops --bench scalar -- [part of a name]`
 
 use std::time::Instant;
 
@@ -122,10 +122,8 @@ fn square_roots(w: &mut Writer, length: usize) {
 }
 
 fn measure(name: &str, dtype: DType, write: impl Fn(&mut Writer)) {
-    if std::env::args()
-        .nth(1)
-        .is_some_and(|only| !name.contains(&only))
-    {
+    let mut only = std::env::args().skip(1).filter(|arg| arg != "--bench");
+    if only.next().is_some_and(|only| !name.contains(&only)) {
         return;
     }
     let mut w = Writer {
