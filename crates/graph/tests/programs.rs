@@ -79,7 +79,7 @@ fn feeds_of_every_kind() -> Result<()> {
         Array::<f64>::from([1.0, 2.0]),
         Array::<f64>::from([3.0, 4.0]),
     );
-    let none = Program::record(&(), |t, ()| t.ones([3]).sum())?;
+    let none = Program::record(&(), |t, ()| t.ones::<f64>([3]).sum())?;
     assert_eq!(none.run(&mut none.workspace()?, ())?.item::<f64>(0)?, 3.0);
     let p = Program::record(&[x.clone(), y.clone()], |_, [x, y]| x.dot(y))?;
     let mut ws = p.workspace()?;

@@ -230,7 +230,7 @@ impl Feed for () {
 }
 impl Inputs for () {
     type Vars<'t> = ();
-    fn declare<'t>(_: Rec<'t>, _: &dyn Feed) -> Result<()> {
+    fn declare(_: Rec<'_>, _: &dyn Feed) -> Result<()> {
         Ok(())
     }
 }
