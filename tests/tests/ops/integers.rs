@@ -390,3 +390,30 @@ fn division_by_zero_in_batches() -> Result<()> {
     }
     Ok(())
 }
+
+/// Inside a loop, where the divisor changes with the step.
+#[test]
+fn division_in_a_scan() -> Result<()> {
+    let inputs = (
+        Array::scalar(1000.0_f64),
+        Array::from_slice(&[7_i64, -3, 2]),
+    );
+    let p = Program::record(&inputs, |t, (start, by)| {
+        let (last, rests) = t.scan(start, by, |x, y| {
+            let x = x.cast::<i64>();
+            ((x / y).cast::<f64>(), (x % y).cast::<f64>())
+        });
+        rests + last
+    })?;
+    let mut ws = p.workspace()?;
+    let found = p.run(&mut ws, (&inputs.0, &inputs.1))?.array::<f64>(0)?;
+    // 1000 = 142 * 7 + 6, 142 = -47 * -3 + 1, -47 = -23 * 2 - 1.
+    assert_eq!(found.into_vec(), [6.0 - 23.0, 1.0 - 23.0, -1.0 - 23.0]);
+    let zero = Array::from_slice(&[7_i64, 0, 2]);
+    let error = p.run(&mut ws, (&inputs.0, &zero)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Division, "{error}");
+    // The workspace goes on.
+    let found = p.run(&mut ws, (&inputs.0, &inputs.1))?.array::<f64>(0)?;
+    assert_eq!(found.into_vec(), [-17.0, -22.0, -24.0]);
+    Ok(())
+}
