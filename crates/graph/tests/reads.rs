@@ -133,24 +133,11 @@ fn a_shared_program_names_its_own_line() -> Result<()> {
     let tape = Tape::new();
     let x = tape.constant(Array::<f64>::from([1.0, 2.0]));
     let bad = tape.constant(Array::<u32>::from([7]));
-    let mut lines = Vec::new();
-    let first = x.index_select(0, bad);
-    lines.push(
-        first
-            .value()
-            .unwrap_err()
-            .location()
-            .map(std::panic::Location::line),
-    );
-    let second = x.index_select(0, bad);
-    lines.push(
-        second
-            .value()
-            .unwrap_err()
-            .location()
-            .map(std::panic::Location::line),
-    );
-    assert!(lines[0].is_some());
-    assert_eq!(lines[1], lines[0].map(|l| l + 2));
+    let (first, at_first) = (x.index_select(0, bad), line!());
+    let (second, at_second) = (x.index_select(0, bad), line!());
+    for (value, line) in [(first, at_first), (second, at_second)] {
+        let error = value.value().unwrap_err();
+        assert_eq!(error.location().map(|at| at.line()), Some(line));
+    }
     Ok(())
 }
