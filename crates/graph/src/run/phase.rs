@@ -202,7 +202,7 @@ impl Run<'_> {
                         &plan.groups[stage.group],
                         stage.part(block, number),
                         scratch,
-                    )
+                    );
                 }
                 if let Some((k, of)) = stage.after.and_then(|k| Some((k, plan.kernels[k].rows()?)))
                 {

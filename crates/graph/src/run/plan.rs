@@ -549,7 +549,7 @@ impl Plan {
                     }
                 }
                 Step::Kernel(v) if list.op(*v) == Op::Iota => {
-                    build.group(emit::iota(list, *v), list, &direct)?
+                    build.group(emit::iota(list, *v), list, &direct)?;
                 }
                 Step::Kernel(v) => {
                     for kernel in kernels(list, &places, *v, options)? {
