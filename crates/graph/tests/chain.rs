@@ -359,3 +359,17 @@ fn a_product_of_a_matrix_with_itself_is_not_chained() -> Result<()> {
         assert!(links(listing) <= 1, "{listing}");
     })
 }
+
+/// A group that reads other rows of what the chain computes than its own waits for all blocks.
+#[test]
+fn a_group_that_reads_other_rows_is_not_chained() -> Result<()> {
+    let inputs = [wide([400, 400], 101), wide([400, 400], 103)];
+    let program = Program::try_record(&inputs, |_, [x, a]| {
+        let y = x.matmul(a).tanh();
+        Ok([(y.matmul(a) + y.t()).sin().matmul(a)].into())
+    })?;
+    agree(&program, &inputs, |listing| {
+        // It begins a chain of its own.
+        assert_eq!(listing.matches("chain of").count(), 2, "{listing}");
+    })
+}
