@@ -151,6 +151,7 @@ fn place(place: Place) -> String {
         Place::Output(i) => format!(" -> output {i}"),
         Place::Arena(p) => format!(" -> arena {p}"),
         Place::Cell(c) => format!(" -> cell {c}"),
+        Place::Window(_) => " -> window".into(),
     }
 }
 
@@ -286,6 +287,24 @@ impl Listing<'_> {
                 let _ = writeln!(self.text, "copy {}{to}", kernel.value);
             }
             // An instruction may take several kernels in a row (zeros, then a copy): one line.
+            Phase::Chain(c) => {
+                let chain = &plan.chains[*c];
+                let _ = writeln!(
+                    self.text,
+                    "chain of {blocks} blocks of {} rows",
+                    chain.unit()
+                );
+            }
+            Phase::Kernel(k, _) if plan.kernels[*k].in_chain => {
+                // What blocks share is computed before the chain.
+                if blocks == 0 {
+                    self.line(
+                        "kernel ",
+                        plan.kernels[*k].value,
+                        " (with the blocks above)",
+                    );
+                }
+            }
             Phase::Kernel(k, 0) if self.last_kernel != Some(plan.kernels[*k].value) => {
                 let v = plan.kernels[*k].value;
                 self.last_kernel = Some(v);

@@ -227,3 +227,149 @@ fn products_with_one_matrix_read_it_together() -> Result<()> {
     }
     Ok(())
 }
+
+/// The bits of all outputs of a program and its listing.
+fn outputs(
+    program: &Program,
+    inputs: &[Array<f64>],
+    options: Options,
+) -> Result<(String, Vec<u64>)> {
+    let program = program.with_options(options)?;
+    let mut ws = program.workspace()?;
+    let mut bits = Vec::new();
+    for _ in 0..2 {
+        let out = program.run(&mut ws, inputs)?;
+        bits.clear();
+        for i in 0..program.output_count() {
+            bits.extend(out.slice::<f64>(i)?.iter().map(|v| v.to_bits()));
+        }
+    }
+    Ok((program.to_string(), bits))
+}
+
+/// The same bits, whatever is fused, shared, poisoned, and however many threads; what every fused listing says.
+fn agree(program: &Program, inputs: &[Array<f64>], listed: impl Fn(&str)) -> Result<()> {
+    let (listing, expected) = outputs(program, inputs, options(false, 1))?;
+    assert!(!listing.contains("chain of"), "{listing}");
+    for threads in [1, 2, 3] {
+        let chained = options(true, threads);
+        let (listing, bits) = outputs(program, inputs, chained)?;
+        listed(&listing);
+        assert!(bits == expected, "{threads} threads\n{listing}");
+        let variants = [
+            Options {
+                poison: true,
+                ..chained
+            },
+            Options {
+                share: false,
+                ..chained
+            },
+            Options {
+                tile: std::num::NonZeroUsize::new(3),
+                ..chained
+            },
+        ];
+        for options in variants {
+            let (listing, bits) = outputs(program, inputs, options)?;
+            assert!(
+                bits == expected,
+                "{threads} threads, {options:?}\n{listing}"
+            );
+        }
+    }
+    Ok(())
+}
+
+fn wide(dims: [usize; 2], modulus: usize) -> Array<f64> {
+    samples(dims, modulus).cast::<f64>()
+}
+
+/// How many products a listing has as links of longer chains.
+fn links(listing: &str) -> usize {
+    let kernels = listing.lines().filter(|l| l.starts_with("kernel "));
+    kernels
+        .filter(|l| l.contains("(with the blocks above)"))
+        .count()
+}
+
+/// Rows that are summed ten by ten make the blocks of the product before them, and the adjoint's rows go strip by strip
+/// into the product that reads them, without an array of their own. Neither rows nor columns come out even.
+#[test]
+fn a_product_takes_the_rows_that_a_group_computes() -> Result<()> {
+    for (count, n) in [(23, 1100), (13, 2051), (41, 515)] {
+        let inputs = [wide([count * 10, 7], 101), wide([7, n], 103)];
+        let value = Program::record(&inputs, |_, [w, x]| {
+            let images = w.matmul(x).reshape([count, 10, n]);
+            let squares = (images * images).sum_over(1);
+            squares.sin().sum()
+        })?;
+        let program = value.value_and_grad_of(&[0])?;
+        agree(&program, &inputs, |listing| {
+            assert_eq!(links(listing), 2, "{listing}");
+            assert!(listing.contains("-> window"), "{listing}");
+        })?;
+    }
+    Ok(())
+}
+
+/// Layers one after another are one chain by rows of the batch; what is read later has an array, what is not a window.
+#[test]
+fn layers_are_one_chain() -> Result<()> {
+    let inputs = [
+        wide([333, 200], 101),
+        wide([200, 700], 103),
+        wide([700, 400], 107),
+        wide([400, 450], 109),
+    ];
+    for kept in [false, true] {
+        let program = Program::try_record(&inputs, |_, [x, a, b, c]| {
+            let first = x.matmul(a).tanh();
+            let second = first.matmul(b).sigmoid();
+            let third = second.matmul(c).sin();
+            let other = if kept {
+                // Read by all rows, when the chain is done.
+                first.t().matmul(third)
+            } else {
+                third
+            };
+            Ok([third.max_over(1), other].into())
+        })?;
+        agree(&program, &inputs, |listing| {
+            assert_eq!(links(listing), 3, "{listing}");
+            assert_eq!(listing.matches("chain of").count(), 1, "{listing}");
+            let line = listing.lines().find(|l| l.contains("= tanh "));
+            let window = line.is_some_and(|l| l.ends_with("-> window"));
+            assert_eq!(window, !kept, "{listing}");
+        })?;
+    }
+    Ok(())
+}
+
+/// A product that reads all rows of what the group computes, as its other operand, waits for all blocks.
+#[test]
+fn a_product_of_a_matrix_with_itself_is_not_chained() -> Result<()> {
+    let inputs = [wide([400, 400], 101), wide([400, 400], 103)];
+    let program = Program::try_record(&inputs, |_, [x, a]| {
+        let y = x.matmul(a).tanh();
+        let z = x.matmul(a).sin();
+        Ok([y.matmul(y), z.matmul(y)].into())
+    })?;
+    agree(&program, &inputs, |listing| {
+        assert!(links(listing) <= 1, "{listing}");
+    })
+}
+
+/// A group that reads other rows of what the chain computes than its own waits for all blocks.
+#[test]
+fn a_group_that_reads_other_rows_is_not_chained() -> Result<()> {
+    let inputs = [wide([400, 400], 101), wide([400, 400], 103)];
+    let program = Program::try_record(&inputs, |_, [x, a]| {
+        let y = x.matmul(a).tanh();
+        Ok([(y.matmul(a) + y.t()).sin().matmul(a)].into())
+    })?;
+    agree(&program, &inputs, |listing| {
+        // It begins a chain of its own.
+        assert_eq!(listing.matches("chain of").count(), 2, "{listing}");
+    })
+}

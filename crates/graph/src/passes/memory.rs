@@ -24,6 +24,30 @@ pub(crate) enum Place {
     Arena(u32),
     /// An eight-byte cell of the scalar bank.
     Cell(u32),
+    /// Memory that each thread has for its part of a chain: see [`chain`](crate::run::chain).
+    Window(Window),
+}
+
+/// Where a part of a value stands while a thread works on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Window {
+    /// First packet in the thread's memory.
+    pub packet: u32,
+    /// From a row to the next.
+    pub row_bytes: u32,
+    /// Of an element, if the part is a strip of the rows; else 0.
+    pub column_bytes: u32,
+}
+
+/// A value that may have a [`Window`] instead of memory of its own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Windowed {
+    pub value: Value,
+    pub window: Window,
+    /// The last step that may read it.
+    pub last: StepId,
+    /// The last step that reads it while the strip is there, if there are strips.
+    pub strip: Option<StepId>,
 }
 
 /// A stretch of the arena with the first and last step that uses it.
@@ -64,6 +88,8 @@ pub(crate) struct Requests<'a> {
     pub extra: &'a [(StepId, usize)],
     /// Steps whose blocks run together with the next step's: what they read must outlive that one too. In order.
     pub chained: &'a [StepId],
+    /// Values that need no memory of their own if nobody else reads them.
+    pub windows: &'a [Windowed],
 }
 
 /// Best-fit allocation over the free stretches of one arena, in order of birth.
@@ -220,6 +246,16 @@ pub(crate) fn plan(
         dies[places.base(v).index()] = end;
     }
 
+    for of in requests.windows.iter().filter(|_| share) {
+        let (v, dies) = (of.value, dies[of.value.index()]);
+        if place[v.index()] == Place::Nowhere && stored[v.index()] && dies <= of.last {
+            let in_strip = of.strip.is_some_and(|last| dies <= last);
+            place[v.index()] = Place::Window(Window {
+                column_bytes: if in_strip { of.window.column_bytes } else { 0 },
+                ..of.window
+            });
+        }
+    }
     let outlives = |mut step: StepId| {
         while requests.chained.binary_search(&step).is_ok() {
             step += 1;

@@ -77,8 +77,9 @@ fn events(plan: &Plan, places: &Places, phase: &Phase) -> Vec<Event> {
                 }
             }
         }
-        // Cells are no external memory, and what poisoning fills is dead.
-        Phase::Scalars(_) | Phase::Poison(..) => Vec::new(),
+        // Cells are no external memory, what poisoning fills is dead, and what a chain does is told by the phases of its
+        // groups and kernels behind it.
+        Phase::Scalars(_) | Phase::Chain(_) | Phase::Poison(..) => Vec::new(),
     }
 }
 

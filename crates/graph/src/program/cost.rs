@@ -246,7 +246,7 @@ fn linalg_extents(list: &List, x: Value) -> (u64, u64) {
 fn steps(plan: &Plan) -> usize {
     let own = |phase: &Phase| match phase {
         Phase::Group(_) | Phase::Scalars(_) | Phase::Kernel(_, 0) => true,
-        Phase::Finish(_) | Phase::Kernel(..) | Phase::Poison(..) => false,
+        Phase::Finish(_) | Phase::Kernel(..) | Phase::Chain(_) | Phase::Poison(..) => false,
     };
     plan.phases.iter().filter(|(p, _)| own(p)).count()
 }
@@ -292,7 +292,11 @@ fn moved(plan: &Plan) -> u64 {
                         .sum::<usize>()
                 };
             }
-            Phase::Finish(_) | Phase::Scalars(_) | Phase::Kernel(..) | Phase::Poison(..) => {}
+            Phase::Finish(_)
+            | Phase::Scalars(_)
+            | Phase::Kernel(..)
+            | Phase::Chain(_)
+            | Phase::Poison(..) => {}
         }
     }
     total as u64

@@ -23,6 +23,27 @@ pub(crate) struct Bindings<'a> {
     /// Number of the run, for random draws.
     pub step: u64,
     pub errors: &'a ErrorCell,
+    /// The part of a chain that is being run.
+    pub window: Window,
+}
+
+/// Where the running thread keeps what its part of a chain hands on, and which part that is.
+#[derive(Clone, Copy)]
+pub(crate) struct Window {
+    pub memory: *mut u8,
+    /// First row.
+    pub row: usize,
+    /// First column, of values that are computed strip by strip.
+    pub column: usize,
+}
+
+impl Window {
+    /// No part of any chain.
+    pub(crate) const NONE: Self = Self {
+        memory: std::ptr::null_mut(),
+        row: 0,
+        column: 0,
+    };
 }
 
 /// Serves [`Bindings::nowhere`], to which nothing is ever reported.
@@ -42,6 +63,7 @@ impl Bindings<'static> {
             seeds: &[],
             step: 0,
             errors: &NO_ERRORS,
+            window: Window::NONE,
         }
     }
 }
@@ -59,6 +81,18 @@ impl Bindings<'_> {
             Place::Output(i) => self.outputs.get(i as usize).copied().unwrap_or(self.arena),
             Place::Arena(packet) => self.arena.wrapping_add(packet as usize * PACKET_BYTES),
             Place::Cell(i) => self.cells.wrapping_add(i as usize * 8),
+            // Rows and columns are counted as in a whole tensor.
+            Place::Window(at) => {
+                let Window {
+                    memory,
+                    row,
+                    column,
+                } = self.window;
+                memory
+                    .wrapping_add(at.packet as usize * PACKET_BYTES)
+                    .wrapping_sub(row * at.row_bytes as usize)
+                    .wrapping_sub(column * at.column_bytes as usize)
+            }
         }
     }
 

@@ -5,7 +5,8 @@ use std::cell::Cell;
 use retrograde_ops::tile::Part;
 use retrograde_storage::{DType, PACKET_BYTES, Packet};
 
-use super::bind::Bindings;
+use super::bind::{Bindings, Window};
+use super::chain::{Chain, MOST_VIEWS};
 use super::plan::{Phase, Plan, PlannedGroup};
 
 /// One run as every thread sees it.
@@ -59,6 +60,7 @@ impl Run<'_> {
                 for (r, (&value, &partial)) in
                     group.step.results.iter().zip(&group.partials).enumerate()
                 {
+                    let Some(partial) = partial else { continue };
                     // SAFETY: the phase before wrote the partial results; the result's place has its length.
                     unsafe {
                         group.step.group.finish(
@@ -103,6 +105,11 @@ impl Run<'_> {
                     unsafe { self.part(&plan.groups[then.group], part, scratch) }
                 }
             }
+            Phase::Chain(c) => {
+                let (scratch, windows) = scratch.split_at_mut(plan.scratch);
+                // SAFETY: the same contract.
+                unsafe { self.chain(&plan.chains[c], block, scratch, windows) }
+            }
             Phase::Poison(start, len) => {
                 let floats = len * PACKET_BYTES / size_of::<f32>();
                 // SAFETY: a stretch of the arena that no live value uses, and this phase has one block.
@@ -135,23 +142,112 @@ impl Run<'_> {
         }
     }
 
+    /// Takes the rows of a block through a chain.
+    ///
+    /// # Safety
+    /// As [`block`](Self::block); `windows` is this thread's alone.
+    unsafe fn chain(
+        &self,
+        chain: &Chain,
+        block: usize,
+        scratch: &mut [Packet],
+        windows: &mut [Packet],
+    ) {
+        let plan = self.plan;
+        let rows = chain.block(block);
+        if plan.options.poison {
+            bytemuck::cast_slice_mut::<Packet, f32>(windows).fill(f32::NAN);
+        }
+        let memory = windows.as_mut_ptr().cast::<u8>();
+        let at = |column: usize| Window {
+            memory,
+            row: rows.start,
+            column,
+        };
+        let product = |k: usize, window: Window, strip, scratch: &mut [Packet]| {
+            let kernel = &plan.kernels[k];
+            let bindings = Bindings {
+                window,
+                ..self.bindings
+            };
+            let shared = self.arena(kernel.shared.unwrap_or(0)).cast();
+            // SAFETY: what blocks share was computed in phases before. `Chain::new` made sure that a product reads of what
+            // the chain computes only rows that this block has, and that nobody overwrites what it reads otherwise;
+            // `windows` has all windows of a block.
+            unsafe { kernel.run_strip(&bindings, strip, shared, scratch) }
+        };
+        for stage in &chain.stages {
+            let before = stage
+                .before
+                .and_then(|k| Some((k, plan.kernels[k].rows()?)));
+            if let Some((k, of)) = before.filter(|_| !stage.cuts()) {
+                product(k, at(0), (rows.clone(), stage.columns(), 0..of.k), scratch);
+            }
+            for (number, strip) in stage.strips().enumerate() {
+                let window = at(strip.start);
+                if let Some((k, of)) = before.filter(|_| stage.cuts()) {
+                    product(k, window, (rows.clone(), strip.clone(), 0..of.k), scratch);
+                }
+                let run = Self {
+                    bindings: Bindings {
+                        window,
+                        ..self.bindings
+                    },
+                    ..*self
+                };
+                // SAFETY: parts are disjoint as rows and strips are, and read of what the chain computes the rows of this
+                // block, or the strip of them, that were computed just before.
+                unsafe {
+                    run.part(
+                        &plan.groups[stage.group],
+                        stage.part(block, number),
+                        scratch,
+                    );
+                }
+                if let Some((k, of)) = stage.after.and_then(|k| Some((k, plan.kernels[k].rows()?)))
+                {
+                    product(k, window, (rows.clone(), 0..of.n, strip), scratch);
+                }
+            }
+        }
+    }
+
     /// Runs a part of a group.
     ///
     /// # Safety
     /// As [`block`](Self::block); parts that run at the same time are disjoint.
     unsafe fn part(&self, group: &PlannedGroup, part: &Part, scratch: &mut [Packet]) {
-        let bases = &self.table[group.table..group.table + group.step.bases.len()];
+        let mut bases = &self.table[group.table..group.table + group.step.bases.len()];
+        let mut moved = [std::ptr::null_mut(); MOST_VIEWS];
+        if group.windows != 0 {
+            let moved = &mut moved[..bases.len()];
+            moved.copy_from_slice(bases);
+            for (view, to) in moved.iter_mut().enumerate() {
+                // A window's view is the whole value as it stands.
+                if group.windows >> view & 1 == 1 {
+                    *to = self.bindings.value(group.step.bases[view].0);
+                }
+            }
+        }
+        if group.windows != 0 {
+            bases = &moved[..bases.len()];
+        }
         let slots = Cell::from_mut(scratch).as_slice_of_cells();
         // Reductions are few: their addresses fit the stack but for groups with hundreds of results.
+        let partials = group.partials.iter().zip(&group.step.results);
+        let partials = partials.map(|(partial, &result)| match *partial {
+            Some(packet) => self.arena(packet),
+            None => self.bindings.value(result),
+        });
         let mut few = [std::ptr::null_mut(); 16];
         let many: Vec<*mut u8>;
         let partials = if group.partials.len() <= few.len() {
             few.iter_mut()
-                .zip(&group.partials)
-                .for_each(|(to, &p)| *to = self.arena(p));
+                .zip(partials)
+                .for_each(|(to, partial)| *to = partial);
             &few[..group.partials.len()]
         } else {
-            many = group.partials.iter().map(|&p| self.arena(p)).collect();
+            many = partials.collect();
             &many[..]
         };
         // SAFETY: `Plan::compile` checked the group and cut it; the table holds addresses of memory with the views'
@@ -162,7 +258,7 @@ impl Run<'_> {
             group.step.group.run_part(
                 self.bindings.level,
                 &group.geometry,
-                bases,
+                (bases, group.windows),
                 partials,
                 part,
                 slots,

@@ -10,14 +10,14 @@ use retrograde_storage::{DType, Id, PACKET_BYTES, Packed, Shape};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
-use super::chain::{beside, chain};
+use super::chain::{Chain, Known, Links, beside, chain};
 use super::kernel::{Kernel, kernels};
 use super::team::MOST_THREADS;
 use crate::check::{Audit, Check};
 use crate::list::{List, Value};
 use crate::op::Op;
 use crate::passes::emit::{self, GroupStep};
-use crate::passes::fuse::{self, READY, Step, StepId};
+use crate::passes::fuse::{self, READY, Step, StepId, is_scalar};
 use crate::passes::hoist::hoist;
 use crate::passes::legalise::legalise;
 use crate::passes::memory::{self, Memory, Place, Span};
@@ -104,6 +104,8 @@ pub(crate) enum Phase {
     Scalars(usize),
     /// A kernel, and which of its own phases.
     Kernel(usize, usize),
+    /// A longer [`Chain`], whose groups and kernels have phases without blocks behind it.
+    Chain(usize),
     /// Fills dead memory with NaN (a test option): first packet, packets.
     Poison(usize, usize),
 }
@@ -113,10 +115,12 @@ pub(crate) enum Phase {
 pub(crate) struct PlannedGroup {
     pub step: GroupStep,
     pub geometry: Geometry,
-    /// By reduction: first packet of its partial results in the arena.
-    pub partials: Vec<usize>,
+    /// By reduction: first packet of its partial results in the arena; `None` if they stand where the result does.
+    pub partials: Vec<Option<usize>>,
     /// First entry in the table of base addresses.
     pub table: usize,
+    /// Bits of the views whose memory is a window of a chain.
+    pub windows: u32,
 }
 
 /// Scalar instructions.
@@ -153,6 +157,7 @@ pub(crate) struct Plan {
     pub groups: Vec<PlannedGroup>,
     pub scalars: Vec<PlannedScalars>,
     pub kernels: Vec<Kernel>,
+    pub chains: Vec<Chain>,
     /// Scalars that are outputs, guards among them: `(cell, output, bytes)`. The first phase that copies one copies all.
     pub copies: Vec<(u32, u32, usize)>,
     /// Whether there is a phase of several blocks, for several threads.
@@ -165,6 +170,8 @@ pub(crate) struct Plan {
     pub arena: usize,
     pub spans: Vec<(Packed<Value>, Span)>,
     pub scratch: usize,
+    /// Packets of a thread's windows, behind its scratch.
+    pub windows: usize,
     /// Entries in the table of base addresses.
     pub table: usize,
     pub options: Options,
@@ -184,6 +191,12 @@ struct Build {
     step: u32,
     /// Steps whose blocks go on with the next step's.
     chained: Vec<StepId>,
+    /// Each with the steps it is made of.
+    chains: Vec<(Links, Chain)>,
+    /// By step: phases when it was complete.
+    ends: Vec<(StepId, usize)>,
+    /// Whether the step before overwrites external memory.
+    updates: bool,
     groups: Vec<PlannedGroup>,
     kernels: Vec<Kernel>,
     scalars: Vec<Vec<Value>>,
@@ -201,7 +214,13 @@ impl Build {
         self.requests.len() - 1
     }
 
-    fn group(&mut self, step: GroupStep) -> Result<()> {
+    /// Adds a group; `direct` are the values that overwrite inputs.
+    fn group(
+        &mut self,
+        step: GroupStep,
+        list: &List,
+        direct: &FxHashMap<Value, Value>,
+    ) -> Result<()> {
         step.group
             .check()
             .map_err(|e| Error::internal(&format!("group of step {}: {e}", self.step)))?;
@@ -215,13 +234,18 @@ impl Build {
         });
         step.group.bind(self.options.level, &geometry);
         self.scratch = self.scratch.max(step.group.scratch_packets(&geometry));
-        let partials: Vec<usize> = (0..step.group.reductions.len())
-            .map(|r| self.request(step.group.partial_bytes(r) / PACKET_BYTES))
+        let partials: Vec<Option<usize>> = (step.results.iter().enumerate())
+            .map(|(r, &v)| {
+                // What overwrites an input waits until all blocks have read it.
+                let own = !is_scalar(list, v) && !direct.contains_key(&v);
+                let in_place = own && step.group.partial_is_result(r);
+                (!in_place).then(|| self.request(step.group.partial_bytes(r) / PACKET_BYTES))
+            })
             .collect();
         let number = self.groups.len();
         self.phases
             .push((Phase::Group(number), step.group.blocks(&geometry)));
-        if !partials.is_empty() {
+        if partials.iter().any(Option::is_some) {
             self.phases.push((Phase::Finish(number), 1));
         }
         let table = self.table;
@@ -231,12 +255,161 @@ impl Build {
             geometry,
             partials,
             table,
+            windows: 0,
         });
         Ok(())
     }
 
-    /// Chains the group just added to the kernel of the step before, if it can be.
-    fn chain(&mut self, list: &List, places: &Places, overwritten: &[Value]) {
+    /// Tries to make the step just added, a group or the kernel of a product, and the one before it links of a longer chain.
+    fn lengthen(&mut self, list: &List, step_of: &[StepId]) {
+        if self.options.memory_budget.is_some() {
+            // What a chain hands on and others read lives longer.
+            return;
+        }
+        let mut own = self
+            .phases
+            .iter()
+            .rev()
+            .filter_map(|(phase, _)| match *phase {
+                Phase::Group(g) => Some((false, g)),
+                Phase::Kernel(k, _) => Some((true, k)),
+                _ => None,
+            });
+        let Some(latest) = own.next() else { return };
+        let Some(previous) = own.find(|link| *link != latest) else {
+            return;
+        };
+        // Other steps may stand between, or the step before be one of those.
+        let before = match previous {
+            (true, k) => Some(self.kernels[k].value),
+            (false, g) => self.groups[g].step.values.first().copied(),
+        };
+        if before.is_none_or(|v| step_of[v.index()] + 1 != self.step) {
+            return;
+        }
+        let open = match self.chains.last() {
+            // The chain that the step before ends.
+            Some((links, _)) if self.chained.last() == Some(&(self.step.saturating_sub(2))) => {
+                let last = links.stages.last();
+                let ends = last.is_some_and(|&(_, group, after)| match previous {
+                    (true, k) => after == Some(k),
+                    (false, g) => after.is_none() && group == g,
+                });
+                ends.then(|| links.clone())
+            }
+            _ => None,
+        };
+        let reopened = open.is_some();
+        let links = match (previous, latest, open) {
+            ((true, _), (false, group), Some(mut links)) => {
+                links.stages.push((None, group, None));
+                links
+            }
+            ((false, _), (true, k), Some(mut links)) => {
+                links.stages.last_mut().expect("a chain has links").2 = Some(k);
+                links
+            }
+            ((true, k), (false, group), None) if !self.kernels[k].in_chain => Links {
+                first: self.step - 1,
+                stages: vec![(Some(k), group, None)],
+            },
+            ((false, group), (true, k), None) => {
+                // The group may already run with the blocks of a product.
+                let before = self.kernels.iter().position(|kernel| {
+                    let then = kernel.then.as_ref();
+                    then.is_some_and(|then| then.group == group)
+                });
+                Links {
+                    first: self.step - 1 - StepId::from(before.is_some()),
+                    stages: vec![(before, group, Some(k))],
+                }
+            }
+            _ => return,
+        };
+        let chain = {
+            let known = Known {
+                list,
+                step_of,
+                kernels: &self.kernels,
+                groups: &self.groups,
+                threads: self.options.threads(),
+            };
+            Chain::new(&known, &links)
+        };
+        let Some(chain) = chain else { return };
+        if chain.products().any(|k| self.kernels[k].beside.is_some()) {
+            return;
+        }
+        self.link(links, chain, reopened);
+    }
+
+    /// Puts a chain in the place of the phases of its links: what products share first, then the chain, then the rest.
+    fn link(&mut self, links: Links, chain: Chain, reopened: bool) {
+        if reopened {
+            self.chains.pop();
+        }
+        let number = self.chains.len();
+        let products: Vec<usize> = chain.products().collect();
+        let mut shared = Vec::new();
+        for &k in &products {
+            self.kernels[k].cut_by_rows(chain.unit(), chain.blocks());
+            self.kernels[k].in_chain = true;
+            self.kernels[k].then = None;
+            self.scratch = self.scratch.max(self.kernels[k].scratch_packets());
+            let packets = self.kernels[k].shared_packets();
+            if packets > 0 && self.kernels[k].shared.is_none() {
+                self.kernels[k].shared = Some(self.request(packets));
+            }
+            if let [parts, _] = self.kernels[k].phases()[..] {
+                shared.push((Phase::Kernel(k, 0), parts));
+            }
+        }
+        let is_link = |phase: &Phase| match phase {
+            Phase::Kernel(k, _) => products.contains(k),
+            Phase::Group(g) => chain.stages.iter().any(|stage| stage.group == *g),
+            Phase::Chain(c) => *c == number,
+            _ => false,
+        };
+        let first = self.phases.iter().position(|(phase, _)| is_link(phase));
+        let rest = self.phases.split_off(first.unwrap_or(self.phases.len()));
+        self.phases.extend(shared);
+        self.phases.push((Phase::Chain(number), chain.blocks()));
+        let of = |phase: &Phase| match *phase {
+            Phase::Kernel(k, _) if products.contains(&k) => Some(k),
+            _ => None,
+        };
+        let mut last_of: FxHashMap<usize, usize> = FxHashMap::default();
+        for (at, (phase, _)) in rest.iter().enumerate() {
+            of(phase).and_then(|k| last_of.insert(k, at));
+        }
+        for (at, (phase, blocks)) in rest.into_iter().enumerate() {
+            match phase {
+                Phase::Chain(c) if c == number => {}
+                Phase::Kernel(k, _) if products.contains(&k) => {
+                    if last_of.get(&k) == Some(&at) {
+                        let last = self.kernels[k].phases().len() - 1;
+                        self.phases.push((Phase::Kernel(k, last), 0));
+                    }
+                }
+                phase if is_link(&phase) => self.phases.push((phase, 0)),
+                phase => self.phases.push((phase, blocks)),
+            }
+        }
+        // What dies within a chain lives to its end: only what was complete before it counts.
+        let complete = self.phases.len();
+        let inside = self.ends.iter_mut().filter(|end| end.0 >= links.first);
+        inside.for_each(|end| end.1 = complete);
+        let steps = links.first..self.step;
+        self.chained.extend(
+            steps
+                .filter(|s| !self.chained.contains(s))
+                .collect::<Vec<_>>(),
+        );
+        self.chains.push((links, chain));
+    }
+
+    /// Chains the group just added to the kernel of the step before, if it can be; whether it is.
+    fn chain(&mut self, list: &List, places: &Places, overwritten: &[Value]) -> bool {
         let at = self
             .phases
             .iter()
@@ -244,7 +417,7 @@ impl Build {
         let Some((at, &(Phase::Kernel(k, _), blocks))) =
             at.and_then(|at| Some((at, self.phases.get(at.checked_sub(1)?)?)))
         else {
-            return;
+            return false;
         };
         let number = self.groups.len() - 1;
         let chained = {
@@ -260,11 +433,13 @@ impl Build {
                 self.options.threads(),
             )
         };
-        if chained.is_some() {
+        let is_chained = chained.is_some();
+        if is_chained {
             self.phases[at].1 = 0;
             self.kernels[k].then = chained;
             self.chained.push(self.step - 1);
         }
+        is_chained
     }
 
     /// Runs the blocks of the kernel just added with those of the kernel of the step before, if they can be.
@@ -352,7 +527,6 @@ impl Plan {
             options,
             ..Build::default()
         };
-        let mut ends = Vec::new();
         let direct: FxHashMap<Value, Value> = (built.updates.iter().zip(&steps.direct))
             .filter(|(_, direct)| **direct)
             .map(|(&(input, v), _)| (v, input))
@@ -363,20 +537,31 @@ impl Plan {
                 Step::Group(members) => {
                     let own = |v: Value| steps.of[v.index()] == number as StepId;
                     let step = emit::group(list, &places, members, own, &stored, &direct);
-                    build.group(step)?;
+                    build.group(step, list, &direct)?;
                     if options.fuse {
                         let updates = direct.iter().filter(|&(&v, _)| own(v));
                         let overwritten: Vec<Value> = updates.map(|(_, &input)| input).collect();
-                        build.chain(list, &places, &overwritten);
+                        let chained = build.chain(list, &places, &overwritten);
+                        if overwritten.is_empty() && !build.updates && !chained {
+                            build.lengthen(list, &steps.of);
+                        }
+                        build.updates = !overwritten.is_empty();
                     }
                 }
-                Step::Kernel(v) if list.op(*v) == Op::Iota => build.group(emit::iota(list, *v))?,
+                Step::Kernel(v) if list.op(*v) == Op::Iota => {
+                    build.group(emit::iota(list, *v), list, &direct)?;
+                }
                 Step::Kernel(v) => {
                     for kernel in kernels(list, &places, *v, options)? {
                         build.kernel(kernel);
                     }
                     if options.fuse {
+                        let updates = direct.contains_key(v);
                         build.beside(list, &places, &direct);
+                        if list.op(*v) == Op::MatMul && !updates && !build.updates {
+                            build.lengthen(list, &steps.of);
+                        }
+                        build.updates = updates;
                     }
                 }
                 Step::Scalars(values) => {
@@ -385,7 +570,21 @@ impl Plan {
                     build.scalars.push(values.clone());
                 }
             }
-            ends.push((number as u32, build.phases.len()));
+            build.ends.push((number as u32, build.phases.len()));
+        }
+        let mut windowed = Vec::new();
+        let mut windows = 0;
+        for (_, chain) in &build.chains {
+            let known = Known {
+                list,
+                step_of: &steps.of,
+                kernels: &build.kernels,
+                groups: &build.groups,
+                threads: options.threads(),
+            };
+            let (of, packets) = chain.windows(&known);
+            windowed.extend(of);
+            windows = windows.max(packets);
         }
         let Memory {
             place,
@@ -403,6 +602,7 @@ impl Plan {
             memory::Requests {
                 extra: &build.requests,
                 chained: &build.chained,
+                windows: &windowed,
             },
             options.share,
         );
@@ -427,12 +627,20 @@ impl Plan {
             table,
             scratch,
             cost,
+            chains,
+            ends,
             ..
         } = build;
+        for group in &mut groups {
+            let bases = group.step.bases.iter().enumerate();
+            let in_window =
+                bases.filter(|(_, base)| matches!(place[base.0.index()], Place::Window(_)));
+            group.windows = in_window.fold(0, |bits, (view, _)| bits | 1 << view);
+        }
         // Requests were numbered as they were made, and are answered in that order.
         groups
             .iter_mut()
-            .flat_map(|g| &mut g.partials)
+            .flat_map(|g| g.partials.iter_mut().flatten())
             .for_each(|p| *p = extra[*p].1);
         kernels
             .iter_mut()
@@ -500,6 +708,7 @@ impl Plan {
             groups,
             scalars,
             kernels,
+            chains: chains.into_iter().map(|(_, chain)| chain).collect(),
             copies,
             place,
             literals,
@@ -508,6 +717,7 @@ impl Plan {
             arena,
             spans,
             scratch,
+            windows,
             table,
             options,
             cost,
@@ -541,7 +751,8 @@ impl Plan {
                     .map_or_else(|| overwrites(kernel.value), updates);
                 own || kernel.then.as_ref().is_some_and(|then| stores(then.group))
             }
-            Phase::Scalars(_) | Phase::Poison(..) => false,
+            // Its links have phases behind it.
+            Phase::Scalars(_) | Phase::Chain(_) | Phase::Poison(..) => false,
         });
         first.unwrap_or(self.phases.len())
     }

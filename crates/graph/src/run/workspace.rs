@@ -5,7 +5,7 @@ use std::sync::Arc;
 use retrograde_ops::structured::ErrorCell;
 use retrograde_storage::{Id, PACKET_BYTES, Packet};
 
-use super::bind::Bindings;
+use super::bind::{Bindings, Window};
 use super::pages;
 use super::phase::Run;
 use super::plan::Plan;
@@ -77,7 +77,7 @@ impl Memory {
             arena: packets(plan.arena)?,
             cells: vec![0; plan.cells],
             scratch: (0..threads)
-                .map(|_| packets(plan.scratch))
+                .map(|_| packets(plan.scratch + plan.windows))
                 .collect::<Result<_>>()?,
             table: Addresses(vec![std::ptr::null_mut(); plan.table]),
             externals: Addresses(vec![std::ptr::null_mut(); plan.inputs.len()]),
@@ -172,6 +172,7 @@ impl Memory {
             seeds: given.seeds,
             step: given.step,
             errors: &self.errors,
+            window: Window::NONE,
         };
         Run::fill_table(plan, &bindings, &mut self.table.0);
         let run = Run {

@@ -100,6 +100,8 @@ pub struct Plan<T: Float> {
     pub(super) chunk: usize,
     pub(super) lane_blocks: usize,
     pub(super) column_blocks: usize,
+    /// Columns at whose multiples blocks begin.
+    pub(super) column_unit: usize,
     /// Parts that the pieces of a product with a vector are shared out in, 0 if its outputs are.
     pub(super) term_parts: usize,
 }
@@ -180,6 +182,7 @@ impl<T: Float> Plan<T> {
             chunk: 0,
             lane_blocks: 1,
             column_blocks: 1,
+            column_unit: 1,
             term_parts: 0,
         };
         let most = spec.max_blocks.max(1);
@@ -282,8 +285,42 @@ impl<T: Float> Plan<T> {
     pub(super) fn block_ranges(&self, block: usize) -> (Range<usize>, Range<usize>) {
         let lanes = self.lane_range(block % self.lane_blocks, self.lane_blocks);
         let column = block / self.lane_blocks;
-        let at = |i: usize| self.columns * i / self.column_blocks;
+        let units = self.columns.div_ceil(self.column_unit);
+        let at = |i: usize| (units * i / self.column_blocks * self.column_unit).min(self.columns);
         (lanes, at(column)..at(column + 1))
+    }
+
+    /// The same product in that many blocks of whole rows, which begin at multiples of `unit`; `None` if it is not one of
+    /// micro-kernels along the rows of C, or has no terms. No bit of the result depends on it.
+    ///
+    /// Such a product can also be run [strip by strip](Self::run_strip).
+    #[must_use]
+    pub fn by_rows(&self, unit: usize, blocks: usize) -> Option<Self> {
+        let along_rows = self.method == Method::Tiles && self.swapped && self.k > 0;
+        if !along_rows || self.blocks() == 0 || unit == 0 {
+            return None;
+        }
+        let packing = match self.packing {
+            Packing::Direct => Packing::Direct,
+            Packing::Local | Packing::Shared => Packing::Shared,
+        };
+        Some(Self {
+            lane_blocks: 1,
+            column_blocks: blocks.clamp(1, self.columns.div_ceil(unit)),
+            column_unit: unit,
+            packing,
+            ..*self
+        })
+    }
+
+    /// The terms that are added in registers before a sum goes to memory.
+    pub fn piece(&self) -> usize {
+        piece(self.k)
+    }
+
+    /// Columns of C, for a product [`by_rows`](Self::by_rows), at whose multiples a strip may begin.
+    pub fn strip_unit(&self) -> usize {
+        self.panel()
     }
 
     /// Blocks of C to be run; 0 if C is empty.

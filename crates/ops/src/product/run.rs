@@ -180,10 +180,56 @@ impl<T: Float> Plan<T> {
                     shared.cast(),
                     scratch,
                     accumulate,
-                    (lanes, columns),
+                    (lanes, columns, 0..self.k),
                     &mut finished,
                 );
             }
+        }
+    }
+
+    /// Of a product [`by_rows`](Self::by_rows): the elements of C in `rows` and `columns`, or what `terms` contribute to
+    /// them: `C = A[.., terms] B[terms, ..]` for the first ones, added to C for later ones. Every piece of the terms in
+    /// order gives what [`run_block`](Self::run_block) does.
+    ///
+    /// # Safety
+    /// As [`run_block`](Self::run_block) without `accumulate`, for these elements of C, and of A and B for what they are
+    /// computed from: earlier terms have been run.
+    ///
+    /// # Panics
+    /// If the plan is not one by rows, a range lies outside, `columns` begins within a [panel](Self::strip_unit), `terms`
+    /// begins or (before the last) ends within a [piece](Self::piece), or `scratch` is shorter than
+    /// [`scratch_packets`](Self::scratch_packets).
+    pub unsafe fn run_strip(
+        &self,
+        (rows, columns, terms): (Range<usize>, Range<usize>, Range<usize>),
+        operands: &Operands<T>,
+        shared: *const Packet,
+        scratch: &mut [Packet],
+    ) {
+        let whole = |at: usize| at == self.k || at.is_multiple_of(self.piece());
+        assert!(
+            self.method == Method::Tiles
+                && self.swapped
+                && self.packing != Packing::Local
+                && rows.end <= self.columns
+                && columns.end <= self.lanes
+                && columns.start.is_multiple_of(self.panel())
+                && terms.end <= self.k
+                && whole(terms.start)
+                && whole(terms.end),
+            "a strip that the product cannot be cut into"
+        );
+        let scratch = Self::elements(scratch);
+        // SAFETY: the same contract, and the ranges were looked at.
+        unsafe {
+            self.run_tiles(
+                operands,
+                shared.cast(),
+                scratch,
+                false,
+                (columns, rows, terms),
+                &mut |_, _| {},
+            );
         }
     }
 
@@ -204,14 +250,14 @@ impl<T: Float> Plan<T> {
     /// Groups of lanes (L2) - pieces of k - chunks of columns - column tiles (L1) - panels.
     ///
     /// # Safety
-    /// As [`run_block`](Self::run_block), with `k` not zero.
+    /// As [`run_block`](Self::run_block), with `k` not zero; `terms` are whole pieces.
     unsafe fn run_tiles(
         &self,
         operands: &Operands<T>,
         packed: *const T,
         scratch: &mut [T],
         accumulate: bool,
-        (lanes, columns): (Range<usize>, Range<usize>),
+        (lanes, columns, terms): (Range<usize>, Range<usize>, Range<usize>),
         finished: &mut impl FnMut(Range<usize>, Range<usize>),
     ) {
         let depth = piece(self.k);
@@ -220,7 +266,7 @@ impl<T: Float> Plan<T> {
         for first in lanes.clone().step_by(self.group) {
             let group = first..lanes.end.min(first + self.group);
             let width = kernel_columns(self, group.len());
-            for term in (0..self.k).step_by(depth) {
+            for term in terms.clone().step_by(depth) {
                 let depth = depth.min(self.k - term);
                 let last = term + depth == self.k;
                 let accumulate = accumulate || term > 0;

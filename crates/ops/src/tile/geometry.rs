@@ -284,17 +284,49 @@ impl Group {
             let packets = 0..self.row_packets();
             return (begins(rows.start) && begins(rows.end)).then_some(Part { rows, packets });
         }
-        let lanes = self.width.lanes();
-        let unit = if self.reductions.is_empty() {
-            lanes
-        } else {
-            CHUNK
-        };
+        let (lanes, unit) = (self.width.lanes(), self.unit_columns());
         let begins = |at: usize| at == inner || at.is_multiple_of(unit);
         let whole = rows == 1 && !self.has_row_reduction();
         (whole && begins(elements.start) && begins(elements.end)).then(|| Part {
             rows: 0..1,
             packets: elements.start / lanes..elements.end.div_ceil(lanes),
+        })
+    }
+
+    /// Elements of the space at whose multiples a [part](Self::part) may begin.
+    pub fn unit_elements(&self) -> usize {
+        if self.rows() == 1 && !self.has_row_reduction() {
+            return self.unit_columns();
+        }
+        self.unit_rows().saturating_mul(self.space[2])
+    }
+
+    /// Elements of a row at whose multiples a part may begin.
+    fn unit_columns(&self) -> usize {
+        if self.reductions.is_empty() {
+            self.width.lanes()
+        } else {
+            CHUNK
+        }
+    }
+
+    /// As [`part`](Self::part) for rows of `width` elements each, of which the part takes `columns`; `None` where it would cut
+    /// more than that allows.
+    pub fn strip(&self, rows: Range<usize>, width: usize, columns: Range<usize>) -> Option<Part> {
+        let whole = self.part(rows.start * width..rows.end * width)?;
+        if columns == (0..width) {
+            return Some(whole);
+        }
+        let lanes = self.width.lanes();
+        let in_chunks = self.reductions.iter().any(|r| r.over == Over::All);
+        let unit = if in_chunks { CHUNK } else { lanes };
+        let begins = |at: usize| at == width || at.is_multiple_of(unit);
+        let cut = width == self.space[2] && !self.has_row_reduction();
+        (cut && columns.end <= width && begins(columns.start) && begins(columns.end)).then(|| {
+            Part {
+                packets: columns.start / lanes..columns.end.div_ceil(lanes),
+                ..whole
+            }
         })
     }
 

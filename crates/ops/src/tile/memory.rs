@@ -35,22 +35,25 @@ pub(super) struct Outside<'g> {
     group: &'g Group,
     geometry: &'g Geometry,
     bases: &'g [*mut u8],
+    /// Bits of the views that are windows.
+    windows: u32,
     partials: &'g [*mut u8],
 }
 
 impl<'g> Outside<'g> {
     /// # Safety
-    /// As [`Group::run_block`].
+    /// As [`Group::run_part`].
     pub(super) unsafe fn new(
         group: &'g Group,
         geometry: &'g Geometry,
-        bases: &'g [*mut u8],
+        (bases, windows): (&'g [*mut u8], u32),
         partials: &'g [*mut u8],
     ) -> Self {
         Self {
             group,
             geometry,
             bases,
+            windows,
             partials,
         }
     }
@@ -87,12 +90,17 @@ impl<'g> Outside<'g> {
             .cast()
     }
 
-    /// Whether the memory of two views has bytes in common.
+    /// Whether the memory of two views, one of them stored to, has bytes in common.
     pub(super) fn overlap(&self, a: Reach, b: Reach) -> bool {
         let range = |of: Reach| {
             let base = self.bases[of.view as usize].addr();
             base.wrapping_add_signed(of.low)..base.wrapping_add_signed(of.high)
         };
+        // Where a window would begin if it were a whole tensor, something else may stand.
+        let window = |of: Reach| self.windows.checked_shr(of.view).unwrap_or(0) & 1 == 1;
+        if window(a) || window(b) {
+            return false;
+        }
         let (a, b) = (range(a), range(b));
         a.start < b.end && b.start < a.end
     }

@@ -84,6 +84,18 @@ impl Group {
         }
     }
 
+    /// Whether the partial results of reduction `r` are its result, element by element: each of its elements is one chunk,
+    /// and rows are whole packets. Then nothing is left to [`finish`](Group::finish).
+    pub fn partial_is_result(&self, r: usize) -> bool {
+        let reduction = self.reductions[r];
+        let chunks = self.chunks(reduction);
+        let inner = self.reduced_inner(reduction.class);
+        reduction.over != Over::All
+            && (1..=chunks.rows).contains(&chunks.span)
+            && chunks.count > 0
+            && inner.is_multiple_of(self.width.lanes())
+    }
+
     /// Elements of the result of reduction `r`, which [`Group::finish`] writes densely.
     pub fn result_len(&self, r: usize) -> usize {
         let reduction = self.reductions[r];

@@ -39,14 +39,18 @@ impl Group {
     ) {
         let part = self.block(geometry, block);
         // SAFETY: the caller's promise; a block is a part.
-        unsafe { self.run_part(level, geometry, bases, partials, &part, scratch) }
+        unsafe { self.run_part(level, geometry, (bases, 0), partials, &part, scratch) }
     }
 
     /// Runs a part of the space, as [`run_block`](Self::run_block) does a block: parts from [`Group::part`] that cover
     /// the space stand for all blocks.
     ///
+    /// Bits of `windows` are set for views that have memory for this part alone, of which their base is as far away as
+    /// the part is from the space's first element.
+    ///
     /// # Safety
-    /// As [`run_block`](Self::run_block), and the part is one of this group's.
+    /// As [`run_block`](Self::run_block), and the part is one of this group's. Views of `windows` are contiguous, valid for
+    /// the part's elements, and no other view stored to has any of their memory.
     ///
     /// # Panics
     /// If `scratch` is shorter than [`Group::scratch_packets`].
@@ -54,13 +58,13 @@ impl Group {
         &self,
         level: Level,
         geometry: &Geometry,
-        bases: &[*mut u8],
+        (bases, windows): (&[*mut u8], u32),
         partials: &[*mut u8],
         part: &Part,
         scratch: &[Cell<Packet>],
     ) {
         // SAFETY: the caller's promise.
-        let outside = unsafe { Outside::new(self, geometry, bases, partials) };
+        let outside = unsafe { Outside::new(self, geometry, (bases, windows), partials) };
         let run = Running {
             group: self,
             geometry,

@@ -129,6 +129,26 @@ struct Block<'a> {
     shared: *mut Packet,
 }
 
+/// A product `C[m, n] = A[m, k] B[k, n]` that can be cut into blocks of whole rows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rows {
+    pub m: usize,
+    pub n: usize,
+    pub k: usize,
+    /// The value that A is, if it is one as it stands in memory, row after row.
+    pub a: Option<Value>,
+    /// Whose memory B stands in.
+    pub b: Value,
+    /// Terms at whose multiples it can be interrupted.
+    pub piece: usize,
+    /// Columns at whose multiples it can be cut.
+    pub strip: usize,
+    /// Its blocks, if nobody asks for others...
+    pub blocks: usize,
+    /// ...and whether they are whole rows: else rows are too few for that.
+    pub by_rows: bool,
+}
+
 /// A kernel with its operands. `value` is the instruction it serves.
 #[derive(Debug)]
 pub(crate) struct Kernel {
@@ -140,6 +160,8 @@ pub(crate) struct Kernel {
     pub then: Option<Chained>,
     /// The kernel whose block runs before each of this one's: see [`beside`](super::chain::beside).
     pub beside: Option<usize>,
+    /// Whether it runs as a link of a longer chain: see [`Chain`](super::chain::Chain).
+    pub in_chain: bool,
     /// If it only copies a scalar to an output: its cell, the output and the bytes.
     pub scalar: Option<(u32, u32, usize)>,
 }
@@ -167,6 +189,7 @@ impl Kernel {
             shared: None,
             then: None,
             beside: None,
+            in_chain: false,
             scalar: None,
         }
     }
@@ -263,6 +286,47 @@ impl Kernel {
     /// The elements of its value that a block of the last phase writes, if they are one run of memory.
     pub(crate) fn writes(&self, block: usize) -> Option<Range<usize>> {
         self.work().writes(block)
+    }
+
+    /// What there is to know of a product that can be cut into blocks of rows.
+    pub(crate) fn rows(&self) -> Option<Rows> {
+        match &self.kind {
+            Kind::Product32(product) => product.rows(),
+            Kind::Product64(product) => product.rows(),
+            _ => None,
+        }
+    }
+
+    /// Cuts a product that has [`rows`](Self::rows) into that many blocks, which begin at multiples of `unit` rows. It then
+    /// has another number of [`phases`](Self::phases).
+    pub(crate) fn cut_by_rows(&mut self, unit: usize, blocks: usize) {
+        match &mut self.kind {
+            Kind::Product32(product) => product.cut_by_rows(unit, blocks),
+            Kind::Product64(product) => product.cut_by_rows(unit, blocks),
+            _ => {}
+        }
+    }
+
+    /// Runs rows and columns of a product [cut by rows](Self::cut_by_rows), or what some of its terms contribute to them.
+    ///
+    /// # Safety
+    /// As [`run`](Self::run) for the last phase; the ranges are such as
+    /// [`Plan::run_strip`](retrograde_ops::product::Plan::run_strip) takes, and earlier terms have been run.
+    pub(crate) unsafe fn run_strip(
+        &self,
+        bindings: &Bindings<'_>,
+        strip: (Range<usize>, Range<usize>, Range<usize>),
+        shared: *mut Packet,
+        scratch: &mut [Packet],
+    ) {
+        // SAFETY: passed on.
+        unsafe {
+            match &self.kind {
+                Kind::Product32(product) => product.run_strip(bindings, strip, shared, scratch),
+                Kind::Product64(product) => product.run_strip(bindings, strip, shared, scratch),
+                _ => {}
+            }
+        }
     }
 
     /// Whether each block reads rows of a matrix that the same block of `other` reads, and both are as many.

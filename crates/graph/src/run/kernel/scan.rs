@@ -14,7 +14,7 @@ use crate::list::{List, Value};
 use crate::passes::memory::Place;
 use crate::passes::places::Places;
 use crate::passes::rebuild::Job;
-use crate::run::bind::Bindings;
+use crate::run::bind::{Bindings, Window};
 use crate::run::fault;
 use crate::run::phase::Run;
 use crate::run::plan::{Options, Phase, Plan};
@@ -260,7 +260,7 @@ fn moving(plan: &Plan, inputs: &[Input]) -> Vec<Moving> {
             let moves = match of {
                 Place::External(e) => !matches!(inputs[e as usize].from, From::Constant(_)),
                 Place::Output(_) => true,
-                Place::Nowhere | Place::Arena(_) | Place::Cell(_) => false,
+                Place::Nowhere | Place::Arena(_) | Place::Cell(_) | Place::Window(_) => false,
             };
             if moves {
                 moving.push(Moving {
@@ -417,6 +417,7 @@ impl Scan {
             seeds: at.bindings.seeds,
             step: at.bindings.step,
             errors,
+            window: Window::NONE,
         }
     }
 
@@ -500,7 +501,7 @@ impl Work for Scan {
     }
 
     fn scratch_packets(&self) -> usize {
-        self.plan.scratch
+        self.plan.scratch + self.plan.windows
     }
 
     unsafe fn run(&self, at: Block<'_>, scratch: &mut [Packet]) {
