@@ -11,7 +11,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::list::{List, Value};
 use crate::op::Op;
 use crate::passes::rebuild::Job;
-use crate::run::plan::{Options, Plan};
+use crate::run::options::Options;
+use crate::run::plan::Plan;
 use crate::run::workspace::{Given, Memory};
 use crate::tape::decode;
 

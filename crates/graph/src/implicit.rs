@@ -17,7 +17,7 @@ use crate::op::{Attr, Op};
 use crate::program::Program;
 use crate::program::run::Workspace;
 use crate::rules;
-use crate::run::plan::Options;
+use crate::run::options::Options;
 use crate::var::{AnyVar, Float, Var};
 
 /// Unknowns at most: their Jacobian is recorded row by row.

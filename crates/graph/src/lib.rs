@@ -55,7 +55,7 @@ pub use program::run::Workspace;
 pub use program::sparse::{SparseJacobian, SparseWorkspace};
 pub use recorder::Recorder;
 pub use retrograde_ops::Level;
-pub use run::plan::{Options, level};
+pub use run::options::{Options, level};
 pub use sparse::matrix::Csr;
 pub use sparse::pattern::Pattern;
 pub use tape::Tape;

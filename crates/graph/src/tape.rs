@@ -11,7 +11,7 @@ use crate::list::Value;
 use crate::op::{Attr, Op};
 use crate::params::{Bound, Param, Params};
 use crate::recorder::{Recorder, Recording};
-use crate::run::plan::Options;
+use crate::run::options::Options;
 use crate::trace::{At, Cache, CacheStats, ProgramSummary};
 use crate::var::{Float, Rec, Var};
 

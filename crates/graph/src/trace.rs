@@ -4,7 +4,8 @@ use retrograde_storage::Id;
 
 use crate::error::Result;
 use crate::list::{List, Value};
-use crate::run::plan::{Options, Plan};
+use crate::run::options::Options;
+use crate::run::plan::Plan;
 use crate::run::workspace::Memory;
 use crate::tape::LeafKind;
 

@@ -373,3 +373,18 @@ fn a_group_that_reads_other_rows_is_not_chained() -> Result<()> {
         assert_eq!(listing.matches("chain of").count(), 2, "{listing}");
     })
 }
+
+/// Weights that a longer chain reads are updated in place by the same program, after it.
+#[test]
+fn updates_wait_for_longer_chains() -> Result<()> {
+    let sizes = [700, 96, 400, 64];
+    let (_, expected) = trained(options(false, 1), sizes, network)?;
+    for threads in [1, 2, 3] {
+        let (listing, bits) = trained(options(true, threads), sizes, network)?;
+        assert!(bits == expected, "{threads} threads\n{listing}");
+        let chain = listing.find("chain of");
+        let update = listing.find(" -> input ");
+        assert!(chain.is_some() && chain < update, "{listing}");
+    }
+    Ok(())
+}

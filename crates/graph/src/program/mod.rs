@@ -30,7 +30,8 @@ use crate::passes::gates;
 use crate::passes::rebuild::Job;
 use crate::print;
 use crate::recorder::Recorder;
-use crate::run::plan::{Options, Plan};
+use crate::run::options::Options;
+use crate::run::plan::Plan;
 use crate::tape::Guard;
 use crate::var::{Rec, Var};
 

@@ -101,13 +101,14 @@ fn output(m: usize, n: usize, row_major: bool) -> Strides {
 /// What stands in the output's gaps, and must still stand there afterwards.
 const GAP: f64 = 12345.0;
 
-/// Runs a plan to the end: parts and blocks backwards, an epilogue that counts. Returns C by rows.
-fn run<T: Float>(
+/// Runs the parts of a plan backwards, and then `blocks` with the operands, what was packed, and scratch. Returns C by
+/// rows.
+fn run_with<T: Float>(
     plan: &Plan<T>,
     spec: &Spec,
-    a: &Input<T>,
-    b: &Input<T>,
+    (a, b): (&Input<T>, &Input<T>),
     accumulate: Option<f64>,
+    blocks: impl FnOnce(&Operands<T>, *const Packet, &mut [Packet]),
 ) -> Vec<T> {
     let (m, n) = (spec.m, spec.n);
     let at = |i: usize, j: usize| i * spec.c.row as usize + j * spec.c.column as usize;
@@ -128,43 +129,97 @@ fn run<T: Float>(
         b: b.pointer(),
         c: c.as_mut_ptr(),
     };
-    let mut seen = vec![0; m * n];
     // SAFETY: the inputs hold every element that their strides reach, the output those of its own; the buffers have
-    // the sizes asked for; parts, then blocks, run one by one.
+    // the sizes asked for; parts run one by one.
     unsafe {
         for part in (0..plan.parts()).rev() {
             scratch.fill(Packet::from_lanes([0xffu8; 64]));
             plan.prepare(part, &operands, packed.as_mut_ptr(), &mut scratch);
         }
-        for block in (0..plan.blocks()).rev() {
-            scratch.fill(Packet::from_lanes([0xffu8; 64]));
-            let (rows, columns) = plan.block(block);
-            plan.run_block(
-                block,
-                &operands,
-                packed.as_ptr(),
-                &mut scratch,
-                accumulate.is_some(),
-                |r, c| {
-                    assert!(
-                        r.start >= rows.start && r.end <= rows.end,
-                        "rows of the block"
-                    );
-                    assert!(c.start >= columns.start && c.end <= columns.end, "columns");
-                    for i in r {
-                        for j in c.clone() {
-                            seen[i * n + j] += 1;
-                        }
-                    }
-                },
-            );
-        }
     }
-    assert!(seen.iter().all(|&times| times == 1), "each element once");
+    blocks(&operands, packed.as_ptr(), &mut scratch);
     for (x, inside) in c.iter().zip(inside) {
         assert!(inside || x.to_f64() == GAP, "a gap was written");
     }
     (0..m * n).map(|e| c[at(e / n, e % n)]).collect()
+}
+
+/// Runs a plan to the end: parts and blocks backwards, an epilogue that counts. Returns C by rows.
+fn run<T: Float>(
+    plan: &Plan<T>,
+    spec: &Spec,
+    a: &Input<T>,
+    b: &Input<T>,
+    accumulate: Option<f64>,
+) -> Vec<T> {
+    let (m, n) = (spec.m, spec.n);
+    run_with(
+        plan,
+        spec,
+        (a, b),
+        accumulate,
+        |operands, packed, scratch| {
+            let mut seen = vec![0; m * n];
+            for block in (0..plan.blocks()).rev() {
+                scratch.fill(Packet::from_lanes([0xffu8; 64]));
+                let (rows, columns) = plan.block(block);
+                // SAFETY: as in `run_with`; parts were run, and blocks run one by one.
+                unsafe {
+                    plan.run_block(
+                        block,
+                        operands,
+                        packed,
+                        scratch,
+                        accumulate.is_some(),
+                        |r, c| {
+                            assert!(
+                                r.start >= rows.start && r.end <= rows.end,
+                                "rows of the block"
+                            );
+                            assert!(c.start >= columns.start && c.end <= columns.end, "columns");
+                            for i in r {
+                                for j in c.clone() {
+                                    seen[i * n + j] += 1;
+                                }
+                            }
+                        },
+                    )
+                };
+            }
+            assert!(seen.iter().all(|&times| times == 1), "each element once");
+        },
+    )
+}
+
+/// Runs a plan by rows: blocks backwards, each piece by piece of the terms, or strip by strip of the columns.
+fn run_strips<T: Float>(
+    plan: &Plan<T>,
+    spec: &Spec,
+    a: &Input<T>,
+    b: &Input<T>,
+    by_terms: bool,
+) -> Vec<T> {
+    let (n, k) = (spec.n, spec.k);
+    let cut = |whole: usize, unit: usize| {
+        let strips = (0..whole).step_by(unit);
+        strips.map(move |first| first..whole.min(first + unit))
+    };
+    run_with(plan, spec, (a, b), None, |operands, packed, scratch| {
+        for block in (0..plan.blocks()).rev() {
+            let (rows, columns) = plan.block(block);
+            assert_eq!(columns, 0..n, "whole rows");
+            let mut strip = |columns, terms| {
+                scratch.fill(Packet::from_lanes([0xffu8; 64]));
+                // SAFETY: as in `run_with`; parts were run, strips run one by one and their terms in order.
+                unsafe { plan.run_strip((rows.clone(), columns, terms), operands, packed, scratch) }
+            };
+            if by_terms {
+                cut(k, plan.piece()).for_each(|terms| strip(0..n, terms));
+            } else {
+                cut(n, plan.strip_unit()).for_each(|columns| strip(columns, 0..k));
+            }
+        }
+    })
 }
 
 fn bits<T: Real>(values: &[T]) -> Vec<u8> {
@@ -233,6 +288,24 @@ fn check<T: Float>(
                     bits(&one),
                     bits(&many),
                     "{level}, blocks {lanes} x {columns}"
+                );
+            }
+        }
+        // Or blocks of whole rows, at multiples of a number of rows, whole or in strips.
+        for (unit, blocks) in [(1, 1000), (3, 2), (7, 5)] {
+            let Some(plan) = Plan::<T>::new(level, &spec).by_rows(unit, blocks) else {
+                continue;
+            };
+            let begins = (0..plan.blocks()).map(|block| plan.block(block).0.start);
+            assert!(begins.into_iter().all(|row| row.is_multiple_of(unit)));
+            let many = run(&plan, &spec, &a, &b, start);
+            assert_eq!(bits(&one), bits(&many), "{level}, {blocks} blocks of rows");
+            for by_terms in [true, false].into_iter().filter(|_| !accumulate) {
+                let many = run_strips(&plan, &spec, &a, &b, by_terms);
+                assert_eq!(
+                    bits(&one),
+                    bits(&many),
+                    "{level}, strips of terms: {by_terms}"
                 );
             }
         }

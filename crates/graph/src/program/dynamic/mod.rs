@@ -21,7 +21,7 @@ use super::outputs::{OutputsRef, Outs};
 use super::run::{Failure, Workspace};
 use super::{Program, Recorded};
 use crate::error::{Error, ErrorKind, Result};
-use crate::run::plan::Options;
+use crate::run::options::Options;
 use crate::var::Rec;
 
 pub use batch::{DynamicBatch, DynamicBatchWorkspace};

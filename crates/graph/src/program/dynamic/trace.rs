@@ -7,7 +7,7 @@ use super::super::feed::Feed;
 use super::super::run::{Failure, Workspace};
 use super::super::{Program, Recorded};
 use crate::error::Result;
-use crate::run::plan::Options;
+use crate::run::options::Options;
 
 /// Records the closure on these inputs, at a run of this number.
 pub(super) type Record = dyn Fn(&dyn Feed, u64) -> Result<Recorded> + Send + Sync;

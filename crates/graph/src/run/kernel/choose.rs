@@ -16,7 +16,7 @@ use super::{Kernel, Kind, Operand};
 use crate::list::{List, Value};
 use crate::op::{Draw, Op, SliceSpec};
 use crate::passes::places::Places;
-use crate::run::plan::Options;
+use crate::run::options::Options;
 use crate::{Error, Result};
 
 /// The kernels that compute `v`, in order.

@@ -16,8 +16,9 @@ use crate::passes::places::Places;
 use crate::passes::rebuild::Job;
 use crate::run::bind::{Bindings, Window};
 use crate::run::fault;
+use crate::run::options::Options;
 use crate::run::phase::Run;
-use crate::run::plan::{Options, Phase, Plan};
+use crate::run::plan::{Phase, Plan};
 use crate::{Error, Result};
 
 /// Nanoseconds a step takes beside its body: addresses, and a jump a phase.
