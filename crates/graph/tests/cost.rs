@@ -91,7 +91,7 @@ fn what_is_saved_and_where_it_was_recorded() -> Result<()> {
         )),
         "{text}"
     );
-    for row in ["flops", "bytes moved", "arena", "saved"] {
+    for row in ["flops", "bytes moved", "arena", "each thread", "saved"] {
         assert!(text.contains(row), "{text}");
     }
     Ok(())

@@ -32,6 +32,8 @@ pub struct Cost {
     pub steps: usize,
     /// The largest amount of memory that values between inputs and outputs take at once.
     pub arena_bytes: usize,
+    /// Memory of each thread beside that: tiles, packed operands, rows on their way from a step to the next.
+    pub thread_bytes: usize,
     /// Bytes of all inputs.
     pub input_bytes: usize,
     /// Bytes of all outputs.
@@ -111,6 +113,7 @@ impl Program {
             instructions: live().filter(|&v| works(list, v)).count(),
             steps: steps(plan),
             arena_bytes: plan.arena * PACKET_BYTES,
+            thread_bytes: (plan.scratch + plan.windows) * PACKET_BYTES,
             input_bytes: total(&self.recorded.inputs),
             output_bytes: total(&self.recorded.outputs),
             saved: saved(plan, self.recorded.primal, &needed),
@@ -356,6 +359,7 @@ impl fmt::Display for Cost {
         line("instructions", self.instructions.to_string())?;
         line("steps", self.steps.to_string())?;
         line("arena", format!("{} B", self.arena_bytes))?;
+        line("each thread", format!("{} B", self.thread_bytes))?;
         line("inputs", format!("{} B", self.input_bytes))?;
         line("outputs", format!("{} B", self.output_bytes))?;
         line("saved", format!("{} B", self.saved_bytes()))?;
