@@ -183,8 +183,8 @@ fn run<T: Float>(
                                 }
                             }
                         },
-                    )
-                };
+                    );
+                }
             }
             assert!(seen.iter().all(|&times| times == 1), "each element once");
         },
