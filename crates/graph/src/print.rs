@@ -286,7 +286,6 @@ impl Listing<'_> {
                 let to = kernel.copies_to().map_or(String::new(), place);
                 let _ = writeln!(self.text, "copy {}{to}", kernel.value);
             }
-            // An instruction may take several kernels in a row (zeros, then a copy): one line.
             Phase::Chain(c) => {
                 let chain = &plan.chains[*c];
                 let _ = writeln!(
@@ -305,6 +304,7 @@ impl Listing<'_> {
                     );
                 }
             }
+            // An instruction may take several kernels in a row (zeros, then a copy): one line.
             Phase::Kernel(k, 0) if self.last_kernel != Some(plan.kernels[*k].value) => {
                 let v = plan.kernels[*k].value;
                 self.last_kernel = Some(v);

@@ -113,10 +113,10 @@ pub(crate) struct Chain {
 #[derive(Debug)]
 pub(crate) struct Stage {
     /// The product whose rows the group goes on with, if the chain begins with one.
-    pub before: Option<usize>,
+    pub before: Option<(usize, Rows)>,
     pub group: usize,
     /// The product that reads what the group stores.
-    pub after: Option<usize>,
+    pub after: Option<(usize, Rows)>,
     /// Columns of what the group reads and stores.
     width: usize,
     /// Columns of a strip.
@@ -199,7 +199,11 @@ impl Chain {
     /// rows of theirs, and nothing reads more of what the chain computes. Nothing in it may update memory in place, which the
     /// caller knows.
     pub(crate) fn new(known: &Known<'_>, links: &Links) -> Option<Self> {
-        let rows_of = |k: usize| known.kernels[k].rows();
+        // `None` if it is a product that has no rows.
+        let link = |product: Option<usize>| match product {
+            Some(k) => known.kernels[k].rows().map(|of| Some((k, of))),
+            None => Some(None),
+        };
         let mut computed = Vec::new();
         let mut rows = None;
         let (mut unit, mut widest, mut wanted) = (1, 1, 1);
@@ -207,9 +211,8 @@ impl Chain {
         for &(before, number, after) in &links.stages {
             let group = &known.groups[number].step.group;
             let space: usize = group.space.iter().product();
-            let around = [before, after].map(|k| k.map(rows_of));
-            let products: Vec<Rows> = around.into_iter().flatten().collect::<Option<_>>()?;
-            for of in &products {
+            let (before, after) = (link(before)?, link(after)?);
+            for (_, of) in before.iter().chain(&after) {
                 if *rows.get_or_insert(of.m) != of.m || !of.by_rows {
                     return None;
                 }
@@ -223,8 +226,8 @@ impl Chain {
             if space * group.width.bytes() < LEAST_BYTES {
                 return None;
             }
-            if let Some(k) = before {
-                if rows_of(k)?.n != width {
+            if let Some((k, of)) = before {
+                if of.n != width {
                     return None;
                 }
                 computed.push(known.kernels[k].value);
@@ -234,8 +237,7 @@ impl Chain {
             }
             computed.extend(known.stores(number));
             let mut strip = STRIP;
-            if let Some(k) = after {
-                let of = rows_of(k)?;
+            if let Some((k, of)) = after {
                 let ready = !known.inside(links, of.b);
                 if of.k != width || !ready || !known.stores(number).any(|v| of.a == Some(v)) {
                     return None;
@@ -250,14 +252,14 @@ impl Chain {
             };
             let strips = [strip, 2 * strip].into_iter().filter(|&s| s < width);
             let strip = strips.into_iter().find(fits).unwrap_or(width);
-            let cut = before.is_some_and(|k| rows_of(k).is_some_and(|of| strip % of.strip == 0));
+            let cut = before.is_some_and(|(_, of)| strip % of.strip == 0);
             let of_unit = group.unit_elements();
             unit = lcm(unit, of_unit / gcd(of_unit, width));
             let bytes = |columns: usize| columns * group.width.bytes();
             let in_rows = before.is_some() && !cut;
             widest = widest.max(bytes(if in_rows { width } else { strip.min(width) }));
-            if let Some(k) = after {
-                widest = widest.max(bytes(rows_of(k)?.n));
+            if let Some((_, of)) = after {
+                widest = widest.max(bytes(of.n));
             }
             stages.push(Stage {
                 before,
@@ -318,7 +320,11 @@ impl Chain {
     /// Its products.
     pub(crate) fn products(&self) -> impl Iterator<Item = usize> {
         let around = |stage: &Stage| [stage.before, stage.after];
-        self.stages.iter().flat_map(around).flatten()
+        self.stages
+            .iter()
+            .flat_map(around)
+            .flatten()
+            .map(|(k, _)| k)
     }
 
     /// The values that it hands on from link to link, with what their windows would be; and the packets of all.
@@ -333,7 +339,7 @@ impl Chain {
         let step_of = |v: Value| known.step_of[v.index()];
         let of_group = |g: usize| known.groups[g].step.values.first().map(|&v| step_of(v));
         let ends = |stage: &Stage| {
-            let after = stage.after.map(|k| step_of(known.kernels[k].value));
+            let after = stage.after.map(|(k, _)| step_of(known.kernels[k].value));
             after.or_else(|| of_group(stage.group))
         };
         let Some(last) = self.stages.last().and_then(ends) else {
@@ -359,7 +365,7 @@ impl Chain {
         };
         for stage in &self.stages {
             let end = ends(stage);
-            if let Some(k) = stage.before {
+            if let Some((k, _)) = stage.before {
                 add(
                     known.kernels[k].value,
                     stage.width,
@@ -369,10 +375,7 @@ impl Chain {
             for value in known.stores(stage.group) {
                 add(value, stage.width, end);
             }
-            if let Some((k, of)) = stage
-                .after
-                .and_then(|k| Some((k, known.kernels[k].rows()?)))
-            {
+            if let Some((k, of)) = stage.after {
                 add(known.kernels[k].value, of.n, None);
             }
         }

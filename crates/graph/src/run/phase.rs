@@ -177,15 +177,12 @@ impl Run<'_> {
             unsafe { kernel.run_strip(&bindings, strip, shared, scratch) }
         };
         for stage in &chain.stages {
-            let before = stage
-                .before
-                .and_then(|k| Some((k, plan.kernels[k].rows()?)));
-            if let Some((k, of)) = before.filter(|_| !stage.cuts()) {
+            if let Some((k, of)) = stage.before.filter(|_| !stage.cuts()) {
                 product(k, at(0), (rows.clone(), stage.columns(), 0..of.k), scratch);
             }
             for (number, strip) in stage.strips().enumerate() {
                 let window = at(strip.start);
-                if let Some((k, of)) = before.filter(|_| stage.cuts()) {
+                if let Some((k, of)) = stage.before.filter(|_| stage.cuts()) {
                     product(k, window, (rows.clone(), strip.clone(), 0..of.k), scratch);
                 }
                 let run = Self {
@@ -204,8 +201,7 @@ impl Run<'_> {
                         scratch,
                     );
                 }
-                if let Some((k, of)) = stage.after.and_then(|k| Some((k, plan.kernels[k].rows()?)))
-                {
+                if let Some((k, of)) = stage.after {
                     product(k, window, (rows.clone(), 0..of.n, strip), scratch);
                 }
             }
@@ -217,21 +213,21 @@ impl Run<'_> {
     /// # Safety
     /// As [`block`](Self::block); parts that run at the same time are disjoint.
     unsafe fn part(&self, group: &PlannedGroup, part: &Part, scratch: &mut [Packet]) {
-        let mut bases = &self.table[group.table..group.table + group.step.bases.len()];
+        let fixed = &self.table[group.table..group.table + group.step.bases.len()];
         let mut moved = [std::ptr::null_mut(); MOST_VIEWS];
-        if group.windows != 0 {
-            let moved = &mut moved[..bases.len()];
-            moved.copy_from_slice(bases);
+        let bases = if group.windows == 0 {
+            fixed
+        } else {
+            let moved = &mut moved[..fixed.len()];
+            moved.copy_from_slice(fixed);
             for (view, to) in moved.iter_mut().enumerate() {
                 // A window's view is the whole value as it stands.
                 if group.windows >> view & 1 == 1 {
                     *to = self.bindings.value(group.step.bases[view].0);
                 }
             }
-        }
-        if group.windows != 0 {
-            bases = &moved[..bases.len()];
-        }
+            moved
+        };
         let slots = Cell::from_mut(scratch).as_slice_of_cells();
         // Reductions are few: their addresses fit the stack but for groups with hundreds of results.
         let partials = group.partials.iter().zip(&group.step.results);

@@ -115,7 +115,27 @@ trait Work {
     /// # Safety
     /// The contract of [`Kernel::run`].
     unsafe fn run(&self, at: Block<'_>, scratch: &mut [Packet]);
+    /// See [`Kernel::rows`].
+    fn rows(&self) -> Option<Rows> {
+        None
+    }
+    /// Of what has [`rows`](Self::rows).
+    ///
+    /// # Safety
+    /// The contract of [`Kernel::run_strip`].
+    unsafe fn run_strip(
+        &self,
+        _bindings: &Bindings<'_>,
+        _strip: Strip,
+        _shared: *mut Packet,
+        _scratch: &mut [Packet],
+    ) {
+        unreachable!("only products have rows");
+    }
 }
+
+/// Rows, columns and terms of a part of a product.
+type Strip = (Range<usize>, Range<usize>, Range<usize>);
 
 /// One block of a kernel in one run.
 #[derive(Clone, Copy)]
@@ -290,11 +310,7 @@ impl Kernel {
 
     /// What there is to know of a product that can be cut into blocks of rows.
     pub(crate) fn rows(&self) -> Option<Rows> {
-        match &self.kind {
-            Kind::Product32(product) => product.rows(),
-            Kind::Product64(product) => product.rows(),
-            _ => None,
-        }
+        self.work().rows()
     }
 
     /// Cuts a product that has [`rows`](Self::rows) into that many blocks, which begin at multiples of `unit` rows. It then
@@ -315,18 +331,12 @@ impl Kernel {
     pub(crate) unsafe fn run_strip(
         &self,
         bindings: &Bindings<'_>,
-        strip: (Range<usize>, Range<usize>, Range<usize>),
+        strip: Strip,
         shared: *mut Packet,
         scratch: &mut [Packet],
     ) {
         // SAFETY: passed on.
-        unsafe {
-            match &self.kind {
-                Kind::Product32(product) => product.run_strip(bindings, strip, shared, scratch),
-                Kind::Product64(product) => product.run_strip(bindings, strip, shared, scratch),
-                _ => {}
-            }
-        }
+        unsafe { self.work().run_strip(bindings, strip, shared, scratch) }
     }
 
     /// Whether each block reads rows of a matrix that the same block of `other` reads, and both are as many.

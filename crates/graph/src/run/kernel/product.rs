@@ -7,7 +7,7 @@ use retrograde_ops::product::{Float, Operands, Plan, Spec, Strides};
 use retrograde_ops::structured::Mismatch;
 use retrograde_storage::{MAX_RANK, Packet, Shape, View};
 
-use super::{Block, Memory, Operand, Rows, Work};
+use super::{Block, Memory, Operand, Rows, Strip, Work};
 use crate::run::bind::Bindings;
 
 /// `C[.., m, n] = A[.., m, k] B[.., k, n]`, batch axes of A and B broadcast to C's.
@@ -76,48 +76,9 @@ impl<T: Float> Product<T> {
             && self.plan.parts() == 0
     }
 
-    /// What a chain asks of a product of row-major matrices, without batch.
-    pub(super) fn rows(&self) -> Option<Rows> {
-        let Spec { m, n, k, a, .. } = self.spec;
-        let [left, right, _] = &self.operands;
-        let Memory::Value(b) = right.at else {
-            return None;
-        };
-        let whole = a == Strides::row_major(k) && left.view.offset == 0;
-        let whole = whole && left.view.shape.len() == m * k;
-        (self.count() == 1 && self.plan.by_rows(1, 1).is_some()).then(|| Rows {
-            m,
-            n,
-            k,
-            a: match left.at {
-                Memory::Value(a) if whole => Some(a),
-                _ => None,
-            },
-            b,
-            piece: self.plan.piece(),
-            strip: self.plan.strip_unit(),
-            blocks: self.plan.blocks(),
-            by_rows: self.plan.block(0).1 == (0..n),
-        })
-    }
-
     /// Cuts it into blocks of rows: what goes on with it.
     pub(super) fn cut_by_rows(&mut self, unit: usize, blocks: usize) {
         self.plan = self.plan.by_rows(unit, blocks).unwrap_or(self.plan);
-    }
-
-    /// # Safety
-    /// As [`Kernel::run_strip`](super::Kernel::run_strip).
-    pub(super) unsafe fn run_strip(
-        &self,
-        bindings: &Bindings<'_>,
-        strip: (Range<usize>, Range<usize>, Range<usize>),
-        shared: *mut Packet,
-        scratch: &mut [Packet],
-    ) {
-        let operands = self.addresses(bindings, 0);
-        // SAFETY: the caller's contract.
-        unsafe { self.plan.run_strip(strip, &operands, shared, scratch) }
     }
 
     /// Number of products.
@@ -174,6 +135,43 @@ impl<T: Float> Work for Product<T> {
 
     fn scratch_packets(&self) -> usize {
         self.plan.scratch_packets()
+    }
+
+    /// What a chain asks of a product of row-major matrices, without batch.
+    fn rows(&self) -> Option<Rows> {
+        let Spec { m, n, k, a, .. } = self.spec;
+        let [left, right, _] = &self.operands;
+        let Memory::Value(b) = right.at else {
+            return None;
+        };
+        let whole = a == Strides::row_major(k) && left.view.offset == 0;
+        let whole = whole && left.view.shape.len() == m * k;
+        (self.count() == 1 && self.plan.by_rows(1, 1).is_some()).then(|| Rows {
+            m,
+            n,
+            k,
+            a: match left.at {
+                Memory::Value(a) if whole => Some(a),
+                _ => None,
+            },
+            b,
+            piece: self.plan.piece(),
+            strip: self.plan.strip_unit(),
+            blocks: self.plan.blocks(),
+            by_rows: self.plan.block(0).1 == (0..n),
+        })
+    }
+
+    unsafe fn run_strip(
+        &self,
+        bindings: &Bindings<'_>,
+        strip: Strip,
+        shared: *mut Packet,
+        scratch: &mut [Packet],
+    ) {
+        let operands = self.addresses(bindings, 0);
+        // SAFETY: the caller's contract.
+        unsafe { self.plan.run_strip(strip, &operands, shared, scratch) }
     }
 
     unsafe fn run(&self, at: Block<'_>, scratch: &mut [Packet]) {
