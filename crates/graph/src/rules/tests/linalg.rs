@@ -121,7 +121,7 @@ fn spread(x: Var<'_, f64>) -> Var<'_, f64> {
     let k = dims[dims.len() - 2].min(dims[dims.len() - 1]);
     let diagonal = x.rec().arange::<f64>(k).diag() * 2.0;
     let (m, n) = (dims[dims.len() - 2], dims[dims.len() - 1]);
-    x + diagonal.pad(&[(0, m - k), (0, n - k)], 0.0)
+    x + diagonal.pad([(0, m - k), (0, n - k)], 0.0)
 }
 
 #[test]
