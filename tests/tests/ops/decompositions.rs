@@ -272,6 +272,11 @@ fn engines_and_single_precision() -> Result<()> {
     })?
     .value_and_grad()?;
     assert_variants_agree(&p, &[&a])?;
+    // One factorisation serves all its parts, and their derivatives.
+    let listing = p.to_string();
+    for name in ["eigh", "svd", "qr"] {
+        assert_eq!(listing.matches(&format!("{name} ")).count(), 1, "{listing}");
+    }
     let tape = Tape::new();
     let a = tape.constant(samples(&[3, 12, 12], (-1.0, 1.0)));
     let a = tape.constant(a.cast::<f32>().cast::<f64>().value()?);
