@@ -45,7 +45,7 @@ fn call<'t>(op: u8, x: Var<'t, f64>, y: Var<'t, f64>, n: [isize; 3]) -> Var<'t, 
     let [ua, ub, uc] = n.map(|n| n as usize);
     let small = |n: usize| n % 5;
     let rec = x.rec();
-    match op % 80 {
+    match op % 83 {
         0 => x.sum_over(a),
         1 => x.mean_over([a, b]),
         2 => x.prod_over(keep([a, b, c])),
@@ -141,6 +141,9 @@ fn call<'t>(op: u8, x: Var<'t, f64>, y: Var<'t, f64>, n: [isize; 3]) -> Var<'t, 
         78 => CustomOp::new("slices", |inputs, out| out.fill(inputs[0].len() as f64))
             .backward(|_, _, g, grads| grads[0].iter_mut().zip(g).for_each(|(to, g)| *to = *g))
             .apply([x, y]),
+        79 => x.eigh().1 * x.eigvalsh(),
+        80 => x.svd().0.matmul(x.svd().2) * x.svdvals(),
+        81 => x.qr().0.matmul(x.qr().1),
         _ => implicit::root(|z, p| z * p[0] - p[0]).solve(x, &[y]),
     }
 }

@@ -14,6 +14,7 @@ mod attention;
 mod body;
 mod conv;
 mod custom;
+pub(crate) mod decomposition;
 mod elementwise;
 mod index;
 pub(crate) mod linalg;
