@@ -15,6 +15,7 @@
 mod float;
 mod kernel;
 mod pack;
+mod pieces;
 mod plan;
 mod run;
 pub mod tuning;

@@ -102,7 +102,7 @@ pub struct Plan<T: Float> {
     pub(super) column_blocks: usize,
     /// Columns at whose multiples blocks begin.
     pub(super) column_unit: usize,
-    /// Parts that the pieces of a product with a vector are shared out in, 0 if its outputs are.
+    /// Parts that the pieces are shared out in, 0 if the outputs are.
     pub(super) term_parts: usize,
 }
 
@@ -206,13 +206,27 @@ impl<T: Float> Plan<T> {
         }
     }
 
-    /// Shares out pieces instead of outputs, if that many have some each and all chunks of outputs have the columns form.
+    /// Shares out pieces instead of outputs, if that many parts have some each and, of a product with a vector, all chunks
+    /// of outputs have the columns form.
     pub(super) fn cut_terms(&mut self, parts: usize) {
-        let in_columns = self.lane_strides.k != 1 && self.lane_strides.outer == 1;
-        let last = self.lanes % tuning::VECTOR_OUTPUTS;
-        let whole = self.lanes >= T::LANES && (last == 0 || last >= T::LANES);
-        if in_columns && whole && self.k.div_ceil(tuning::PIECE) >= parts {
-            (self.term_parts, self.lane_blocks) = (parts, 1);
+        let pieces = match self.method {
+            Method::Vector => {
+                let in_columns = self.lane_strides.k != 1 && self.lane_strides.outer == 1;
+                let last = self.lanes % tuning::VECTOR_OUTPUTS;
+                let whole = self.lanes >= T::LANES && (last == 0 || last >= T::LANES);
+                if in_columns && whole {
+                    self.k.div_ceil(tuning::PIECE)
+                } else {
+                    0
+                }
+            }
+            Method::Tiles => self.k.div_ceil(self.piece()),
+        };
+        if pieces >= parts {
+            (self.term_parts, self.lane_blocks, self.column_blocks) = (parts, 1, 1);
+            if self.packing == Packing::Shared {
+                self.packing = Packing::Local;
+            }
         }
     }
 
@@ -262,6 +276,12 @@ impl<T: Float> Plan<T> {
         let bytes = depth * size_of::<T>();
         self.group = (tuning::LANE_GROUP_BYTES / bytes / panel).max(1) * panel;
         self.chunk = (tuning::BROADCAST_CHUNK_BYTES / bytes / tile).max(1) * tile;
+        let outputs = self.lanes.saturating_mul(self.columns);
+        if blocks > self.lane_blocks * self.column_blocks
+            && outputs <= tuning::TERM_PARTS_MAX_OUTPUTS
+        {
+            self.cut_terms(blocks);
+        }
     }
 
     /// Lanes of a full panel.
@@ -308,6 +328,7 @@ impl<T: Float> Plan<T> {
             lane_blocks: 1,
             column_blocks: blocks.clamp(1, self.columns.div_ceil(unit)),
             column_unit: unit,
+            term_parts: 0,
             packing,
             ..*self
         })
@@ -354,8 +375,14 @@ impl<T: Float> Plan<T> {
     /// Packets of the buffer that [`prepare`](Self::prepare) fills; `None` on overflow.
     pub fn shared_packets(&self) -> Option<usize> {
         if self.term_parts > 0 {
-            let pieces = self.k.div_ceil(tuning::PIECE);
-            super::vector::piece_packets(self).checked_mul(pieces)
+            match self.method {
+                Method::Vector => {
+                    super::vector::piece_packets(self).checked_mul(self.k.div_ceil(tuning::PIECE))
+                }
+                Method::Tiles => {
+                    super::pieces::packets(self)?.checked_mul(self.k.div_ceil(self.piece()))
+                }
+            }
         } else {
             self.packed_packets()
         }

@@ -9,7 +9,7 @@ use super::kernel::Tile;
 use super::pack::{self, Source, Tiles};
 use super::plan::{Method, Packing, Plan};
 use super::tuning::{PIECE, piece};
-use super::{vector, whole};
+use super::{pieces, vector, whole};
 
 /// Where the operands of one run start: element (0, 0) of each.
 #[derive(Clone, Copy, Debug)]
@@ -49,16 +49,20 @@ impl<T: Float> Plan<T> {
         // SAFETY: the same contract; ranges of pieces are disjoint.
         unsafe {
             if self.term_parts > 0 {
-                let count = self.k.div_ceil(PIECE);
-                let at = |part: usize| count * part / self.term_parts;
-                let scratch = Self::elements(scratch);
-                vector::run_pieces(
-                    self,
-                    operands,
-                    at(part)..at(part + 1),
-                    scratch,
-                    shared.cast(),
-                );
+                let length = match self.method {
+                    Method::Vector => PIECE,
+                    Method::Tiles => self.piece(),
+                };
+                let at = |part: usize| self.k.div_ceil(length) * part / self.term_parts;
+                let (pieces, scratch) = (at(part)..at(part + 1), Self::elements(scratch));
+                match self.method {
+                    Method::Vector => {
+                        vector::run_pieces(self, operands, pieces, scratch, shared.cast());
+                    }
+                    Method::Tiles => {
+                        pieces::run(self, operands, pieces, scratch, shared.cast());
+                    }
+                }
             } else {
                 self.pack(part, operands, shared);
             }
@@ -165,7 +169,12 @@ impl<T: Float> Plan<T> {
         // SAFETY: the same contract; the ranges are the block's.
         unsafe {
             if self.term_parts > 0 {
-                vector::add_pieces(self, operands, scratch, shared.cast(), accumulate);
+                match self.method {
+                    Method::Vector => {
+                        vector::add_pieces(self, operands, scratch, shared.cast(), accumulate);
+                    }
+                    Method::Tiles => pieces::add(self, operands, shared.cast(), accumulate),
+                }
                 finished(lanes, columns);
             } else if self.method == Method::Vector {
                 vector::run(self, operands, lanes, scratch, accumulate, &mut finished);
@@ -226,7 +235,7 @@ impl<T: Float> Plan<T> {
                 operands,
                 shared.cast(),
                 scratch,
-                false,
+                terms.start > 0,
                 (columns, rows, terms),
                 &mut |_, _| {},
             );
@@ -251,7 +260,7 @@ impl<T: Float> Plan<T> {
     ///
     /// # Safety
     /// As [`run_block`](Self::run_block), with `k` not zero; `terms` are whole pieces.
-    unsafe fn run_tiles(
+    pub(super) unsafe fn run_tiles(
         &self,
         operands: &Operands<T>,
         packed: *const T,
@@ -269,7 +278,7 @@ impl<T: Float> Plan<T> {
             for term in terms.clone().step_by(depth) {
                 let depth = depth.min(self.k - term);
                 let last = term + depth == self.k;
-                let accumulate = accumulate || term > 0;
+                let accumulate = accumulate || term > terms.start;
                 if self.packing == Packing::Local {
                     for lane in group.clone().step_by(self.panel()) {
                         let lanes = self.panel().min(group.end - lane);

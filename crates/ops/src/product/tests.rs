@@ -312,10 +312,8 @@ fn check<T: Float>(
         // Or as many parts of the terms.
         for parts in [1, 2, 3] {
             let mut plan = Plan::<T>::new(level, &spec);
-            if plan.method == Method::Vector {
-                plan.force_blocks(1, 1);
-                plan.cut_terms(parts);
-            }
+            plan.force_blocks(1, 1);
+            plan.cut_terms(parts);
             let many = run(&plan, &spec, &a, &b, start);
             assert_eq!(
                 bits(&one),

@@ -43,6 +43,12 @@ pub const BLOCK_MIN_TERMS: usize = 500_000;
 /// terms of 16 lanes. Without it the product of 10 centroids by 10,000 points of 8 dimensions was a single block.
 pub const STORE_TERMS: usize = 16;
 
+/// Elements of the result up to which threads share out terms where there are too few outputs to share out: the sums of
+/// pieces are then no more than a sixteenth of what the operands take (64 by 64), and less for fewer. `f64`, one thread and
+/// two, in us: 16 x 16 x 100,000 1,327 and 649, 3 x 20 x 50,000 368 and 173, 10 x 8 x 10,000 30 and 21; 64 x 64 x 10,000,
+/// 10 MB of operands, 1,051 and 1,029.
+pub const TERM_PARTS_MAX_OUTPUTS: usize = 4096;
+
 /// Elements of the matrix that a block of a matrix-vector product reads at least.
 pub const VECTOR_BLOCK_MIN_TERMS: usize = 64 * 1024;
 
