@@ -3,11 +3,11 @@
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 use retrograde::prelude::*;
-use retrograde::{CustomOp, Order, Side, Triangle, implicit};
+use retrograde::{CustomOp, Interpolation, Order, Rope, ScanOptions, Side, Triangle, implicit};
 use retrograde_tests::{cases, explores};
 
 /// Shapes that a call may find: of every rank, with nothing in them, as large as axes go.
-const SHAPES: [&[usize]; 9] = [
+const SHAPES: [&[usize]; 13] = [
     &[],
     &[1],
     &[5],
@@ -17,6 +17,10 @@ const SHAPES: [&[usize]; 9] = [
     &[2, 3, 4],
     &[1, 1, 1, 1, 1, 1, 1, 1],
     &[2, 1, 2, 1, 2, 1, 2, 1],
+    &[3, 3],
+    &[2, 4, 3, 5],
+    &[4, 2, 2, 3],
+    &[0, 4, 3, 3],
 ];
 
 /// Numbers that a user might pass as an axis, an index or a length, sensible or not.
@@ -45,7 +49,7 @@ fn call<'t>(op: u8, x: Var<'t, f64>, y: Var<'t, f64>, n: [isize; 3]) -> Var<'t, 
     let [ua, ub, uc] = n.map(|n| n as usize);
     let small = |n: usize| n % 5;
     let rec = x.rec();
-    match op % 80 {
+    match op % 110 {
         0 => x.sum_over(a),
         1 => x.mean_over([a, b]),
         2 => x.prod_over(keep([a, b, c])),
@@ -141,7 +145,60 @@ fn call<'t>(op: u8, x: Var<'t, f64>, y: Var<'t, f64>, n: [isize; 3]) -> Var<'t, 
         78 => CustomOp::new("slices", |inputs, out| out.fill(inputs[0].len() as f64))
             .backward(|_, _, g, grads| grads[0].iter_mut().zip(g).for_each(|(to, g)| *to = *g))
             .apply([x, y]),
-        _ => implicit::root(|z, p| z * p[0] - p[0]).solve(x, &[y]),
+        79 => implicit::root(|z, p| z * p[0] - p[0]).solve(x, &[y]),
+        _ => more(op % 110, x, y, n),
+    }
+}
+
+/// The rest of the calls.
+fn more<'t>(op: u8, x: Var<'t, f64>, y: Var<'t, f64>, n: [isize; 3]) -> Var<'t, f64> {
+    let [a, b, c] = n;
+    let [ua, ub, uc] = n.map(|n| n as usize);
+    let rec = x.rec();
+    let conv = ConvOptions::default()
+        .stride([ua, 1])
+        .padding([1, ub])
+        .dilation([1, uc]);
+    let pool = PoolOptions::kernel([ua, ub]);
+    match op {
+        80 => x.conv2d(y, conv),
+        81 => x.conv2d(y, ConvOptions::default().groups(ua).padding(1)),
+        82 => x.conv_transpose2d(y, conv.output_padding([uc, 0])),
+        83 => x.conv_transpose2d(y, ConvOptions::default().groups(ua)),
+        84 => x.conv1d(y, conv),
+        85 => x.max_pool2d(pool.stride(uc)),
+        86 => x.avg_pool2d(pool.padding(uc)),
+        87 => x.avg_pool2d(pool.stride([1, uc]).padding(1).count_include_pad(false)),
+        88 => x.unfold([ua, ub], conv),
+        89 => x.windows(a, ub, uc),
+        90 => x.adaptive_avg_pool2d([ua, ub]),
+        91 => x.upsample([ua, ub], Interpolation::Nearest),
+        92 => x.upsample([ua, ub], Interpolation::Bilinear),
+        93 => x.scaled_dot_product_attention(y, y, Attention::causal().scale(c as f64)),
+        94 => x.scaled_dot_product_attention(y, x, Attention::full().keep(y.gt(0.5))),
+        95 => x.scaled_dot_product_attention(x, y, Attention::full().bias(y)),
+        96 => x.rope(Rope::default().offset(ua).base(b as f64)),
+        97 => x.pad([(ua, ub), (uc, 0)], 1.0),
+        98 => x.scatter(a, y.cast::<i64>(), x),
+        99 => x.index_add(a, y.cast::<i64>(), b as f64),
+        100 => x.take(y.cast::<u32>()),
+        101 => x.masked_select(y.gt(0.5)),
+        102 => x.unique(),
+        103 => x.normalize([a, b]) + x.cosine_similarity(y, c),
+        104 => x.batch_norm(y, y, 0.1),
+        105 => x.group_norm(ua, y, y, b as f64),
+        106 => x.huber(y, a as f64) + x.kl_div(y),
+        107 => {
+            let how = ClassLoss::default().smoothing(0.1).ignore(1).weights(y);
+            x.cross_entropy_by(x.argmax_over(-1), how)
+        }
+        108 => {
+            let how = ScanOptions::new().checkpoint_every(ua);
+            let how = if b < 8 { how } else { how.length(ub) };
+            let (last, path) = rec.scan_with(how, y, x, |c, x| (c * x.sum(), x));
+            last.sum() + path
+        }
+        _ => rec.einsum(["ij,jk", "...i,...i->...", "ii", "i,j"][ua % 4], &[x, y]),
     }
 }
 

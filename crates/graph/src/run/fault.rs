@@ -26,7 +26,11 @@ pub(crate) fn error(list: &List, fault: &Fault, said: Option<String>) -> Error {
     }
     let message = match fault.cause {
         Cause::Index => {
-            format!("indices of shape {}: {fault}", list.shape(v))
+            let name = match list.op(v) {
+                Op::CheckIndex => list.attr(v).as_indexing().name().to_owned(),
+                other => other.name(),
+            };
+            format!("{name} with indices of shape {}: {fault}", list.shape(v))
         }
         Cause::NotPositiveDefinite | Cause::Singular => {
             let x = list.arg(v, 0);

@@ -7,7 +7,7 @@ use super::{Float, Operand, Var};
 use crate::error::Fault;
 use crate::infer::{self, Few};
 use crate::list::{List, Value};
-use crate::op::{Attr, Op};
+use crate::op::{Attr, Indexing, Op};
 
 /// Element types of indices: `u32` and `i64`.
 pub trait Index: Element {}
@@ -56,7 +56,7 @@ impl<'t, T: Element> Var<'t, T> {
                 let shape = s.list.shape(self.id);
                 let axis = infer::axis(shape, axis)?;
                 let along = along_axis(&mut s.list, index.id, shape.rank(), axis)?;
-                gathered(&mut s.list, self.id, along, axis)
+                gathered_for(&mut s.list, self.id, along, axis, Indexing::IndexSelect)
             })
     }
 
@@ -68,7 +68,7 @@ impl<'t, T: Element> Var<'t, T> {
             let (shape, indices) = (l.shape(self.id), l.shape(index.id));
             let line = l.reshape(self.id, infer::shape(&[shape.len()])?);
             let index = l.reshape(index.id, infer::shape(&[indices.len()])?);
-            let picked = gathered(l, line, index, 0)?;
+            let picked = gathered_for(l, line, index, 0, Indexing::Take)?;
             Ok(l.reshape(picked, indices))
         })
     }
@@ -86,7 +86,7 @@ impl<'t, T: Element> Var<'t, T> {
                 };
                 infer::room_for_axis(indices)?;
                 let column = s.list.reshape(index.id, infer::shape(&[indices.len(), 1])?);
-                let rows = gathered(&mut s.list, self.id, column, 0)?;
+                let rows = gathered_for(&mut s.list, self.id, column, 0, Indexing::Embedding)?;
                 let mut dims = Few::from_slice(indices.dims());
                 dims.push(width);
                 let shape = infer::shape(&dims)?;
@@ -112,7 +112,13 @@ impl<'t, T: Float> Var<'t, T> {
             &[self.into(), index.into(), source.into()],
             |s| {
                 let axis = indexed_axis(&s.list, self.id, index.id, axis)?;
-                scattered(&mut s.list, self.id, index.id, source.id, axis)
+                scattered(
+                    &mut s.list,
+                    self.id,
+                    index.id,
+                    source.id,
+                    (axis, Indexing::ScatterAdd),
+                )
             },
         )
     }
@@ -134,7 +140,13 @@ impl<'t, T: Float> Var<'t, T> {
             let shape = s.list.shape(self.id);
             let axis = infer::axis(shape, axis)?;
             let along = along_axis(&mut s.list, index.id, shape.rank(), axis)?;
-            scattered(&mut s.list, self.id, along, source.id, axis)
+            scattered(
+                &mut s.list,
+                self.id,
+                along,
+                source.id,
+                (axis, Indexing::IndexAdd),
+            )
         })
     }
 }
@@ -153,7 +165,7 @@ impl<'t, I: Index> Var<'t, I> {
             let column = infer::shape(&dims)?;
             dims[shape.rank()] = classes;
             infer::shape(&dims)?;
-            let index = l.checked_index(x, classes);
+            let index = l.checked_index(x, classes, Indexing::OneHot);
             let index = from_the_end(l, index, classes);
             let column = l.reshape(index, column);
             let hit = l.one_hot_mask(column, shape.rank(), classes);
@@ -236,11 +248,11 @@ fn scattered(
     x: Value,
     index: Value,
     source: Value,
-    axis: usize,
+    (axis, what): (usize, Indexing),
 ) -> Result<Value, Fault> {
     let shape = list.shape(x);
     let source = source_at(list, shape, index, source, axis)?;
-    let index = list.checked_index(index, shape.dims()[axis]);
+    let index = list.checked_index(index, shape.dims()[axis], what);
     let dtype = list.dtype(x);
     let attr = Attr::axis(axis, false);
     let added = list.push(Op::ScatterAdd, &[source, index], attr, shape, dtype);
@@ -253,11 +265,21 @@ pub(super) fn gathered(
     index: Value,
     axis: usize,
 ) -> Result<Value, Fault> {
+    gathered_for(list, x, index, axis, Indexing::Gather)
+}
+
+fn gathered_for(
+    list: &mut List,
+    x: Value,
+    index: Value,
+    axis: usize,
+    what: Indexing,
+) -> Result<Value, Fault> {
     let (mut dims, rank) = ([1; MAX_RANK], list.shape(x).rank());
     dims[..rank].copy_from_slice(list.dims(x));
     let bound = std::mem::replace(&mut dims[axis], list.dims(index)[axis]);
     let shape = infer::shape(&dims[..rank])?;
-    let index = list.checked_index(index, bound);
+    let index = list.checked_index(index, bound, what);
     Ok(list.push(
         Op::Gather,
         &[x, index],

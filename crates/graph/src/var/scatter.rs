@@ -8,7 +8,7 @@ use super::{Float, Index, Operand, Order, Var};
 use crate::error::{Error, ErrorKind, Fault};
 use crate::infer::{self, Few};
 use crate::list::{List, Value};
-use crate::op::{Attr, Op};
+use crate::op::{Attr, Indexing, Op};
 
 /// Writing at indices.
 ///
@@ -69,7 +69,7 @@ fn written(
     if count == 0 {
         return Ok(x);
     }
-    let index = l.checked_index(index, shape.dims()[axis]);
+    let index = l.checked_index(index, shape.dims()[axis], Indexing::Scatter);
     let index = from_the_end(l, index, shape.dims()[axis]);
     // Sorted, stably: the last of every run of equal indices is the one that is written.
     let order_of = l.shape(index);
