@@ -276,6 +276,7 @@ fn impossible_sizes_are_errors() {
         (tape.rec().arange::<f64>(huge), ErrorKind::Shape),
         (tape.rec().eye::<f64>(huge), ErrorKind::Shape),
         (tape.variable(Array::<f64>::zeros([huge])), ErrorKind::Shape),
+        (tape.rec().zeros::<f64>([1 << 50]), ErrorKind::Memory),
         (tape.rec().ones::<f64>([1 << 58]), ErrorKind::Memory),
         (
             tape.rec().ones::<f64>([1 << 29, 1 << 29]).exp(),

@@ -95,6 +95,14 @@ fn jacobians_count_the_users_inputs() -> Result<()> {
         shape.to_string(),
         "input 1 is [2] f64, the program was recorded for [3] f64"
     );
+    let wide = Program::record(&[Array::<f64>::ones([1; 5])], |_, [x]| x.sin())?;
+    let error = wide.jacobian(0)?.run::<f64>([&Array::<f64>::ones([1; 5])]);
+    let text = error.unwrap_err().to_string();
+    let start = "the Jacobian of [1, 1, 1, 1, 1] by [1, 1, 1, 1, 1]: ";
+    assert!(
+        text.starts_with(start) && text.contains("rank 10"),
+        "{text}"
+    );
     Ok(())
 }
 
@@ -195,6 +203,12 @@ fn mistakes_name_shapes_and_lines() {
         line!() - 1,
         ErrorKind::Index,
         "narrow of [3, 4] f32: 2 elements from 2 do not lie within axis 0 of extent 3",
+    );
+    refused(
+        x.at(-1, -5),
+        line!() - 1,
+        ErrorKind::Index,
+        "at of [3, 4] f32: index -5 does not lie within axis 1 of extent 4; it may be negative to count from the end",
     );
     assert_eq!(x.sum().item().expect("unrelated values go on"), 12.0);
 }

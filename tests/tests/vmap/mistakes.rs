@@ -80,6 +80,18 @@ fn of_programs() -> Result<()> {
             "mistakes.rs",
         ],
     );
+    // Nor where the samples have less axes than what is shared.
+    let both = [Array::<f64>::ones([2]), Array::<f64>::ones([1; 8])];
+    let g = Program::record(&both, |_, [x, y]| x.gt(y).select(x, y).sum())?;
+    refused(
+        g.vmap(2, &[Some(0), None]),
+        ErrorKind::Shape,
+        &[
+            "gt of [1, 1, 1, 1, 1, 1, 1, 2] bool",
+            "rank 9",
+            "mistakes.rs",
+        ],
+    );
     refused(
         f.vmap(usize::MAX / 4, &[Some(0)]),
         ErrorKind::Shape,
@@ -121,6 +133,11 @@ fn while_recording() -> Result<()> {
         x
     });
     assert!(read.expect("called").is_err());
+    says(
+        t.vmap(x, |x| x.masked_select(x.gt(0.0)).sum()),
+        "masked_select reads its mask: a value of the body of a loop or a batch has no value of its own",
+    );
+    says(t.vmap(x, |x| x.unique().sum()), "masked_select reads");
     // Of another tape.
     let other = Tape::new();
     says(other.rec().vmap(x, |x| x), "belongs to another tape");

@@ -155,9 +155,16 @@ impl<'t, T: Element> Var<'t, T> {
             infer::broadcasts_to(s.list.shape(mask.id), shape)?;
             Ok(s.list.expand(mask.id, shape))
         });
-        let picked = match wide.shape_checked().and_then(|_| wide.value()) {
+        if let Err(error) = wide.shape_checked() {
+            return self.poisoned(error);
+        }
+        let picked = match wide.value() {
             Ok(picked) => picked,
-            Err(error) => return self.poisoned(error),
+            Err(error) => {
+                let message = format!("masked_select reads its mask: {}", error.message());
+                let named = Error::new(error.kind(), message).at(error.location());
+                return self.poisoned(named);
+            }
         };
         let at: Vec<i64> = (0..)
             .zip(picked.iter())
