@@ -144,6 +144,43 @@ fn while_recording() -> Result<()> {
     Ok(())
 }
 
+/// A matrix of one sample: its number is in the batch, of gradients too; other samples are no help.
+#[test]
+fn one_bad_matrix() -> Result<()> {
+    let matrices = Array::from([[[2.0, 1.0], [1.0, 2.0]], [[1.0, 2.0], [2.0, 4.0]]]);
+    type Build = for<'t> fn(Var<'t, f64>) -> Var<'t, f64>;
+    let table: [(&str, Build); 3] = [
+        (
+            "cholesky of [2, 2, 2] f64: matrix 1 is not positive definite: pivot 1 of 2",
+            |a| a.cholesky(),
+        ),
+        (
+            "inverse of [2, 2, 2] f64: matrix 1 is singular: pivot 1 of 2",
+            |a| a.inverse(),
+        ),
+        (
+            "solve of [2, 2, 2] f64: matrix 1 is singular: pivot 1 of 2",
+            |a| a.solve(a.at(0, 0)),
+        ),
+    ];
+    for (says, build) in table {
+        let f = Program::record(&[Array::<f64>::zeros([2, 2])], |_, [a]| build(a).sum())?;
+        for p in [
+            f.vmap(2, &[Some(0)])?,
+            f.value_and_grad()?.vmap(2, &[Some(0)])?,
+        ] {
+            let error = p.run(&mut p.workspace()?, [&matrices]).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Singular);
+            let text = error.to_string();
+            assert!(
+                text.starts_with(says) && text.contains("mistakes.rs"),
+                "{text}"
+            );
+        }
+    }
+    Ok(())
+}
+
 /// A batch of none is empty, and its gradient zero.
 #[test]
 fn of_no_samples() -> Result<()> {
