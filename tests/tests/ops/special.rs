@@ -119,7 +119,7 @@ fn of_one_operand() -> Result<()> {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     // At the edges of their domains.
-    let table: [(&str, Function, f64, f64, f64); 12] = [
+    let table: [(&str, Function, f64, f64, f64); 13] = [
         ("asin", |x| x.asin(), 1.0, FRAC_PI_2, INF),
         ("asin", |x| x.asin(), -1.0, -FRAC_PI_2, INF),
         ("acos", |x| x.acos(), 1.0, 0.0, -INF),
@@ -128,6 +128,7 @@ fn of_one_operand() -> Result<()> {
         ("atanh", |x| x.atanh(), 1.0, INF, INF),
         ("atanh", |x| x.atanh(), -1.0, -INF, INF),
         ("normal_icdf", |x| x.normal_icdf(), 1.0, INF, INF),
+        ("log1p", |x| x.log1p(), -1.0, -INF, INF),
         ("lgamma", |x| x.lgamma(), -2.0, INF, NAN),
         ("digamma", |x| x.digamma(), -2.0, NAN, INF),
         ("log10", |x| x.log10(), 1e10, 10.0, 1e-10 / LN_10),
