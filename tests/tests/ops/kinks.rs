@@ -25,7 +25,7 @@ macro_rules! kinks {
 }
 
 /// A number of the type of `x`.
-fn like<'t, T: Float>(x: Var<'t, T>, number: f64) -> Var<'t, T> {
+fn like<T: Float>(x: Var<'_, T>, number: f64) -> Var<'_, T> {
     x.rec().scalar(T::of(number))
 }
 

@@ -592,6 +592,6 @@ fn slopes_in_closed_form() -> Result<()> {
     Ok(())
 }
 
-fn like<'t>(x: Var<'t, f64>, number: f64) -> Var<'t, f64> {
+fn like(x: Var<'_, f64>, number: f64) -> Var<'_, f64> {
     x.rec().scalar(number)
 }
