@@ -44,7 +44,7 @@ pub const NUMBERS: [isize; 16] = [
 ];
 
 /// How many operations there are.
-const OPERATIONS: u8 = 110;
+const OPERATIONS: u8 = 113;
 
 /// One call of a method with arguments from `n`.
 fn call<'t>(op: u8, x: Var<'t, f64>, y: Var<'t, f64>, n: [isize; 3]) -> Var<'t, f64> {
@@ -201,6 +201,9 @@ fn more<'t>(op: u8, x: Var<'t, f64>, y: Var<'t, f64>, n: [isize; 3]) -> Var<'t, 
             let (last, path) = rec.scan_with(how, y, x, |c, x| (c * x.sum(), x));
             last.sum() + path
         }
+        109 => x.eigh().1 * x.eigvalsh(),
+        110 => x.svd().0.matmul(x.svd().2) * x.svdvals(),
+        111 => x.qr().0.matmul(x.qr().1),
         _ => rec.einsum(["ij,jk", "...i,...i->...", "ii", "i,j"][ua % 4], &[x, y]),
     }
 }

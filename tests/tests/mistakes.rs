@@ -426,6 +426,11 @@ fn operands_that_do_not_fit() {
         ("det", x.det(), "must be square"),
         ("logdet", x.logdet(), "must be square"),
         ("cholesky", x.cholesky(), "must be square"),
+        ("eigh", x.eigh().0, "must be square"),
+        ("eigvalsh", x.eigvalsh(), "must be square"),
+        ("svd", z.svd().1, "expected rank 2 at least"),
+        ("svdvals", z.svdvals(), "expected rank 2 at least"),
+        ("qr", z.qr().0, "expected rank 2 at least"),
         ("trace", z.trace(), "expected rank 2 at least"),
         ("tril", z.tril(0), "expected rank 2 at least"),
         (

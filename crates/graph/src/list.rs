@@ -234,6 +234,15 @@ impl List {
     pub(crate) fn set_attr(&mut self, v: Value, attr: Attr) {
         self.attr[v.index()] = attr;
     }
+    /// Makes literals of the uniforms, which have these values from now on.
+    pub(crate) fn fix_uniforms(&mut self, values: &[f64]) {
+        for (inst, attr) in self.inst.iter_mut().zip(&mut self.attr) {
+            if inst.op == Op::Uniform {
+                inst.op = Op::Const;
+                *attr = Attr::float(values[attr.as_int() as usize]);
+            }
+        }
+    }
     /// Adds a slice to the table.
     pub(crate) fn add_spec(&mut self, spec: SliceSpec) -> u32 {
         self.slices.push(spec);

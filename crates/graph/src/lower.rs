@@ -59,6 +59,9 @@ pub(crate) fn lower(
         }
         Op::Binary(op) if list.dtype(args[0]) == DType::Bool => order(list, op, args[0], args[1]),
 
+        // A part of a decomposition is rows of its factors.
+        Op::Linalg(op) => list.rows_of_factors(op, args, shape),
+
         Op::Input
         | Op::Const
         | Op::Uniform
@@ -83,7 +86,6 @@ pub(crate) fn lower(
         | Op::Expand
         | Op::Concat
         | Op::MatMul
-        | Op::Linalg(_)
         | Op::ArgSort
         | Op::Custom
         | Op::CustomGrad

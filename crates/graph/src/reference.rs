@@ -6,6 +6,7 @@
 
 mod attention;
 mod conv;
+mod decomposition;
 mod every;
 mod linalg;
 mod scan;

@@ -145,3 +145,33 @@ fn programs_without_work() -> Result<()> {
     assert_eq!(p.value_and_grad()?.cost().flops, 0);
     Ok(())
 }
+
+#[test]
+fn equal_literals_are_one() -> Result<()> {
+    let x = [Array::<f64>::scalar(1.5), Array::<f64>::scalar(2.5)];
+    let twice = Program::record(&x, |_, [x, y]| 0.3 * x + 0.3 * x * y)?;
+    let once = Program::record(&x, |_, [x, y]| {
+        let third = 0.3 * x;
+        third + third * y
+    })?;
+    assert_eq!(twice.cost().instructions, once.cost().instructions);
+    let cells = |p: &Program| p.to_string().lines().next().map(str::to_owned);
+    assert_eq!(cells(&twice), cells(&once), "nothing is left of the second");
+    Ok(())
+}
+
+#[test]
+fn a_direction_that_is_zero_costs_nothing() -> Result<()> {
+    let x = [Array::<f64>::scalar(1.5), Array::<f64>::scalar(2.5)];
+    let along_x = Program::record(&x, |_, [x, y]| (x * y.sin()).exp().jvp_of([x], [x * 3.0]))?;
+    let along_both = Program::record(&x, |t, [x, y]| {
+        (x * y.sin()).exp().jvp_of([x, y], [x * 3.0, t.scalar(0.0)])
+    })?;
+    assert_eq!(along_both.cost().instructions, along_x.cost().instructions);
+    // Another direction is not.
+    let given = Program::record(&x, |_, [x, y]| {
+        (x * y.sin()).exp().jvp_of([x, y], [x * 3.0, y])
+    })?;
+    assert!(given.cost().instructions > along_x.cost().instructions);
+    Ok(())
+}

@@ -1,4 +1,4 @@
-//! Factorisations, systems, determinants, diagonals.
+//! Factorisations, systems, determinants, decompositions, diagonals.
 
 use retrograde::prelude::*;
 
@@ -46,6 +46,35 @@ fn identity<T: Float>(a: Var<'_, T>) -> Var<'_, T> {
     a.rec().eye(n.unwrap_or(1))
 }
 
+/// Matrices to decompose.
+fn any_matrices() -> Vec<Vec<Given>> {
+    let sets: [&[usize]; 8] = [
+        &[3, 3],
+        &[1, 1],
+        &[4, 2],
+        &[2, 4],
+        &[2, 3, 3],
+        &[2, 3, 2],
+        &[0, 3, 3],
+        &[3, 0],
+    ];
+    sets.map(|s| vec![any(s)]).to_vec()
+}
+
+/// More than two vectors' worth of everything.
+fn larger() -> Vec<Vec<Given>> {
+    vec![vec![any(&[23, 23]), any(&[23, 11])]]
+}
+
+/// A matrix with eigenvalues and singular values that are well apart, whatever is near zero beside its diagonal.
+fn apart<T: Float>(a: Var<'_, T>) -> Var<'_, T> {
+    let shape = a.shape().unwrap_or_default();
+    let [m, n] = [2, 1].map(|k| shape.len().checked_sub(k).map_or(0, |axis| shape[axis]));
+    let k = m.min(n);
+    let diagonal = (a.rec().arange::<T>(k) * T::of(2.0) + T::of(1.0)).diag();
+    a * T::of(0.5) + diagonal.pad([(0, m - k), (0, n - k)], T::of(0.0))
+}
+
 /// The family.
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -80,6 +109,26 @@ pub(super) fn cases() -> Vec<Case> {
                 plain.logdet(),
                 plain.solve_triangular(b, Triangle::upper()),
             ]
+        })
+        .single_within(1e-3),
+        case!("eigh", systems(), |a| {
+            let (values, vectors) = apart(a).eigh();
+            [values, vectors, apart(a).eigvalsh().square()]
+        })
+        .single_within(1e-4),
+        case!("svd", any_matrices(), |a| {
+            let (u, s, vh) = apart(a).svd();
+            [u, s, vh, apart(a).svdvals().square()]
+        })
+        .single_within(1e-4),
+        case!("qr", any_matrices(), |a| {
+            let (q, r) = apart(a).qr();
+            [q, r]
+        })
+        .single_within(1e-4),
+        case!("larger decompositions", larger(), |a, b| {
+            let ((w, v), (u, s, vh), (q, r)) = (apart(a).eigh(), apart(b).svd(), apart(b.t()).qr());
+            [w, v, u, s, vh, q, r]
         })
         .single_within(1e-3),
         case!("trace, diagonal", diagonals(), |x| [

@@ -3,6 +3,7 @@
 mod binary;
 mod conv;
 mod creation;
+mod decompositions;
 mod einsum;
 mod indexing;
 mod integers;

@@ -180,6 +180,15 @@ fn definite<'t>(t: Rec<'t>, x: Var<'t, f64>) -> Var<'t, f64> {
 fn linear_algebra() {
     const R: f64 = 1e-13;
     let square: &[usize] = &[3, 3];
+    check("eigh", [square], R, |t, [a]| {
+        let (w, v) = definite(t, a).eigh();
+        v * w.sin()
+    });
+    check("svd, qr", [&[4, 2]], R, |t, [a]| {
+        let a = a + t.eye(4).narrow(1, 0, 2) * 2.0;
+        let ((u, s, vh), (q, r)) = (a.svd(), a.qr());
+        u.matmul(vh) + q * s.sin() + (q * 2.0).matmul(r)
+    });
     check("cholesky", [square], R, |t, [a]| definite(t, a).cholesky());
     check("solve_triangular", [square, &[3, 2]], R, |t, [a, b]| {
         (a + t.eye(3) * 2.0).solve_triangular(b, Triangle::upper())

@@ -84,7 +84,7 @@ impl Rebuild {
     /// Folds and shares what was emitted from row `from` on; returns where `v` ended up.
     ///
     /// Emission may append several instructions; each is looked up in turn. A row that turns out to exist already is
-    /// left behind as dead code of the new list, which planning never visits.
+    /// taken away again if it is the last, else left behind as dead code of the new list, which planning never visits.
     fn settle(&mut self, from: usize, v: Value) -> Value {
         if !self.optimise {
             return v;
@@ -116,6 +116,8 @@ impl Rebuild {
             }
             if row + 1 < end {
                 moved.push(Some(target).filter(|&to| to != at).into());
+            } else if target < at && self.list.len() == end {
+                self.list.truncate(row);
             }
         }
         result

@@ -218,13 +218,21 @@ pub(super) fn flops(list: &List, v: Value) -> u64 {
         Op::SearchSorted => len * levels(list.dims(list.arg(v, 0)).last().copied().unwrap_or(1)),
         Op::Linalg(op) => {
             // The first operand is a matrix, or the factors of one.
-            let (matrices, n) = linalg_extents(list, list.arg(v, 0));
+            let (matrices, m, n) = linalg_extents(list, list.arg(v, 0));
             let terms = match op {
                 Linalg::Cholesky => n * n * n / 3,
                 Linalg::Lu => 2 * n * n * n / 3,
                 Linalg::TriangularSolve => return len * n,
                 Linalg::Solve => return len * n * 2,
                 Linalg::Det | Linalg::LogAbsDet | Linalg::SignDet => n,
+                // What their iterations take on the average.
+                Linalg::Eigh => 9 * n * n * n,
+                Linalg::Svd => 16 * m * n * m.min(n),
+                Linalg::Qr => 4 * n * n * (m - n / 3),
+                // Views.
+                Linalg::Eigenvalues | Linalg::Eigenvectors => 0,
+                Linalg::LeftVectors | Linalg::SingularValues | Linalg::RightVectors => 0,
+                Linalg::Orthogonal | Linalg::Upper => 0,
             };
             matrices * terms
         }
@@ -247,10 +255,14 @@ fn levels(n: usize) -> u64 {
     n.next_power_of_two().ilog2().into()
 }
 
-/// How many matrices there are, and of how many columns.
-fn linalg_extents(list: &List, x: Value) -> (u64, u64) {
+/// How many matrices there are, of how many rows and columns.
+fn linalg_extents(list: &List, x: Value) -> (u64, u64, u64) {
     let (lead, last) = list.dims(x).split_at(list.shape(x).rank() - 2);
-    (lead.iter().product::<usize>() as u64, last[1] as u64)
+    (
+        lead.iter().product::<usize>() as u64,
+        last[0] as u64,
+        last[1] as u64,
+    )
 }
 
 fn steps(plan: &Plan) -> usize {

@@ -152,6 +152,9 @@ impl Program {
     fn compile(recorded: Recorded, options: Options) -> Result<Self> {
         let mut list = recorded.list.clone();
         gates::downgrade_given(&mut list, &recorded.given);
+        // A program's literals never change. As part of it, equal ones are one value, and what is computed from them
+        // alike is computed once.
+        list.fix_uniforms(&recorded.uniforms);
         let mut outputs = recorded.outputs.clone();
         outputs.extend(recorded.guards.iter().map(|g| g.value));
         let job = Job {

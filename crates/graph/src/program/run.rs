@@ -11,7 +11,7 @@ use super::{Program, Recorded};
 use crate::error::{Error, ErrorKind, Result};
 use crate::list::Value;
 use crate::run::pages;
-use crate::run::plan::{Plan, Port};
+use crate::run::plan::Plan;
 use crate::run::workspace::{Given, Memory};
 
 /// The memory of one running copy of a program, with its outputs. `Send`; one thread at a time.
@@ -20,6 +20,8 @@ pub struct Workspace {
     plan: Arc<Plan>,
     memory: Memory,
     outputs: Vec<Vec<Packet>>,
+    /// What guards were found to be, each in the first bytes of its word; the others stay 0.
+    guards: Vec<u64>,
     step: u64,
     repeat: bool,
 }
@@ -28,7 +30,7 @@ impl Workspace {
     /// Bytes held.
     pub fn bytes(&self) -> usize {
         let outputs = self.outputs.iter().map(|o| size_of_val(o.as_slice()));
-        self.memory.bytes() + outputs.sum::<usize>()
+        self.memory.bytes() + outputs.sum::<usize>() + size_of_val(self.guards.as_slice())
     }
     /// Makes a workspace usable again in which a custom operation panicked. Others need no reset.
     pub fn reset(&mut self) {
@@ -41,12 +43,6 @@ impl Workspace {
     /// The number of the next run, which random draws depend on.
     pub fn set_step(&mut self, step: u64) {
         self.step = step;
-    }
-
-    /// Port and memory of output `i`, guards included.
-    pub(super) fn output(&self, i: usize) -> (Port, &[u8]) {
-        let bytes = bytemuck::cast_slice(&self.outputs[i]);
-        (self.plan.outputs[i], bytes)
     }
 }
 
@@ -62,7 +58,9 @@ pub(super) struct Failure {
 impl Program {
     /// Memory to run in. One for each thread that runs the program at the same time.
     pub fn workspace(&self) -> Result<Workspace> {
-        let outputs = self.plan.outputs.iter().map(|p| {
+        let (outputs, guards) = self.plan.outputs.split_at(self.output_count());
+        debug_assert!(guards.iter().all(|p| p.shape.len() == 1));
+        let outputs = outputs.iter().map(|p| {
             let n = packets_for(p.shape.len(), p.dtype.size()).unwrap_or(usize::MAX);
             pages::packets(n).ok_or_else(|| {
                 Error::new(
@@ -76,6 +74,7 @@ impl Program {
             memory: Memory::new(&self.plan)?,
             plan: Arc::clone(&self.plan),
             outputs,
+            guards: vec![0; guards.len()],
             step: 0,
             repeat: false,
         })
@@ -178,6 +177,7 @@ impl Program {
         let Workspace {
             memory,
             outputs,
+            guards,
             step,
             ..
         } = ws;
@@ -196,16 +196,19 @@ impl Program {
                     .map(|place| place.address(i, self.plan.outputs[i]));
                 match given {
                     Some(Ok(first)) => first,
-                    Some(Err(_)) | None => outputs[i].as_mut_ptr().cast(),
+                    Some(Err(_)) | None => match i.checked_sub(outputs.len()) {
+                        Some(guard) => (&raw mut guards[guard]).cast(),
+                        None => outputs[i].as_mut_ptr().cast(),
+                    },
                 }
             },
-            uniforms: &recorded.uniforms,
+            uniforms: &[],
             seeds: &recorded.seeds,
             step: *step,
         };
         // SAFETY: the inputs were checked to have the ports' types and shapes, feeds answer the same each time (the
         // trait is sealed), and they are borrowed for the call; a program has no updates, so they are only read.
-        // Outputs are this workspace's own, sized for their ports, or the caller's, borrowed exclusively and found to be
+        // Outputs are this workspace's own, sized for their ports (a guard is one element, which a word holds), or the caller's, borrowed exclusively and found to be
         // of their ports' sizes (bools excepted by type: kernels write any number that fits a port).
         let ran = unsafe { memory.run(&self.plan, given) };
         if let Some(failure) = self.failed_guard(ws, &ran)? {
@@ -237,8 +240,7 @@ impl Program {
             {
                 return Err(error.clone());
             }
-            let (port, bytes) = ws.output(count + i);
-            let found = bits(port.dtype, bytes);
+            let found = ws.guards[i];
             if found != guard.expected {
                 return Ok(Some(Failure { guard: i, found }));
             }

@@ -45,7 +45,9 @@ fn all() -> Vec<Op> {
     all.extend(every! { Division: Quotient Remainder }.map(Op::Division));
     all.extend(every! { Reduce: Sum Prod Max Min }.map(Op::Reduce));
     all.extend(
-        every! { Linalg: Cholesky TriangularSolve Lu Solve Det LogAbsDet SignDet }.map(Op::Linalg),
+        every! { Linalg: Cholesky TriangularSolve Lu Solve Det LogAbsDet SignDet Eigh Eigenvalues Eigenvectors Svd
+        LeftVectors SingularValues RightVectors Qr Orthogonal Upper }
+        .map(Op::Linalg),
     );
     all.extend(every! { Draw: Uniform Normal Bits Permutation }.map(Op::Random));
     all.extend(operations! {

@@ -3,6 +3,8 @@
 use retrograde_ops::linalg::{Linalg, Solver};
 use retrograde_storage::Shape;
 
+use super::decomposition::{eigen, qr, singular};
+
 /// What `op` makes of its operands; the number of the first matrix that will not do otherwise.
 pub(super) fn evaluate(
     op: Linalg,
@@ -22,6 +24,12 @@ pub(super) fn evaluate(
                 .collect()
         };
         let a = one(operands[0].1, rows, n);
+        if let Some(part) = op.rows_of_factors(rows, n) {
+            let factors = &operands[1].0.dims()[dims.len() - 2..];
+            let all = one(operands[1].1, factors[0], factors[1]);
+            result.extend(all[part].concat());
+            continue;
+        }
         let right = || one(operands[1].1, n, columns);
         match op {
             Linalg::Cholesky => result.extend(cholesky(&a).ok_or(i)?.concat()),
@@ -34,6 +42,9 @@ pub(super) fn evaluate(
                 result.extend(eliminate(a, right()).ok_or(i)?.0.concat());
             }
             Linalg::Lu => result.extend(factors(a).concat()),
+            Linalg::Eigh => result.extend(eigen(&a).concat()),
+            Linalg::Svd => result.extend(singular(&a, n).concat()),
+            Linalg::Qr => result.extend(qr(&a, n).concat()),
             Linalg::Det | Linalg::LogAbsDet => {
                 let det = eliminate(a, vec![Vec::new(); n]).map_or(0.0, |r| r.1);
                 result.push(if op == Linalg::Det {
@@ -50,6 +61,10 @@ pub(super) fn evaluate(
                 let odd = inversions.filter(|&(q, r)| rows[q] > rows[r]).count() % 2 == 1;
                 result.push(pivots.map(sign).product::<f64>() * if odd { -1.0 } else { 1.0 });
             }
+            // Parts, above.
+            Linalg::Eigenvalues | Linalg::Eigenvectors => {}
+            Linalg::LeftVectors | Linalg::SingularValues | Linalg::RightVectors => {}
+            Linalg::Orthogonal | Linalg::Upper => {}
         }
     }
     Ok(result)

@@ -1,7 +1,8 @@
 //! Rules of factorisations and solves: closed forms, of solves and products that have rules themselves.
 //!
-//! LU factors are shared by all that is solved with a matrix and never differentiated: what is computed from them has the
-//! matrix itself as an operand too, and its derivative is in terms of the matrix.
+//! Factors are shared by all that is made of them and never differentiated: what is computed from them has the matrix
+//! itself as an operand too, and its derivative is in terms of the matrix. Those of QR, eigenvalues and singular values are
+//! in `decomposition`.
 
 use retrograde_ops::Binary;
 use retrograde_ops::linalg::{Linalg, Solver};
@@ -18,6 +19,10 @@ pub(super) fn passes(op: Linalg, i: usize) -> bool {
         Linalg::Solve => i < 2,
         Linalg::Det | Linalg::LogAbsDet => i == 0,
         Linalg::Lu | Linalg::SignDet => false,
+        Linalg::Eigh | Linalg::Svd | Linalg::Qr => false,
+        Linalg::Eigenvalues | Linalg::Eigenvectors => i == 0,
+        Linalg::LeftVectors | Linalg::SingularValues | Linalg::RightVectors => i == 0,
+        Linalg::Orthogonal | Linalg::Upper => i == 0,
     }
 }
 
@@ -33,7 +38,14 @@ impl Sweep<'_> {
                 self.by_inverse(v, scaled);
             }
             Linalg::LogAbsDet => self.by_inverse(v, g),
-            Linalg::Lu | Linalg::SignDet => {}
+            Linalg::Lu | Linalg::SignDet | Linalg::Eigh | Linalg::Svd | Linalg::Qr => {}
+            Linalg::Eigenvalues => self.eigenvalues(v, g),
+            Linalg::Eigenvectors => self.eigenvectors(v, g),
+            Linalg::LeftVectors => self.left_vectors(v, g),
+            Linalg::SingularValues => self.singular_values(v, g),
+            Linalg::RightVectors => self.right_vectors(v, g),
+            Linalg::Orthogonal => self.orthogonal(v, g),
+            Linalg::Upper => self.upper(v, g),
         }
     }
 

@@ -14,6 +14,7 @@ mod attention;
 mod body;
 mod conv;
 mod custom;
+pub(crate) mod decomposition;
 mod elementwise;
 mod index;
 pub(crate) mod linalg;
@@ -203,10 +204,12 @@ pub(crate) fn forward(
     let roots: Vec<_> = of.iter().copied().zip(seeds.iter().copied()).collect();
     // Nothing is kept of the first sweep, so nothing is computed again.
     let gradients = sweep(list, &roots, wrt, false);
+    // Along a direction that is zero nothing changes: a unit vector's tangents cost one input's.
     let roots: Vec<_> = gradients
         .iter()
         .zip(tangents)
         .filter_map(|(g, &t)| g.map(|g| (g, t)))
+        .filter(|&(_, t)| !list.is_zero(t))
         .collect();
     let results = sweep(list, &roots, &seeds, false);
     let pairs = of.iter().zip(results);
@@ -439,6 +442,13 @@ impl List {
             self.int(0, dtype)
         };
         self.expand(zero, shape)
+    }
+    /// Whether every element of `v` is zero, by how it is written.
+    fn is_zero(&self, mut v: Value) -> bool {
+        while self.op(v) == Op::Expand {
+            v = self.arg(v, 0);
+        }
+        self.op(v) == Op::Const && self.dtype(v).is_float() && self.attr(v).as_float() == 0.0
     }
     /// `mask ? g : 0`.
     fn keep(&mut self, mask: Value, g: Value) -> Value {

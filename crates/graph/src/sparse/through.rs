@@ -295,6 +295,9 @@ impl Flow<'_> {
             Linalg::TriangularSolve | Linalg::Solve => shape.dims().last().copied().unwrap_or(1),
             Linalg::Cholesky | Linalg::Lu | Linalg::Det => 0,
             Linalg::LogAbsDet | Linalg::SignDet => 0,
+            Linalg::Eigh | Linalg::Eigenvalues | Linalg::Eigenvectors => 0,
+            Linalg::Svd | Linalg::LeftVectors | Linalg::SingularValues => 0,
+            Linalg::RightVectors | Linalg::Qr | Linalg::Orthogonal | Linalg::Upper => 0,
         };
         for i in 0..batch {
             let all = self.joined(&a, i * area..(i + 1) * area);

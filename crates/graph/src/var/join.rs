@@ -146,7 +146,7 @@ fn nothing_to_join() -> Fault {
     Fault::shape("there is nothing to join; give at least one value")
 }
 
-fn joined(list: &mut List, parts: &[Value], axis: isize) -> Result<Value, Fault> {
+pub(super) fn joined(list: &mut List, parts: &[Value], axis: isize) -> Result<Value, Fault> {
     let Some(&first) = parts.first() else {
         return Err(nothing_to_join());
     };

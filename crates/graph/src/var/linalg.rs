@@ -241,7 +241,7 @@ impl<T: Element> Var<'_, T> {
 }
 
 /// That the last two axes are a square matrix; its extent.
-fn square(list: &List, a: Value) -> Result<usize, Fault> {
+pub(super) fn square(list: &List, a: Value) -> Result<usize, Fault> {
     let shape = list.shape(a);
     infer::rank_at_least(shape, 2)?;
     match shape.dims() {

@@ -39,6 +39,7 @@ mod compare;
 mod control;
 mod conv;
 mod create;
+mod decomposition;
 mod einsum;
 mod index;
 mod join;

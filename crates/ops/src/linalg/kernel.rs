@@ -2,6 +2,7 @@
 
 use retrograde_storage::{DType, MAX_RANK, Packet};
 
+use super::decompose::{decompose, scratch_len};
 use super::determinant::determinant;
 use super::factor::{cholesky, cholesky_packets, lu, lu_packets};
 use super::scratch::{packets, take};
@@ -15,7 +16,7 @@ use crate::thresholds::BLOCK_NS;
 /// What a kernel reads: a matrix, or its LU factors where those are what matters; and the right side of a system.
 #[derive(Clone, Copy, Debug)]
 pub struct Operands {
-    /// `[.., n, n]`, of factors `[.., n + 1, n]`.
+    /// `[.., n, n]`, of LU factors `[.., n + 1, n]`, of some decompositions `[.., m, n]`.
     pub matrix: RawView,
     /// `[.., n, k]`.
     pub right: Option<RawView>,
@@ -48,6 +49,9 @@ const MATRIX_NS: f64 = 300.0;
 /// Extents of a batch.
 struct Extents {
     count: usize,
+    /// Rows.
+    m: usize,
+    /// Columns.
     n: usize,
     /// Columns of the right side.
     k: usize,
@@ -63,16 +67,23 @@ impl Kernel<'_> {
             "floats of one type",
         )?;
         fit(matrix.dims().len() >= 2, "matrices")?;
-        let of_factors = !matches!(
-            self.op,
-            Linalg::Cholesky | Linalg::TriangularSolve | Linalg::Lu
-        );
         let (lead, last) = matrix.dims().split_at(matrix.dims().len() - 2);
-        let n = last[1];
-        fit(
-            last[0] == n + usize::from(of_factors),
-            "square matrices or their factors",
-        )?;
+        let (m, n) = (last[0], last[1]);
+        let (holds, expected) = match self.op {
+            Linalg::Cholesky | Linalg::TriangularSolve | Linalg::Lu | Linalg::Eigh => {
+                (m == n, "square matrices")
+            }
+            Linalg::Solve | Linalg::Det | Linalg::LogAbsDet | Linalg::SignDet => {
+                (m == n + 1, "LU factors")
+            }
+            Linalg::Svd => (true, ""),
+            Linalg::Qr => (m >= n, "no more columns than rows"),
+            part => (
+                part.rows_of_factors(m, n).is_none(),
+                "no view of factors, which is nothing to compute",
+            ),
+        };
+        fit(holds, expected)?;
         let solves = matches!(self.op, Linalg::TriangularSolve | Linalg::Solve);
         fit(
             solves == right.is_some(),
@@ -92,7 +103,9 @@ impl Kernel<'_> {
                 [lead, &[n, k]].concat()
             }
             None => match self.op {
-                Linalg::Lu => [lead, &[n + 1, n]].concat(),
+                Linalg::Lu | Linalg::Eigh => [lead, &[n + 1, n]].concat(),
+                Linalg::Svd => [lead, &[m + 1 + n, m.min(n)]].concat(),
+                Linalg::Qr => [lead, &[m + n, n]].concat(),
                 Linalg::Cholesky => [lead, &[n, n]].concat(),
                 _ => lead.to_vec(),
             },
@@ -105,6 +118,7 @@ impl Kernel<'_> {
         let right = self.operands.right.as_ref();
         Extents {
             count: dims[..dims.len() - 2].iter().product(),
+            m: dims[dims.len() - 2],
             n: dims[dims.len() - 1],
             k: right.map_or(0, |r| r.dims()[dims.len() - 1]),
         }
@@ -112,14 +126,17 @@ impl Kernel<'_> {
 
     /// Estimated nanoseconds for one matrix.
     fn matrix_ns(&self) -> f64 {
-        let Extents { n, k, .. } = self.extents();
-        let (n, k) = (n as f64, k as f64);
+        let Extents { m, n, k, .. } = self.extents();
+        let [m, n, k] = [m, n, k].map(|x| x as f64);
         let terms = match self.op {
             Linalg::Cholesky => n * n * n / 6.0,
             Linalg::Lu => n * n * n / 3.0,
             Linalg::TriangularSolve => n * n * k / 2.0,
             Linalg::Solve => n * n * k,
-            Linalg::Det | Linalg::LogAbsDet | Linalg::SignDet => n,
+            Linalg::Eigh => 8.0 * n * n * n,
+            Linalg::Svd => 13.0 * m * n * m.min(n),
+            Linalg::Qr => 3.0 * m * n * n,
+            _ => n,
         };
         MATRIX_NS + terms * TERM_NS
     }
@@ -147,7 +164,7 @@ impl Kernel<'_> {
     }
 
     fn scratch_of<T: Element>(&self) -> usize {
-        let Extents { n, k, .. } = self.extents();
+        let Extents { m, n, k, .. } = self.extents();
         let elements = |m: usize| packets(m, size_of::<T>());
         let rows = packets(n, size_of::<u32>());
         match self.op {
@@ -160,7 +177,10 @@ impl Kernel<'_> {
                 let own = solve_packets::<T>(self.level, true, self.how, n, k);
                 elements(n * n) + elements(n * k) + rows + own
             }
-            Linalg::Det | Linalg::LogAbsDet | Linalg::SignDet => elements(n) + rows,
+            Linalg::Eigh | Linalg::Svd | Linalg::Qr => {
+                packets(scratch_len(self.op, m, n), size_of::<f64>())
+            }
+            _ => elements(n) + rows,
         }
     }
 
@@ -231,7 +251,7 @@ impl Kernel<'_> {
         out: &mut [T],
         scratch: &mut [Packet],
     ) -> Result<(), (usize, Cause)> {
-        let Extents { n, k, .. } = self.extents();
+        let Extents { m, n, k, .. } = self.extents();
         match (self.op, b) {
             (Linalg::Cholesky, _) => {
                 let (own, rest) = take(scratch, n * n);
@@ -285,6 +305,12 @@ impl Kernel<'_> {
                     solve(self.level, (true, self.how), own, out, n, rest).map_err(singular)
                 }
             }
+            (Linalg::Eigh | Linalg::Svd | Linalg::Qr, _) => {
+                let (own, _) = take::<f64>(scratch, scratch_len(self.op, m, n));
+                a.load_columns(&mut own[..m * n], m);
+                decompose(self.op, (m, n), own, out);
+                Ok(())
+            }
             (op, _) => {
                 let (diagonal, rest) = take::<T>(scratch, n);
                 let (rows, _) = take::<u32>(rest, n);
@@ -333,7 +359,7 @@ impl<'a, T: Element> At<'a, T> {
     }
 
     /// The upper `n` rows, column-major.
-    fn load_columns(&self, to: &mut [T], n: usize) {
+    fn load_columns<N: Element>(&self, to: &mut [N], n: usize) {
         for (j, column) in to.chunks_exact_mut(n.max(1)).enumerate() {
             let run = self
                 .source
@@ -341,7 +367,7 @@ impl<'a, T: Element> At<'a, T> {
             column
                 .iter_mut()
                 .enumerate()
-                .for_each(|(i, x)| *x = run.get(i));
+                .for_each(|(i, x)| *x = N::from_f64(run.get(i).to_f64()));
         }
     }
 

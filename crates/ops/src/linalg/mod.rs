@@ -7,8 +7,10 @@
 //!
 //! - `op` names the kernels; `kernel` walks the batch; `factor`, `solve` and `determinant` do one matrix;
 //! - `update` is the product between blocks;
+//! - `decompose` makes QR, eigenvalues and singular values, without `faer`;
 //! - `scratch` cuts scratch packets into slices and `faer`'s stack.
 
+mod decompose;
 mod determinant;
 mod factor;
 mod kernel;

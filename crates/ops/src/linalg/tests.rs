@@ -245,3 +245,111 @@ fn the_first_matrix_at_fault_is_named() {
         (1, 2, Cause::Singular)
     );
 }
+
+/// Wide and tall, of full rank and of rank one, of numbers from tiny to huge; zeros, and zeros on a diagonal.
+#[test]
+fn decompositions_multiply_to_their_matrix() {
+    let errors = ErrorCell::new();
+    let worst = |x: &[f64], y: &[f64]| {
+        let apart = x.iter().zip(y).map(|(x, y)| (x - y).abs());
+        apart.fold(0.0, f64::max)
+    };
+    let transposed = |x: &[f64], rows: usize, columns: usize| -> Vec<f64> {
+        let cells = (0..columns).flat_map(|j| (0..rows).map(move |i| (i, j)));
+        cells.map(|(i, j)| x[i * columns + j]).collect()
+    };
+    // `x` is m by k, `y` n by k.
+    let times = |x: &[f64], y: &[f64], k: usize| -> Vec<f64> {
+        let rows = x
+            .chunks_exact(k)
+            .flat_map(|x| y.chunks_exact(k).map(move |y| (x, y)));
+        rows.map(|(x, y)| x.iter().zip(y).map(|(x, y)| x * y).sum())
+            .collect()
+    };
+    let identity = |k: usize| -> Vec<f64> {
+        (0..k * k)
+            .map(|e| f64::from(u8::from(e % (k + 1) == 0)))
+            .collect()
+    };
+    let sizes = [
+        (1, 1),
+        (2, 2),
+        (3, 3),
+        (5, 3),
+        (3, 5),
+        (16, 16),
+        (40, 33),
+        (20, 50),
+    ];
+    for ((m, n), kind) in sizes
+        .into_iter()
+        .flat_map(|s| (0..8).map(move |kind| (s, kind)))
+    {
+        let of = |e: usize| {
+            let (i, j) = (e / n, e % n);
+            let (number, other) = (
+                ((e * e * 7 + e * 13) % 101) as f64 / 50.0 - 1.0,
+                i as f64 - 1.5,
+            );
+            match kind {
+                0 => number,
+                1 => other * (j as f64 + 0.3),
+                2 => 0.0,
+                3 => f64::from(u8::from(j == i + 1)),
+                4 => f64::from(u8::from(i / 2 == j / 2)),
+                5 => number * 1e-300,
+                6 => number * 1e300,
+                _ => number * 10f64.powi(-8 * (i + j) as i32),
+            }
+        };
+        let mut a: Vec<f64> = (0..m * n).map(of).collect();
+        let made = |op, rows: usize, a: &[f64]| {
+            let k = m.min(n);
+            let shape = [rows, k];
+            let matrix = (&mut a.to_vec()[..], dense(&[m, n]));
+            run(op, Solver::default(), matrix, None, &shape, &errors)
+        };
+        let k = m.min(n);
+        let size = a.iter().fold(f64::MIN_POSITIVE, |m, x| m.max(x.abs()));
+        let relative = |x: &[f64]| -> Vec<f64> { x.iter().map(|x| x / size).collect() };
+        let check = |name: &str, left: &[f64], values: &[f64], right: &[f64], a: &[f64]| {
+            let left_scaled: Vec<f64> = left
+                .chunks_exact(k)
+                .flat_map(|row| row.iter().zip(values).map(|(x, s)| x * s))
+                .collect();
+            let off = worst(&times(&left_scaled, right, k), &relative(a));
+            assert!(off < 1e-13, "{name} of {m} by {n}, kind {kind}: {off}");
+            for (x, rows) in [(left, m), (right, n)] {
+                let columns = transposed(x, rows, k);
+                let off = worst(&times(&columns, &columns, rows), &identity(k));
+                let upper = name == "qr" && rows == n && std::ptr::eq(x, right);
+                assert!(
+                    upper || off < 1e-13,
+                    "{name} of {m} by {n}, kind {kind}: {off}"
+                );
+            }
+        };
+        let f = made(Linalg::Svd, m + 1 + n, &a);
+        let s = relative(&f[m * k..(m + 1) * k]);
+        assert!(s.windows(2).all(|s| s[0] >= s[1]) && s.iter().all(|&s| s >= 0.0));
+        check("svd", &f[..m * k], &s, &f[(m + 1) * k..], &a);
+        if m >= n {
+            let f = made(Linalg::Qr, m + n, &a);
+            let r = relative(&f[m * n..]);
+            assert!(
+                (0..n).all(|i| r[i * n + i] >= 0.0 && r[i * n..][..i].iter().all(|&r| r == 0.0))
+            );
+            check("qr", &f[..m * n], &vec![1.0; n], &transposed(&r, n, n), &a);
+        }
+        if m == n {
+            (0..n).for_each(|i| (0..i).for_each(|j| a[j * n + i] = a[i * n + j]));
+            let f = made(Linalg::Eigh, n + 1, &a);
+            let w = relative(&f[..n]);
+            assert!(w.windows(2).all(|w| w[0] <= w[1]));
+            check("eigh", &f[n..], &w, &f[n..], &a);
+            a[0] = f64::NAN;
+            assert!(made(Linalg::Eigh, n + 1, &a).iter().all(|x| x.is_nan()));
+        }
+    }
+    assert!(errors.is_clear());
+}

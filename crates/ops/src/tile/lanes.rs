@@ -5,7 +5,7 @@ use fearless_simd::{
     f32x4, f32x8, f32x16, f64x2, f64x4, f64x8, i32x16, i64x2, i64x4, i64x8, mask32x16, mask64x8,
     u32x4, u32x8, u32x16,
 };
-use retrograde_storage::Packet;
+use retrograde_storage::{PACKET_BYTES, Packet};
 
 use crate::math;
 
@@ -86,7 +86,14 @@ pub(super) trait Wide: 'static {
     fn ramp<S: Simd>(simd: S) -> Self::Int<S>;
     /// One lane of a mask.
     fn mask_lane(value: bool) -> Self::Bits;
+    /// A mask from bools, of which the first are taken where there are more than lanes.
+    fn mask_of(bools: [u8; BOOLS]) -> Packet;
+    /// A mask's bools, zeros after them.
+    fn bools_of(mask: Packet) -> [u8; BOOLS];
 }
+
+/// The most lanes that a packet has.
+pub(super) const BOOLS: usize = 16;
 
 /// Four-byte lanes.
 pub(super) struct Four;
@@ -124,6 +131,17 @@ macro_rules! wide {
             #[inline(always)]
             fn mask_lane(value: bool) -> $bits {
                 <$bits>::from(value).wrapping_neg()
+            }
+            #[inline(always)]
+            fn mask_of(bools: [u8; BOOLS]) -> Packet {
+                let lanes: [$bits; PACKET_BYTES / size_of::<$bits>()] =
+                    std::array::from_fn(|lane| Self::mask_lane(bools[lane] != 0));
+                bytemuck::cast(lanes)
+            }
+            #[inline(always)]
+            fn bools_of(mask: Packet) -> [u8; BOOLS] {
+                let lanes: [$bits; PACKET_BYTES / size_of::<$bits>()] = bytemuck::cast(mask);
+                std::array::from_fn(|lane| lanes.get(lane).map_or(0, |&l| u8::from(l != 0)))
             }
         }
     };

@@ -13,7 +13,7 @@ use retrograde_storage::{DType, PACKET_BYTES, Packet};
 
 use super::direct::Reach;
 use super::geometry::Ahead;
-use super::lanes::Wide;
+use super::lanes::{BOOLS, Wide};
 use super::{Class, Geometry, Group, ViewSpec};
 
 /// The part of the space that a tile covers.
@@ -166,6 +166,43 @@ unsafe fn copy_part(from: *const u8, to: *mut u8, bytes: usize) {
     }
 }
 
+/// So many bools, and zeros.
+///
+/// # Safety
+/// They may be read, and are no more than [`BOOLS`].
+#[inline(always)]
+unsafe fn bools(from: *const u8, count: usize) -> [u8; BOOLS] {
+    // SAFETY: the caller promises that there are so many bytes; arrays of them may be read anywhere.
+    unsafe {
+        match count {
+            BOOLS => from.cast::<[u8; BOOLS]>().read(),
+            8 => u128::from(u64::from_le_bytes(from.cast::<[u8; 8]>().read())).to_le_bytes(),
+            _ => (0..count)
+                .fold(0, |word, i| {
+                    word | u128::from(from.add(i).read()) << (8 * i)
+                })
+                .to_le_bytes(),
+        }
+    }
+}
+
+/// Writes so many bools.
+///
+/// # Safety
+/// There is room for them, and they are no more than [`BOOLS`].
+#[inline(always)]
+unsafe fn write_bools(bools: [u8; BOOLS], to: *mut u8, count: usize) {
+    let word = u128::from_le_bytes(bools);
+    // SAFETY: the caller promises that there is room for so many bytes; arrays of them may be written anywhere.
+    unsafe {
+        match count {
+            BOOLS => to.cast::<[u8; BOOLS]>().write(bools),
+            8 => to.cast::<[u8; 8]>().write((word as u64).to_le_bytes()),
+            _ => (0..count).for_each(|i| to.add(i).write((word >> (8 * i)) as u8)),
+        }
+    }
+}
+
 impl Strided<'_> {
     /// The rows of a tile.
     ///
@@ -218,12 +255,12 @@ impl Strided<'_> {
             #[inline(always)]
             || {
                 if self.spec.dtype == DType::Bool {
+                    if class == Class::Full && self.step() == 1 {
+                        return self.load_bools::<W>(tile, slot);
+                    }
                     // SAFETY: called with the address of an element of the view: a byte.
                     let read = |at: *const u8| W::mask_lane(unsafe { at.read() } != 0);
-                    match self.step() {
-                        1 => self.load_with(tile, slot, class, 1, read),
-                        step => self.load_with(tile, slot, class, step, read),
-                    }
+                    self.load_with(tile, slot, class, self.step(), read);
                 } else if class == Class::Full && self.step() == size_of::<W::Bits>() as isize {
                     self.load_dense(tile, slot);
                 } else {
@@ -257,6 +294,32 @@ impl Strided<'_> {
                     let from = row.first.add(whole * PACKET_BYTES);
                     copy_part(from, cells[whole].as_ptr().cast(), rest);
                 }
+            }
+        }
+    }
+
+    /// Rows of neighbouring bools, a packet's at a time: put together from lanes on the stack a packet would be read
+    /// before they are all written, and the read would wait.
+    #[inline(always)]
+    fn load_bools<W: Wide>(&self, tile: Tile, slot: &[Cell<Packet>]) {
+        if tile.packets == 0 {
+            return;
+        }
+        let lanes = const { PACKET_BYTES / size_of::<W::Bits>() };
+        for (row, cells) in self.rows(tile).zip(slot.chunks_exact(tile.packets)) {
+            let whole = row.len / lanes;
+            for (i, cell) in cells[..whole].iter().enumerate() {
+                // SAFETY: the row has `row.len` bools from `first` on, so this packet's are among them.
+                cell.set(W::mask_of(unsafe {
+                    bools(row.first.add(i * lanes), lanes)
+                }));
+            }
+            let rest = row.len % lanes;
+            if rest > 0 {
+                // SAFETY: these are the row's last bools.
+                cells[whole].set(W::mask_of(unsafe {
+                    bools(row.first.add(whole * lanes), rest)
+                }));
             }
         }
     }
@@ -319,6 +382,9 @@ impl Strided<'_> {
             #[inline(always)]
             || {
                 if self.spec.dtype == DType::Bool {
+                    if class == Class::Full && self.step() == 1 {
+                        return self.store_bools::<W>(tile, slot);
+                    }
                     let zero = <W::Bits as bytemuck::Zeroable>::zeroed();
                     let write = |at: *mut u8, lane: W::Bits| {
                         let set = bytemuck::bytes_of(&lane) != bytemuck::bytes_of(&zero);
@@ -366,6 +432,27 @@ impl Strided<'_> {
                     let to = row.first.add(whole * PACKET_BYTES);
                     copy_part(cells[whole].as_ptr().cast(), to, rest);
                 }
+            }
+        }
+    }
+
+    /// Rows of neighbouring bools, as [`load_bools`](Self::load_bools).
+    #[inline(always)]
+    fn store_bools<W: Wide>(&self, tile: Tile, slot: &[Cell<Packet>]) {
+        if tile.packets == 0 {
+            return;
+        }
+        let lanes = const { PACKET_BYTES / size_of::<W::Bits>() };
+        for (row, cells) in self.rows(tile).zip(slot.chunks_exact(tile.packets)) {
+            let (whole, rest) = (row.len / lanes, row.len % lanes);
+            // SAFETY: the row has `row.len` bools from `first` on, of which these are some; no other thread touches them, by
+            // the contract of `run_block`.
+            let write = |i: usize, count| unsafe {
+                write_bools(W::bools_of(cells[i].get()), row.first.add(i * lanes), count);
+            };
+            (0..whole).for_each(|i| write(i, lanes));
+            if rest > 0 {
+                write(whole, rest);
             }
         }
     }

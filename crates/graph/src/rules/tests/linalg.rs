@@ -115,6 +115,90 @@ fn factorisations_and_solves() {
     }
 }
 
+/// Eigenvalues and singular values well apart, whatever the elements between 0 and 1.
+fn spread(x: Var<'_, f64>) -> Var<'_, f64> {
+    let dims = x.shape().unwrap();
+    let k = dims[dims.len() - 2].min(dims[dims.len() - 1]);
+    let diagonal = x.rec().arange::<f64>(k).diag() * 2.0;
+    let (m, n) = (dims[dims.len() - 2], dims[dims.len() - 1]);
+    x + diagonal.pad([(0, m - k), (0, n - k)], 0.0)
+}
+
+#[test]
+fn decompositions() {
+    type F = crate::testing::Function;
+    const SQUARE: &[&[usize]] = &[&[3, 3]];
+    const BATCH: &[&[usize]] = &[&[2, 2, 2]];
+    const TALL: &[&[usize]] = &[&[4, 2]];
+    const WIDE: &[&[usize]] = &[&[2, 4]];
+    const ONE: &[&[usize]] = &[&[1, 1]];
+    let cases: [(&'static str, F, &[&[&[usize]]]); 9] = [
+        (
+            "eigenvalues",
+            |_, x| spread(x[0]).eigvalsh(),
+            &[SQUARE, BATCH, ONE],
+        ),
+        (
+            "eigenvectors",
+            |_, x| spread(x[0]).eigh().1,
+            &[SQUARE, BATCH, ONE],
+        ),
+        (
+            "function of a matrix",
+            |_, x| {
+                let (w, v) = spread(x[0]).eigh();
+                (v * w.sin().unsqueeze(-2)).matmul(v.t())
+            },
+            &[SQUARE],
+        ),
+        (
+            "singular values",
+            |_, x| spread(x[0]).svdvals(),
+            &[SQUARE, BATCH, TALL, WIDE, ONE],
+        ),
+        (
+            "left vectors",
+            |_, x| spread(x[0]).svd().0,
+            &[SQUARE, BATCH, TALL, WIDE, ONE],
+        ),
+        (
+            "right vectors",
+            |_, x| spread(x[0]).svd().2,
+            &[SQUARE, BATCH, TALL, WIDE, ONE],
+        ),
+        (
+            "polar factor",
+            |_, x| {
+                let (u, s, v) = spread(x[0]).svd();
+                u.matmul(v) * s.sum()
+            },
+            &[SQUARE, TALL, WIDE],
+        ),
+        (
+            "orthogonal factor",
+            |_, x| spread(x[0]).qr().0,
+            &[SQUARE, BATCH, TALL, WIDE, ONE],
+        ),
+        (
+            "triangular factor",
+            |_, x| spread(x[0]).qr().1,
+            &[SQUARE, BATCH, TALL, WIDE, ONE],
+        ),
+    ];
+    for (seed, (name, f, sets)) in cases.into_iter().enumerate() {
+        for shapes in sets.iter().copied() {
+            let domain = (0.1, 0.9);
+            let case = Case {
+                name,
+                f,
+                shapes,
+                domain,
+            };
+            check(&case, seed as u64);
+        }
+    }
+}
+
 #[test]
 fn sorting() {
     type F = crate::testing::Function;

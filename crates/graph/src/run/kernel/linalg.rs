@@ -28,9 +28,14 @@ impl Matrices {
         // What takes a matrix and its factors reads the factors: the matrix is there for its derivative.
         let (matrix, right) = match op {
             Linalg::Cholesky | Linalg::Lu | Linalg::SignDet => (0, None),
+            Linalg::Eigh | Linalg::Svd | Linalg::Qr => (0, None),
             Linalg::TriangularSolve => (0, Some(1)),
             Linalg::Solve => (2, Some(1)),
             Linalg::Det | Linalg::LogAbsDet => (1, None),
+            // Lowered to views; the kernel's check refuses them.
+            Linalg::Eigenvalues | Linalg::Eigenvectors => (0, None),
+            Linalg::LeftVectors | Linalg::SingularValues | Linalg::RightVectors => (0, None),
+            Linalg::Orthogonal | Linalg::Upper => (0, None),
         };
         Self {
             op,
