@@ -19,20 +19,22 @@
 //! | case | tests in `ops` unless said |
 //! |---|---|
 //! | all operators, ranks, views, engines, precisions, levels | `corpus` (the cases are in [`corpus`]) |
-//! | ranks, extents of 1 and 0, lengths around lanes, chunks and blocks | `reductions`, `rows`, `moves::of_nothing`, `lengths` |
+//! | ranks, extents of 1 and 0, lengths around lanes, chunks and blocks | `corpus`, `reductions`, `rows`, `moves::of_nothing`, `lengths` |
 //! | broadcast pairs in both orders | `binary` |
 //! | one value as both operands, fan-out | `unary` (`x / x`, ..), `products`, `structured` |
+//! | constants on either side | `semantics::constants_cost_nothing` |
 //! | views as operands | `unary::unary_of_views`, `moves` |
-//! | differences, forward against reverse, symmetric second order | `derivatives`, `properties` |
+//! | differences, closed forms, forward against reverse, symmetric second order | `derivatives`, `unary::slopes_in_closed_form`, `linalg`, `properties` |
+//! | where there is no derivative: by run, compiled, of a batch, forward | `kinks` |
 //! | linear in the seed, a zero seed, ends of domains | `properties`, `special`, `kinks` |
-//! | infinities and NaN | `special`, `rows::extreme_rows`, `losses::extreme_logits` |
+//! | infinities and NaN | `special`, `rows::extreme_rows`, `losses::extreme_logits`, `sorting` |
 //! | indices: repeated, negative, none, out of range | `indexing` |
 //! | windows: stride, padding, dilation, groups, ties | `conv`, `pool` |
 //! | long sums | `reductions::long_sums_..` |
-//! | replays, options, threads | `engines`, `properties` |
+//! | replays, options, threads | `engines`, `properties`, `hostile::calls_agree_..` |
 //! | branches and loops on values | `properties::branches` |
 //! | a million instructions, 100,000 steps | `scale` |
-//! | wrong input | `mistakes`, `hostile`, [`misuse`] (what must not compile), the graph's `var::tests` |
+//! | wrong input | `mistakes`, `hostile`, [`misuse`] (what must not compile), `vmap::mistakes`, the graph's `var::tests` |
 //!
 //! Oracles are loops in `f64` beside the tests, the standard library's functions, and the reference evaluator of the
 //! graph crate, which shares no code with passes, planner and kernels.
@@ -41,6 +43,7 @@
 //! `UPDATE=1` rewrites the golden listings.
 
 pub mod bits;
+pub mod calls;
 pub mod corpus;
 pub mod derivatives;
 pub mod misuse;

@@ -158,7 +158,7 @@
 //! let x = tape.rec().scalar(1.0f32);
 //! let w = x * 2.0f64;
 //! ```
-//! Integers have no arithmetic and no gradient:
+//! Integers have no gradient:
 //! ```compile_fail,E0599
 //! use retrograde::prelude::*;
 //! let tape = Tape::new();

@@ -350,7 +350,9 @@ fn batches_are_their_samples() {
     for case in families().into_iter().flat_map(|(_, cases)| cases) {
         let exempt = NOT_BY_SAMPLE.iter().any(|(name, _)| *name == case.name);
         let some = if explores() { case.sets.len() } else { 1 };
-        for set in &case.sets[..some] {
+        // The batch is an axis more.
+        let room = |set: &&Vec<Given>| set.iter().all(|g| g.dims.len() < 8);
+        for set in case.sets[..some].iter().filter(room) {
             for what in [Of::Values, Of::Gradients] {
                 n += 1;
                 let found = batched(&case, set, what).unwrap_or_else(|e| Err(e.to_string()));

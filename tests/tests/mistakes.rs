@@ -1,6 +1,7 @@
 //! Mistakes: the whole message and the user's line, and that everything else goes on.
 
 use retrograde::prelude::*;
+use retrograde::{Order, Side, Triangle};
 
 #[test]
 fn backward_of_what_is_no_scalar() -> Result<()> {
@@ -94,6 +95,14 @@ fn jacobians_count_the_users_inputs() -> Result<()> {
     assert_eq!(
         shape.to_string(),
         "input 1 is [2] f64, the program was recorded for [3] f64"
+    );
+    let wide = Program::record(&[Array::<f64>::ones([1; 5])], |_, [x]| x.sin())?;
+    let error = wide.jacobian(0)?.run::<f64>([&Array::<f64>::ones([1; 5])]);
+    let text = error.unwrap_err().to_string();
+    let start = "the Jacobian of [1, 1, 1, 1, 1] by [1, 1, 1, 1, 1]: ";
+    assert!(
+        text.starts_with(start) && text.contains("rank 10"),
+        "{text}"
     );
     Ok(())
 }
@@ -196,7 +205,279 @@ fn mistakes_name_shapes_and_lines() {
         ErrorKind::Index,
         "narrow of [3, 4] f32: 2 elements from 2 do not lie within axis 0 of extent 3",
     );
+    refused(
+        x.at(-1, -5),
+        line!() - 1,
+        ErrorKind::Index,
+        "at of [3, 4] f32: index -5 does not lie within axis 1 of extent 4; it may be negative to count from the end",
+    );
     assert_eq!(x.sum().item().expect("unrelated values go on"), 12.0);
+}
+
+/// An axis that is not there, and a choice among nothing: every operator says its name, its operand, the axis and the line.
+#[test]
+fn axes_that_are_not_there() {
+    let tape = Tape::new();
+    let x = tape.variable(Array::<f64>::ones([2, 3]));
+    let index = tape.rec().zeros::<u32>([2, 3]);
+    let (few, order) = (index.at(0, 0), Order::Ascending);
+    let mask = x.gt(0.0);
+    let first = line!();
+    let outside = [
+        ("sum", x.sum_over(2)),
+        ("mean", x.mean_over([0, 2])),
+        ("prod", x.prod_over(2)),
+        ("max", x.max_over(2)),
+        ("min", x.min_over(keep(2))),
+        ("argmax", x.argmax_over(2).cast()),
+        ("argmin", x.argmin_over(2).cast()),
+        ("var", x.var_over(2, 1)),
+        ("std", x.std_over(2, 1)),
+        ("norm", x.norm_over(2)),
+        ("norm_p", x.norm_p_over(2, 3.0)),
+        ("logsumexp", x.logsumexp_over(2)),
+        ("count", mask.count_over(2).cast()),
+        ("any", mask.any_over(2).cast()),
+        ("all", mask.all_over(2).cast()),
+        ("cumsum", x.cumsum(2)),
+        ("cumprod", x.cumprod(2)),
+        ("cummax", x.cummax(2)),
+        ("logcumsumexp", x.logcumsumexp(2)),
+        ("softmax", x.softmax(2)),
+        ("log_softmax", x.log_softmax(2)),
+        ("normalize", x.normalize(2)),
+        ("cosine_similarity", x.cosine_similarity(x, 2)),
+        ("sort", x.sort(2, order)),
+        ("argsort", x.argsort(2, order).cast()),
+        ("topk", x.topk(1, 2, order).0),
+        ("gather", x.gather(2, index)),
+        ("index_select", x.index_select(2, few)),
+        ("scatter", x.scatter(2, index, x)),
+        ("scatter_add", x.scatter_add(2, index, x)),
+        ("index_add", x.index_add(2, few, 1.0)),
+        ("slice", x.slice(2, ..)),
+        ("at", x.at(2, 0)),
+        ("narrow", x.narrow(2, 0, 1)),
+        ("flip", x.flip(2)),
+        ("roll", x.roll(1, 2)),
+        ("split", x.split(&[1, 1], 2)[0]),
+        ("chunk", x.chunk(1, 2)[0]),
+        ("repeat_interleave", x.repeat_interleave(2, 2)),
+        ("transpose", x.transpose(0, 2)),
+        ("permute", x.permute([0, 2])),
+        ("squeeze", x.squeeze(2)),
+        ("unflatten", x.unflatten(2, [1, 1])),
+        ("flatten_axes", x.flatten_axes(0, 2)),
+        ("windows", x.windows(2, 1, 1)),
+        ("concat", tape.rec().concat(&[x, x], 2)),
+    ];
+    let last = line!();
+    let told = |name: &str, value: Var<'_, f64>, kind: ErrorKind, reason: &str| {
+        let error = value.value().unwrap_err();
+        let text = error.to_string();
+        let named = text.starts_with(&format!("{name} of ")) && text.contains(reason);
+        assert!(error.kind() == kind && named, "{name}: {text}");
+        let at = error.location().expect("the user's line");
+        assert!(at.file() == file!(), "{text}");
+        at.line()
+    };
+    for (name, value) in outside {
+        let reason = "axis 2 is out of range: rank 2 has axes 0 to 1 (or -2 to -1)";
+        let line = told(name, value, ErrorKind::Axis, reason);
+        assert!((first..last).contains(&line), "{name} at {line}");
+    }
+    for (name, value) in [
+        ("sum", x.sum_over([1, -1])),
+        ("normalize", x.normalize([1, -1])),
+        ("flip", x.flip([1, -1])),
+        ("permute", x.permute([1, -1])),
+    ] {
+        told(
+            name,
+            value,
+            ErrorKind::Axis,
+            "axis 1 is given twice in [1, -1]; name each axis once",
+        );
+    }
+    let new = "a new axis of rank 2 goes to 0 to 2 (or -3 to -1), not to 3";
+    told("unsqueeze", x.unsqueeze(3), ErrorKind::Axis, new);
+    told("stack", tape.rec().stack(&[x, x], 3), ErrorKind::Axis, new);
+
+    let none = x.narrow(1, 0, 0);
+    for (name, value) in [
+        ("max", none.max()),
+        ("max", none.max_over(-1)),
+        ("min", none.min()),
+        ("min", none.min_over([0, 1])),
+        ("argmax", none.argmax().cast()),
+        ("argmax", none.argmax_over(1).cast()),
+        ("argmin", none.argmin().cast()),
+        ("argmin", none.argmin_over(1).cast()),
+        ("norm_p", none.norm_p(f64::INFINITY)),
+        ("max", none.cast::<i64>().max().cast()),
+    ] {
+        told(
+            name,
+            value,
+            ErrorKind::Shape,
+            "has extent 0: there is no element to choose",
+        );
+    }
+}
+
+/// Operands that do not fit each other, by the operation that they are of.
+#[test]
+fn operands_that_do_not_fit() {
+    let tape = Tape::new();
+    let array = |dims: &[usize]| tape.variable(Array::<f64>::ones(dims.to_vec()));
+    let (x, y, z) = (array(&[2, 3]), array(&[2, 4]), array(&[5]));
+    let mask = y.gt(0.0);
+    for (name, value, reason) in [
+        ("sub", x - y, "do not broadcast"),
+        ("div", x / y, "do not broadcast"),
+        ("rem", x % y, "do not broadcast"),
+        ("remainder", x.remainder(y), "do not broadcast"),
+        ("pow", x.pow(y), "do not broadcast"),
+        ("maximum", x.maximum(y), "do not broadcast"),
+        ("minimum", x.minimum(y), "do not broadcast"),
+        ("clamp", x.clamp(0.0, y), "do not broadcast"),
+        ("lerp", x.lerp(y, 0.5), "do not broadcast"),
+        ("fma", x.fma(1.0, y), "do not broadcast"),
+        ("copysign", x.copysign(y), "do not broadcast"),
+        ("atan2", x.atan2(y), "do not broadcast"),
+        ("hypot", x.hypot(y), "do not broadcast"),
+        ("hardshrink", x.hardshrink(y), "do not broadcast"),
+        ("lt", x.lt(y).cast(), "do not broadcast"),
+        ("eq", x.eq(y).cast(), "do not broadcast"),
+        ("and", x.gt(0.0).and(mask).cast(), "do not broadcast"),
+        ("select", mask.select(x, 0.0), "do not broadcast"),
+        ("masked_fill", x.masked_fill(mask, 0.0), "do not broadcast"),
+        (
+            "cosine_similarity",
+            x.cosine_similarity(y, 0),
+            "do not broadcast",
+        ),
+        ("mse", x.mse(y), "both must have one shape"),
+        ("l1", x.l1(y), "both must have one shape"),
+        ("huber", x.huber(y, 1.0), "both must have one shape"),
+        ("bce", x.bce(y), "both must have one shape"),
+        (
+            "bce_with_logits",
+            x.bce_with_logits(y),
+            "both must have one shape",
+        ),
+        ("kl_div", x.kl_div(y), "both must have one shape"),
+        ("hinge", x.hinge(y), "both must have one shape"),
+        (
+            "cosine_embedding",
+            x.cosine_embedding(y, z, 0.0),
+            "both must have one shape",
+        ),
+        (
+            "cross_entropy",
+            x.cross_entropy(z.cast()),
+            "the labels must have shape [2], not [5]",
+        ),
+        (
+            "nll",
+            x.nll(z.cast()),
+            "the labels must have shape [2], not [5]",
+        ),
+        ("outer", x.outer(z), "both must be vectors"),
+        ("dot", z.dot(x.at(0, 0)), "both must have one shape"),
+        (
+            "linear",
+            x.linear(y, None),
+            "the weight must have shape [outputs, 3]",
+        ),
+        ("bmm", x.bmm(y), "expected [b, m, k] and [b, k, n]"),
+        (
+            "layer_norm",
+            x.layer_norm(z, z, 0.1),
+            "must have the shape of a row, [3], not [5]",
+        ),
+        (
+            "rms_norm",
+            x.rms_norm(z, 0.1),
+            "must have the shape of a row, [3], not [5]",
+        ),
+        (
+            "batch_norm",
+            x.batch_norm(z, z, 0.1),
+            "must have shape [3], not [5]",
+        ),
+        (
+            "batch_norm_by",
+            x.batch_norm_by(z, z, z, z, 0.1),
+            "must have shape [3], not [5]",
+        ),
+        (
+            "group_norm",
+            x.group_norm(2, x.at(0, 0), x.at(0, 0), 0.1),
+            "2 groups do not divide 3 channels",
+        ),
+        ("solve", x.solve(y), "must be square"),
+        (
+            "solve_triangular",
+            x.solve_triangular(y, Triangle::lower()),
+            "must be square",
+        ),
+        ("inverse", x.inverse(), "must be square"),
+        ("det", x.det(), "must be square"),
+        ("logdet", x.logdet(), "must be square"),
+        ("cholesky", x.cholesky(), "must be square"),
+        ("eigh", x.eigh().0, "must be square"),
+        ("eigvalsh", x.eigvalsh(), "must be square"),
+        ("svd", z.svd().1, "expected rank 2 at least"),
+        ("svdvals", z.svdvals(), "expected rank 2 at least"),
+        ("qr", z.qr().0, "expected rank 2 at least"),
+        ("trace", z.trace(), "expected rank 2 at least"),
+        ("tril", z.tril(0), "expected rank 2 at least"),
+        (
+            "topk",
+            x.topk(4, 1, Order::Descending).0,
+            "axis 1 has 3 elements, fewer than the 4 asked for",
+        ),
+        (
+            "searchsorted",
+            array(&[3, 2]).searchsorted(x, Side::Left).cast(),
+            "do not broadcast",
+        ),
+        (
+            "embedding",
+            z.embedding(z.cast::<u32>()),
+            "the table must have shape [rows, width]",
+        ),
+        (
+            "index_select",
+            x.index_select(0, mask.cast::<u32>()),
+            "the index must be a vector",
+        ),
+        (
+            "index_add",
+            x.index_add(0, z.cast::<u32>(), y),
+            "does not broadcast to [5, 3]",
+        ),
+        (
+            "scatter_add",
+            x.scatter_add(0, z.cast::<u32>(), y),
+            "the index must have the rank of [2, 3]",
+        ),
+        (
+            "scatter",
+            x.scatter(0, z.cast::<u32>(), y),
+            "the index must have the rank of [2, 3]",
+        ),
+        (
+            "scaled_dot_product_attention",
+            x.scaled_dot_product_attention(y, y, Attention::full()),
+            "as many features",
+        ),
+    ] {
+        let text = value.value().unwrap_err().to_string();
+        let named = text.starts_with(&format!("{name} of ")) && text.contains(reason);
+        assert!(named && text.contains(file!()), "{name}: {text}");
+    }
 }
 
 /// Arguments that no answer could be right for: of draws, of cuts into no pieces.
@@ -336,6 +617,22 @@ fn windows_that_do_not_fit() {
         (
             x.conv_transpose2d(array(&[4, 1, 1, 1]), conv.stride(big)),
             "leave no rows of the result",
+        ),
+        (
+            x.conv_transpose2d(array(&[4, 1, 1, 1]), conv.stride([0, 1])),
+            "conv_transpose2d of [2, 4, 6, 5] f32 and [4, 1, 1, 1] f32: the stride is [0, 1]",
+        ),
+        (
+            x.conv_transpose2d(array(&[4, 1, 1, 1]), conv.dilation([1, 0])),
+            "the dilation is [1, 0]",
+        ),
+        (
+            x.conv_transpose2d(array(&[4, 1, 1, 1]), conv.groups(0)),
+            "there must be one group at least, not 0",
+        ),
+        (
+            x.conv_transpose2d(array(&[4, 1, 1, 1]), conv.groups(3)),
+            "3 groups do not divide 4 inputs",
         ),
         (
             x.max_pool2d(PoolOptions::kernel([7, 1])),

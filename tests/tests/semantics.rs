@@ -108,6 +108,43 @@ fn detach_is_a_constant() -> Result<()> {
     Ok(())
 }
 
+/// What is constant has no adjoint, on either side of an operation, and nothing is kept for one.
+#[test]
+fn constants_cost_nothing() -> Result<()> {
+    let both = [wiggle(1000), wiggle(1000)];
+    type Build = for<'t> fn(Var<'t, f64>, Var<'t, f64>) -> Var<'t, f64>;
+    let table: [(&str, Build); 5] = [
+        ("left", |x, c| c.exp() * x),
+        ("right", |x, c| x * c.exp()),
+        ("divisor", |x, c| x / c.exp()),
+        ("mask", |x, c| c.gt(0.0).select(x, c.exp())),
+        ("detached", |x, c| x * c.exp().detach()),
+    ];
+    for (name, build) in table {
+        let f = Program::record(&both, |_, [x, c]| build(x, c).sum())?;
+        let (one, all) = (f.value_and_grad_of(&[0])?, f.value_and_grad()?);
+        assert_eq!(one.output_count(), 2);
+        let detached = name == "detached";
+        assert!(one.len() < all.len() || detached, "{name}:\n{one}\n{all}");
+        // The adjoint of `c` would be that of `exp` at least: one more product.
+        let products = |p: &Program| p.listing().matches("= mul").count();
+        assert!(
+            products(&one) < products(&all) || detached || name == "mask",
+            "{name}:\n{one}\n{all}"
+        );
+        let mut ws = one.workspace()?;
+        let slope = one.run(&mut ws, both.each_ref())?.array::<f64>(1)?;
+        let mut ws = all.workspace()?;
+        assert_eq!(slope, all.run(&mut ws, both.each_ref())?.array::<f64>(1)?);
+    }
+    // Both sides the same value, and one of them cut off.
+    let tape = Tape::new();
+    let x = tape.variable(wiggle(4));
+    (x * x.detach()).sum().backward()?;
+    assert_eq!(x.grad()?, x.value()?);
+    Ok(())
+}
+
 /// Real control flow: `f` is piecewise linear, so its derivative is `f(a) / a`.
 ///
 /// The gradient is a product of small integers and powers of two: exact. `f(a)` and the quotient are rounded once each

@@ -81,6 +81,14 @@ impl Error {
         }))
     }
 
+    /// The same error, pointing at a line if it does not yet.
+    pub(crate) fn or_at(self, location: &'static Location<'static>) -> Self {
+        match self.0.location {
+            Some(_) => self,
+            None => self.at(Some(location)),
+        }
+    }
+
     /// What went wrong, without the line.
     pub(crate) fn message(&self) -> &str {
         &self.0.message

@@ -127,8 +127,44 @@ pub enum Op {
     /// steps. Attribute: number of the body, the length and the direction.
     Scan,
 
-    /// `x`, an index tensor, after the check that all are below the bound; takes no memory. Attribute: the bound.
+    /// `x`, an index tensor, after the check that all are below the bound; takes no memory. Attribute: [`Attr::bound`].
     CheckIndex,
+}
+
+/// Which of the user's operations an index is for, so that an error can say it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Indexing {
+    Gather,
+    IndexSelect,
+    Take,
+    Embedding,
+    Scatter,
+    ScatterAdd,
+    IndexAdd,
+    OneHot,
+    CrossEntropy,
+    Nll,
+}
+
+impl Indexing {
+    /// All of them with their names, in order. No more than 16: see [`Attr::bound`].
+    const NAMES: [(Self, &str); 10] = [
+        (Self::Gather, "gather"),
+        (Self::IndexSelect, "index_select"),
+        (Self::Take, "take"),
+        (Self::Embedding, "embedding"),
+        (Self::Scatter, "scatter"),
+        (Self::ScatterAdd, "scatter_add"),
+        (Self::IndexAdd, "index_add"),
+        (Self::OneHot, "one_hot"),
+        (Self::CrossEntropy, "cross_entropy"),
+        (Self::Nll, "nll"),
+    ];
+
+    /// The name the user knows.
+    pub(crate) fn name(self) -> &'static str {
+        Self::NAMES[self as usize].1
+    }
 }
 
 /// What [`Op::Random`] draws. Elements depend on (seed, ordinal, step, element) alone.
@@ -246,6 +282,23 @@ impl Attr {
     /// The integer.
     pub fn as_int(self) -> i64 {
         self.0 as i64
+    }
+    /// What indices are to be below, and what they are for. An extent is less than 2^60, as [`Shape`] sees to.
+    ///
+    /// [`Shape`]: retrograde_storage::Shape
+    pub(crate) fn bound(bound: usize, what: Indexing) -> Self {
+        Self(bound as u64 | (what as u64) << 60)
+    }
+    /// What indices are to be below.
+    pub(crate) fn as_bound(self) -> usize {
+        (self.0 & ((1 << 60) - 1)) as usize
+    }
+    /// What indices are for.
+    pub(crate) fn as_indexing(self) -> Indexing {
+        let number = (self.0 >> 60) as usize;
+        Indexing::NAMES
+            .get(number)
+            .map_or(Indexing::Gather, |(what, _)| *what)
     }
     /// A set of axes, bit `i` for axis `i`.
     pub fn axes(mask: u8) -> Self {

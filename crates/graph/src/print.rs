@@ -20,9 +20,8 @@ pub(crate) fn instruction(list: &List, v: Value) -> String {
     let rank = list.shape(v).rank();
     let _ = match list.op(v) {
         Op::Const if list.dtype(v).is_float() => write!(line, " {}", attr.as_float()),
-        Op::Const | Op::PowI | Op::Uniform | Op::Input | Op::CheckIndex => {
-            write!(line, " {}", attr.as_int())
-        }
+        Op::Const | Op::PowI | Op::Uniform | Op::Input => write!(line, " {}", attr.as_int()),
+        Op::CheckIndex => write!(line, " {}", attr.as_bound()),
         Op::Reduce(_) | Op::LogSumExp | Op::Softmax | Op::LogSoftmax => {
             let axes: Vec<usize> = (0..8).filter(|i| attr.as_axes() >> i & 1 == 1).collect();
             write!(line, " over {axes:?}")

@@ -181,7 +181,7 @@ fn instruction(list: &List, v: Value, values: &[Vec<f64>]) -> Result<Vec<f64>, O
         Op::Cast => operand(0).iter().map(|&x| cast(x, dtype)).collect(),
         Op::Detach | Op::Copy | Op::Reshape | Op::After => operand(0).clone(),
         Op::CheckIndex => {
-            let bound = attr.as_int() as f64;
+            let bound = attr.as_bound() as f64;
             // Signed indices may count from the end.
             let least = if dtype == DType::I64 { -bound } else { 0.0 };
             let inside = |i: f64| (least..bound).contains(&i);

@@ -36,9 +36,9 @@ impl Window {
         Some(room / self.stride[axis] + 1)
     }
 
-    /// Taps of the window.
+    /// Taps of the window; the most there can be, if more than fit: those of a pool may be beyond any image.
     pub fn area(&self) -> usize {
-        self.kernel[0] * self.kernel[1]
+        self.kernel[0].saturating_mul(self.kernel[1])
     }
 
     /// Whether the windows leave out no element of any image: what is not left out has an adjoint that is no

@@ -6,13 +6,16 @@ use super::{Case, Given, any, case};
 
 /// Square matrices and right sides.
 fn systems() -> Vec<Vec<Given>> {
-    let sets: [[&[usize]; 2]; 6] = [
+    let sets: [[&[usize]; 2]; 9] = [
         [&[3, 3], &[3, 2]],
         [&[1, 1], &[1]],
         [&[4, 4], &[4]],
         [&[2, 3, 3], &[2, 3, 1]],
         [&[2, 2, 2], &[2, 5]],
         [&[0, 3, 3], &[3, 1]],
+        [&[0, 0], &[0, 2]],
+        [&[2, 0, 0], &[0]],
+        [&[2, 2, 2], &[2, 0]],
     ];
     sets.map(|s| s.map(any).to_vec()).to_vec()
 }

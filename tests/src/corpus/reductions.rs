@@ -70,6 +70,7 @@ fn planes(low: f64, high: f64) -> Vec<Vec<Given>> {
         &[5, 1, 2],
         &[2, 3, 2, 2],
         &[2, 1, 2, 2, 3],
+        &[2, 1, 2, 1, 1, 2, 1, 2],
         &[33, 35],
     ];
     each(shapes, low, high)

@@ -243,6 +243,12 @@ fn operands_of_every_kind() -> Result<()> {
     assert_eq!(v.narrow(0, 0, 0).conv2d(u, options).value()?.len(), 0);
     let nothing = v.narrow(1, 0, 0).conv2d(u.narrow(1, 0, 0), options);
     assert_eq!(nothing.value()?, Array::<f64>::zeros([3, 4, 4, 5]));
+    // A stride beyond the image: one window, as by any other such stride.
+    let far = options.stride(usize::MAX);
+    let one = v.narrow(2, 0, 3).narrow(3, 0, 3).conv2d(u, options);
+    assert_eq!(v.conv2d(u, far).value()?, one.value()?);
+    let [by_far, by_one] = [v.conv2d(u, far), one].map(|y| y.sum().grad_of([u])[0]);
+    assert_eq!(by_far.value()?, by_one.value()?);
     // Gradients of nothing are zeros.
     let (v, u) = (
         tape.variable(samples(&[0, 2, 6, 7], (0.0, 1.0))),

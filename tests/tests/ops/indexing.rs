@@ -138,23 +138,104 @@ fn out_of_range() -> Result<()> {
     let x = tape.variable(Array::<f64>::ones([3, 4]));
     let index = |i: &[i64]| tape.constant(Array::<i64>::from_slice(i));
     let column = |i: &[i64]| index(i).unsqueeze(1);
-    for (value, position, found, bound) in [
-        (x.index_select(0, index(&[0, -3, 3, 7])), 2, 3, 3),
-        (x.index_select(1, index(&[-5, 4])), 0, -5, 4),
-        (x.gather(0, column(&[2, 1, -4])), 2, -4, 3),
-        (x.embedding(index(&[i64::MIN, i64::MAX])), 0, i64::MIN, 3),
-        (x.scatter_add(0, column(&[0, 1, 2, 3]), 1.0), 3, 3, 3),
-        (index(&[0, 1, 5]).one_hot(5), 2, 5, 5),
+    let logits = |i: &[i64]| index(i).cast::<u32>();
+    let some = ClassLoss::default().ignore(7);
+    // The index has the shape that the user gave it.
+    for (value, by, position, found, bound) in [
+        (
+            x.index_select(0, index(&[0, -3, 3, 7])),
+            "index_select with indices of shape [4]",
+            2,
+            3,
+            3,
+        ),
+        (
+            x.index_select(1, index(&[-5, 4])),
+            "index_select with indices of shape [2]",
+            0,
+            -5,
+            4,
+        ),
+        (
+            x.gather(0, column(&[2, 1, -4])),
+            "gather with indices of shape [3, 1]",
+            2,
+            -4,
+            3,
+        ),
+        (
+            x.embedding(index(&[i64::MIN, i64::MAX]).unsqueeze(0)),
+            "embedding with indices of shape [1, 2]",
+            0,
+            i64::MIN,
+            3,
+        ),
+        (
+            x.take(column(&[-12, 12])),
+            "take with indices of shape [2, 1]",
+            1,
+            12,
+            12,
+        ),
+        (
+            x.scatter_add(0, column(&[0, 1, 2, 3]), 1.0),
+            "scatter_add with indices of shape [4, 1]",
+            3,
+            3,
+            3,
+        ),
+        (
+            x.scatter(1, column(&[4, 0, 0]), 1.0),
+            "scatter with indices of shape [3, 1]",
+            0,
+            4,
+            4,
+        ),
+        (
+            x.index_add(1, index(&[0, -5]), 1.0),
+            "index_add with indices of shape [2]",
+            1,
+            -5,
+            4,
+        ),
+        (
+            index(&[0, 1, 5]).one_hot(5),
+            "one_hot with indices of shape [3]",
+            2,
+            5,
+            5,
+        ),
+        (
+            x.nll(logits(&[0, 4, 0])),
+            "nll with indices of shape [3]",
+            1,
+            4,
+            4,
+        ),
+        (
+            x.cross_entropy_by(logits(&[7, 4, 0]), some),
+            "cross_entropy with indices of shape [3]",
+            1,
+            4,
+            4,
+        ),
+        (
+            x.nll_by(logits(&[7, 4, 0]), some),
+            "nll with indices of shape [3]",
+            1,
+            4,
+            4,
+        ),
     ] {
         let expected = format!(
-            "index {found} at position {position} is out of range for an axis of {bound} elements"
+            "{by}: index {found} at position {position} is out of range for an axis of {bound} elements"
         );
         for _ in 0..2 {
             let error = value.value().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Index);
             let text = error.to_string();
             assert!(
-                text.contains(&expected) && text.contains("indexing.rs:"),
+                text.starts_with(&expected) && text.contains("indexing.rs:"),
                 "{text}, not {expected}"
             );
         }

@@ -80,3 +80,107 @@ fn rows_and_columns() -> Result<()> {
     }
     Ok(())
 }
+
+/// Lines longer than a tile, a chunk and a block, by operations that go along them; of one and of several, as rows and as
+/// columns.
+#[test]
+fn long_lines() -> Result<()> {
+    fn check(n: usize, lines: usize, axis: isize) -> Result<()> {
+        let dims = if axis == 0 { [n, lines] } else { [lines, n] };
+        let x = samples(&dims, (-1.0, 1.0));
+        let at = |line: usize, i: usize| x[if axis == 0 { [i, line] } else { [line, i] }];
+        // What `f` makes of each line, where it stands.
+        let along = |f: &dyn Fn(&[f64]) -> Vec<f64>| {
+            let made: Vec<Vec<f64>> = (0..lines)
+                .map(|line| f(&(0..n).map(|i| at(line, i)).collect::<Vec<_>>()))
+                .collect();
+            Array::from_shape_fn(dims, |i| {
+                if axis == 0 {
+                    made[i[1]][i[0]]
+                } else {
+                    made[i[0]][i[1]]
+                }
+            })
+        };
+        let running = |f: fn(f64, f64) -> f64| {
+            along(&|line| {
+                let mut last = None;
+                line.iter()
+                    .map(|&x| *last.insert(last.map_or(x, |l| f(l, x))))
+                    .collect()
+            })
+        };
+        let softmax = along(&|line| {
+            let sum: f64 = line.iter().map(|x| x.exp()).sum();
+            line.iter().map(|x| x.exp() / sum).collect()
+        });
+        let sorted = along(&|line| {
+            let mut line = line.to_vec();
+            line.sort_by(f64::total_cmp);
+            line
+        });
+        let what = format!("{n} x {lines} along {axis}");
+        let p = Program::try_record(&[x.clone()], |_, [x]| {
+            let soft = x.softmax(axis);
+            let [g] = (soft * soft).sum().grad_of([x]);
+            let backwards = x.argsort(axis, retrograde::Order::Ascending);
+            Ok([
+                soft,
+                x.log_softmax(axis).exp(),
+                x.cumsum(axis),
+                x.cummax(axis),
+                x.logcumsumexp(axis).exp(),
+                x.sort(axis, retrograde::Order::Ascending),
+                x.gather(axis, backwards),
+                x.rec().concat(&[x.sin(), x], axis).narrow(axis, n, n),
+                x.roll(7, axis).roll(-7, axis),
+                x.max_over(keep(axis)) + x * 0.0,
+                g,
+            ]
+            .into())
+        })?;
+        let largest =
+            along(&|line| vec![line.iter().copied().fold(f64::MIN, f64::max); line.len()]);
+        // 2 s (s - sum s^2).
+        let slope = {
+            let s = &softmax;
+            let of = |line: usize, i: usize| s[if axis == 0 { [i, line] } else { [line, i] }];
+            let squares: Vec<f64> = (0..lines)
+                .map(|line| (0..n).map(|i| of(line, i).powi(2)).sum())
+                .collect();
+            Array::from_shape_fn(dims, |i| {
+                let s = s[[i[0], i[1]]];
+                2.0 * s * (s - squares[if axis == 0 { i[1] } else { i[0] }])
+            })
+        };
+        let expected = [
+            softmax.clone(),
+            softmax,
+            running(|a, b| a + b),
+            running(f64::max),
+            along(&|line| {
+                let mut sum = 0.0;
+                line.iter().map(|x| (sum += x.exp(), sum).1).collect()
+            }),
+            sorted.clone(),
+            sorted,
+            x.clone(),
+            x.clone(),
+            largest,
+            slope,
+        ];
+        let mut ws = p.workspace()?;
+        let out = p.run(&mut ws, [&x])?;
+        for (k, expected) in expected.iter().enumerate() {
+            let close = out.array::<f64>(k)?.check_close(expected, 1e-11, 1e-11);
+            assert!(close.is_ok(), "{what}, output {k}: {close:?}");
+        }
+        Ok(())
+    }
+    for n in [4097, 32_767, 32_769, 70_001] {
+        check(n, 1, 1)?;
+        check(n, 1, 0)?;
+    }
+    check(40_000, 3, 1)?;
+    check(40_000, 3, 0)
+}

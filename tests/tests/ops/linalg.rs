@@ -211,7 +211,7 @@ fn matrices_that_will_not_do_are_named() -> Result<()> {
     };
     says(
         b.inverse(),
-        "solve of [3, 2, 2] f64: matrix 2 is singular: pivot 1 of 2 is zero",
+        "inverse of [3, 2, 2] f64: matrix 2 is singular: pivot 1 of 2 is zero",
     );
     says(
         b.solve(tape.rec().ones([2])),
@@ -227,7 +227,7 @@ fn matrices_that_will_not_do_are_named() -> Result<()> {
     assert_eq!(b.logdet().value()?.as_slice()[2], f64::NEG_INFINITY);
     says(
         b.det().sum().grad_of([b])[0],
-        "solve of [3, 2, 2] f64: matrix 2 is singular",
+        "inverse of [3, 2, 2] f64: matrix 2 is singular",
     );
     // NaN goes through what does not need an order.
     let nan = tape.variable(Array::from([[f64::NAN, 1.0], [1.0, 1.0]]));

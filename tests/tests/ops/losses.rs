@@ -188,7 +188,7 @@ fn a_label_that_is_no_class_is_named_with_its_place() -> Result<()> {
     for error in [loss.backward().unwrap_err(), loss.value().unwrap_err()] {
         assert_eq!(error.kind(), ErrorKind::Index);
         let text = error.to_string();
-        let expected = "indices of shape [2]: index 3 at position 1 is out of range for an axis of 3 elements\n  at ";
+        let expected = "cross_entropy with indices of shape [2]: index 3 at position 1 is out of range for an axis of 3 elements\n  at ";
         assert!(text.starts_with(expected) && text.contains(&at), "{text}");
     }
     // The tape goes on.

@@ -152,18 +152,47 @@ fn ties_and_nan_of_max_pool() -> Result<()> {
         ([nan, 9.0, 9.0, 9.0], nan, 0),
         ([f64::INFINITY, 1.0, nan, 9.0], nan, 2),
     ] {
-        let tape = Tape::new();
-        let v = tape.variable(Array::from(x).reshape([1, 1, 2, 2])?);
-        let y = v.max_pool2d(PoolOptions::kernel(2));
-        let found = y.item()?;
-        assert!(
-            found == largest || found.is_nan() && largest.is_nan(),
-            "{x:?}: {found}"
-        );
-        (y * 2.0).sum().backward()?;
-        let mut expected = [0.0; 4];
-        expected[at] = 2.0;
-        assert_eq!(v.grad()?.as_slice(), expected, "{x:?}");
+        // One window, by the kernel of halves and by that of all windows.
+        for stride in [2, 1] {
+            let tape = Tape::new();
+            let v = tape.variable(Array::from(x).reshape([1, 1, 2, 2])?);
+            let y = v.max_pool2d(PoolOptions::kernel(2).stride(stride));
+            let found = y.item()?;
+            assert!(
+                found == largest || found.is_nan() && largest.is_nan(),
+                "{x:?}: {found}"
+            );
+            (y * 2.0).sum().backward()?;
+            let mut expected = [0.0; 4];
+            expected[at] = 2.0;
+            assert_eq!(v.grad()?.as_slice(), expected, "{x:?}");
+            let single = v
+                .cast::<f32>()
+                .max_pool2d(PoolOptions::kernel(2).stride(stride));
+            assert_eq!(single.item()?.is_nan(), largest.is_nan(), "{x:?}");
+        }
     }
+    Ok(())
+}
+
+/// Windows far larger than the image, and strides: one window that sees all of it.
+#[test]
+fn windows_beyond_any_image() -> Result<()> {
+    let tape = Tape::new();
+    let x = tape.variable(Array::<f64>::arange(6).reshape([1, 1, 2, 3])?);
+    let huge = PoolOptions::kernel(1 << 50)
+        .padding(1 << 49)
+        .stride(usize::MAX);
+    assert_eq!(x.max_pool2d(huge).item()?, 5.0);
+    let mean = x.avg_pool2d(huge.count_include_pad(false));
+    assert_eq!(mean.item()?, 2.5);
+    assert_eq!(x.avg_pool2d(huge).item()?, 15.0 / 2f64.powi(100));
+    mean.sum().backward()?;
+    assert_eq!(
+        x.grad()?,
+        Array::from([1.0 / 6.0; 6]).reshape([1, 1, 2, 3])?
+    );
+    let p = Program::record(&[x.value()?], |_, [x]| x.avg_pool2d(huge).sum())?;
+    assert!(p.value_and_grad()?.cost().flops > 1 << 60);
     Ok(())
 }

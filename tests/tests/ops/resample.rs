@@ -279,6 +279,23 @@ fn what_does_not_fit() {
             "the base must be finite and above 0",
         ),
     ];
+    // Nothing is computed of what nobody has, however large it would be.
+    let none = x.narrow(0, 0, 0);
+    let far = wide.padding(1 << 20);
+    for (value, extents) in [
+        (none.upsample(1 << 27, near), vec![0, 2, 1 << 27, 1 << 27]),
+        (
+            none.adaptive_avg_pool2d(1 << 27),
+            vec![0, 2, 1 << 27, 1 << 27],
+        ),
+        (
+            none.unfold(3, far),
+            vec![0, 18, ((1 << 21) + 2) * ((1 << 21) + 3)],
+        ),
+        (x.narrow(1, 0, 0).windows(2, 3, 1), vec![1, 0, 2, 5, 3]),
+    ] {
+        assert_eq!(value.value().expect("nothing").shape(), extents);
+    }
     for (value, expected) in table {
         let text = value.value().unwrap_err().to_string();
         assert!(text.contains(expected) && text.contains(file!()), "{text}");

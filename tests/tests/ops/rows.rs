@@ -58,19 +58,20 @@ fn standardised(x: &[f64], eps: f64) -> Vec<f64> {
 #[test]
 fn values_along_every_axis() -> Result<()> {
     macro_rules! table {
-        ($($name:literal, |$x:ident, $a:ident| $body:expr, $oracle:expr;)*) => {
-            [$(($name, (|$x, $a| $body) as Row, (|$x, $a| $body) as Single, ($oracle) as fn(&[f64]) -> Vec<f64>)),*]
+        ($($name:literal, $single:literal, |$x:ident, $a:ident| $body:expr, $oracle:expr;)*) => {
+            [$(($name, $single, (|$x, $a| $body) as Row, (|$x, $a| $body) as Single, ($oracle) as fn(&[f64]) -> Vec<f64>)),*]
         };
     }
+    // Name, what `f32` may be off by, the operation, the oracle.
     let table = table! {
-        "softmax", |x, a| x.softmax(a), softmax;
-        "log_softmax", |x, a| x.log_softmax(a), |x| softmax(x).iter().map(|p| p.ln()).collect();
-        "cumsum", |x, a| x.cumsum(a), |x| running(x, |x| x.iter().sum());
-        "cumprod", |x, a| x.cumprod(a), |x| running(x, |x| x.iter().product());
-        "cummax", |x, a| x.cummax(a), |x| running(x, |x| x.iter().copied().fold(f64::NEG_INFINITY, f64::max));
-        "logcumsumexp", |x, a| x.logcumsumexp(a), |x| running(x, |x| x.iter().map(|x| x.exp()).sum::<f64>().ln());
+        "softmax", 1e-6, |x, a| x.softmax(a), softmax;
+        "log_softmax", 1e-6, |x, a| x.log_softmax(a), |x| softmax(x).iter().map(|p| p.ln()).collect();
+        "cumsum", 1e-4, |x, a| x.cumsum(a), |x| running(x, |x| x.iter().sum());
+        "cumprod", 1e-4, |x, a| x.cumprod(a), |x| running(x, |x| x.iter().product());
+        "cummax", 1e-6, |x, a| x.cummax(a), |x| running(x, |x| x.iter().copied().fold(f64::NEG_INFINITY, f64::max));
+        "logcumsumexp", 1e-6, |x, a| x.logcumsumexp(a), |x| running(x, |x| x.iter().map(|x| x.exp()).sum::<f64>().ln());
     };
-    for (name, op, single, oracle) in table {
+    for (name, bound, op, single, oracle) in table {
         for shape in SHAPES {
             let x = samples(shape, (-1.05, 1.1));
             for axis in 0..shape.len() {
@@ -82,12 +83,30 @@ fn values_along_every_axis() -> Result<()> {
                     assert!(close.is_ok(), "{name} of {shape:?} along {axis}: {close:?}");
                 }
                 let half = single(tape.constant(x.cast()), axis as isize).value()?;
-                let close = half.cast::<f64>().check_close(&expected, 1e-4, 1e-4);
+                let close = half.cast::<f64>().check_close(&expected, bound, bound);
                 assert!(
                     close.is_ok(),
                     "{name} of f32 {shape:?} along {axis}: {close:?}"
                 );
             }
+        }
+    }
+    Ok(())
+}
+
+/// In single precision, against the same numbers in double: a softmax's logarithm is no worse where it is large.
+#[test]
+fn log_softmax_is_within_two_ulp() -> Result<()> {
+    for n in [4, 17, 1030] {
+        let x = samples(&[40, n], (-1.0, 1.0)).cast::<f32>();
+        let tape = Tape::new();
+        let single = tape.constant(x.clone()).log_softmax(1).value()?;
+        let double = tape.constant(x.cast::<f64>()).log_softmax(1).value()?;
+        for (&found, &expected) in single.iter().zip(&double) {
+            let near = (expected as f32).abs();
+            let ulp = f64::from(near.next_up() - near);
+            let off = (f64::from(found) - expected).abs() / ulp;
+            assert!(off < 2.0, "{found} is {off} ulp from {expected}");
         }
     }
     Ok(())

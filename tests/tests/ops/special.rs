@@ -1,5 +1,6 @@
 //! Infinities, NaN and zeros of both signs: values and derivatives as IEEE has them.
 
+use retrograde::Order;
 use retrograde::prelude::*;
 use retrograde_tests::bits::first_difference;
 use retrograde_tests::derivatives::{Function, Pair, Single};
@@ -23,7 +24,7 @@ fn of_one_operand() -> Result<()> {
         };
     }
     // Values and slopes at -inf, -0, 0, inf, NaN.
-    let table: [(&str, Function, Single, [f64; 5], [f64; 5]); 42] = table! {
+    let table: [(&str, Function, Single, [f64; 5], [f64; 5]); 62] = table! {
         "neg", |x| -x, [INF, 0.0, 0.0, -INF, NAN], [-1.0; 5];
         "abs", |x| x.abs(), [INF, 0.0, 0.0, INF, NAN], [-1.0, 0.0, 0.0, 1.0, NAN];
         "reciprocal", |x| x.reciprocal(), [0.0, -INF, INF, 0.0, NAN], [0.0, -INF, -INF, 0.0, NAN];
@@ -66,6 +67,26 @@ fn of_one_operand() -> Result<()> {
         "powi -1", |x| x.powi(-1), [0.0, -INF, INF, 0.0, NAN], [0.0, -INF, -INF, 0.0, NAN];
         "powf 0.5", |x| x.powf(0.5), [INF, 0.0, 0.0, INF, NAN], [0.0, INF, INF, 0.0, NAN];
         "powf 0", |x| x.powf(0.0), [1.0; 5], [0.0; 5];
+        "sign", |x| x.sign(), [-1.0, 0.0, 0.0, 1.0, NAN], [0.0; 5];
+        "ceil", |x| x.ceil(), [-INF, 0.0, 0.0, INF, NAN], [0.0; 5];
+        "trunc", |x| x.trunc(), [-INF, 0.0, 0.0, INF, NAN], [0.0; 5];
+        "fract", |x| x.fract(), [NAN, 0.0, 0.0, NAN, NAN], [1.0; 5];
+        "clamp", |x| x.clamp(-1.0, 2.0), [-1.0, 0.0, 0.0, 2.0, NAN], [0.0, 1.0, 1.0, 0.0, 0.0];
+        "relu", |x| x.relu(), [0.0, 0.0, 0.0, INF, NAN], [0.0, 0.0, 0.0, 1.0, 0.0];
+        "relu6", |x| x.relu6(), [0.0, 0.0, 0.0, 6.0, NAN], [0.0; 5];
+        "leaky_relu", |x| x.leaky_relu(0.5), [-INF, 0.0, 0.0, INF, NAN], [0.5, 0.5, 0.5, 1.0, 0.5];
+        "elu", |x| x.elu(0.5), [-0.5, 0.0, 0.0, INF, NAN], [0.0, 0.5, 0.5, 1.0, NAN];
+        "celu", |x| x.celu(0.5), [-0.5, 0.0, 0.0, INF, NAN], [0.0, 1.0, 1.0, 1.0, NAN];
+        "gelu", |x| x.gelu(), [NAN, 0.0, 0.0, INF, NAN], [NAN, 0.5, 0.5, NAN, NAN];
+        "gelu_tanh", |x| x.gelu_tanh(), [NAN, 0.0, 0.0, INF, NAN], [NAN, 0.5, 0.5, NAN, NAN];
+        "silu", |x| x.silu(), [NAN, 0.0, 0.0, INF, NAN], [NAN, 0.5, 0.5, NAN, NAN];
+        "mish", |x| x.mish(), [NAN, 0.0, 0.0, INF, NAN], [NAN, 0.6, 0.6, NAN, NAN];
+        "log_sigmoid", |x| x.log_sigmoid(), [-INF, -LN_2, -LN_2, 0.0, NAN], [1.0, 0.5, 0.5, 0.0, NAN];
+        "hard_sigmoid", |x| x.hard_sigmoid(), [0.0, 0.5, 0.5, 1.0, NAN], [0.0, 1.0 / 6.0, 1.0 / 6.0, 0.0, 0.0];
+        "hard_swish", |x| x.hard_swish(), [NAN, 0.0, 0.0, INF, NAN], [0.0, 0.5, 0.5, 1.0, NAN];
+        "softsign", |x| x.softsign(), [NAN, 0.0, 0.0, NAN, NAN], [NAN, 1.0, 1.0, NAN, NAN];
+        "hardshrink", |x| x.hardshrink(0.5), [-INF, 0.0, 0.0, INF, NAN], [1.0, 0.0, 0.0, 1.0, 1.0];
+        "lerp", |x| x.lerp(1.0, 0.5), [NAN, 0.5, 0.5, NAN, NAN], [0.5; 5];
     };
     let mut wrong = Vec::new();
     for (name, op, single, value, slope) in table {
@@ -82,7 +103,7 @@ fn of_one_operand() -> Result<()> {
                     AT[i], found[i], value[i]
                 ));
             }
-            if !same(f64::from(half[i]), f64::from(value[i] as f32)) && value[i] != LN_2 {
+            if !same(f64::from(half[i]), f64::from(value[i] as f32)) && value[i].abs() != LN_2 {
                 wrong.push(format!(
                     "{name}({}f32) is {}, not {}",
                     AT[i], half[i], value[i]
@@ -98,7 +119,7 @@ fn of_one_operand() -> Result<()> {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     // At the edges of their domains.
-    let table: [(&str, Function, f64, f64, f64); 12] = [
+    let table: [(&str, Function, f64, f64, f64); 13] = [
         ("asin", |x| x.asin(), 1.0, FRAC_PI_2, INF),
         ("asin", |x| x.asin(), -1.0, -FRAC_PI_2, INF),
         ("acos", |x| x.acos(), 1.0, 0.0, -INF),
@@ -107,6 +128,7 @@ fn of_one_operand() -> Result<()> {
         ("atanh", |x| x.atanh(), 1.0, INF, INF),
         ("atanh", |x| x.atanh(), -1.0, -INF, INF),
         ("normal_icdf", |x| x.normal_icdf(), 1.0, INF, INF),
+        ("log1p", |x| x.log1p(), -1.0, -INF, INF),
         ("lgamma", |x| x.lgamma(), -2.0, INF, NAN),
         ("digamma", |x| x.digamma(), -2.0, NAN, INF),
         ("log10", |x| x.log10(), 1e10, 10.0, 1e-10 / LN_10),
@@ -226,5 +248,60 @@ fn the_ends_of_the_range() -> Result<()> {
         (single * 0.5).value()?.into_vec(),
         [f32::MIN_POSITIVE * 0.5, 1e-45 * 0.5, f32::MAX * 0.5]
     );
+    Ok(())
+}
+
+/// A NaN anywhere is what a choice or a sum of the row comes to, in whichever lane and chunk it stands.
+#[test]
+fn one_nan_of_many() -> Result<()> {
+    fn check<T: Float>(n: usize, place: usize) -> Result<()> {
+        let mut x = Array::<T>::from_shape_fn([n], |i| T::of((i[0] * 7 % 11) as f64));
+        x.as_mut_slice()[place] = T::of(NAN);
+        let what = format!("{:?}, {place} of {n}", T::DTYPE);
+        let tape = Tape::new();
+        let x = tape.variable(x);
+        for y in [
+            x.max(),
+            x.min(),
+            x.sum(),
+            x.prod(),
+            x.norm(),
+            x.norm_p(INF),
+            x.logsumexp(),
+            x.var(0),
+            x.unsqueeze(0).max_over(1).sum(),
+            x.unsqueeze(1).min_over(0).sum(),
+            x.softmax(0).at(0, 0),
+            x.log_softmax(0).at(0, -1),
+            x.cumsum(0).at(0, -1),
+            x.cumprod(0).at(0, -1),
+            x.cummax(0).at(0, -1),
+            x.logcumsumexp(0).at(0, -1),
+            x.sort(0, Order::Ascending).at(0, -1),
+            x.topk(1, 0, Order::Descending).0.sum(),
+        ] {
+            assert!(y.item()?.to_f64().is_nan(), "{what}: {}", y.item()?);
+            y.backward()?;
+            drop(x.grad()?);
+        }
+        let places = [
+            x.argmax(),
+            x.argmin(),
+            x.argsort(0, Order::Descending).at(0, 0),
+        ];
+        for at in places {
+            assert_eq!(at.item()? as usize, place, "{what}");
+        }
+        let running = x.cummax(0).to_vec()?;
+        let first = running.iter().position(|x| x.to_f64().is_nan());
+        assert_eq!(first, Some(place), "{what}");
+        Ok(())
+    }
+    for n in [1, 9, 17, 1030] {
+        for place in [0, n / 2, n - 1] {
+            check::<f64>(n, place)?;
+            check::<f32>(n, place)?;
+        }
+    }
     Ok(())
 }

@@ -385,3 +385,213 @@ fn polygamma() -> Result<()> {
     assert!(p.grad().is_err() && p.jvp().is_err());
     Ok(())
 }
+
+/// First derivatives, and second ones as derivatives of those, by their formulas: much nearer than differences come.
+#[test]
+fn slopes_in_closed_form() -> Result<()> {
+    use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LN_10, PI};
+    fn density(x: f64) -> f64 {
+        (-0.5 * x * x).exp() / (2.0 * PI).sqrt()
+    }
+    /// `1 - sigmoid`, without the difference.
+    fn rest(x: f64) -> f64 {
+        sigmoid(-x)
+    }
+    type Slope = (&'static str, Function, fn(f64) -> f64, (f64, f64));
+    let table: [Slope; 42] = [
+        ("exp", |x| x.exp(), f64::exp, (-20.0, 20.0)),
+        ("exp2", |x| x.exp2(), |x| LN_2 * x.exp2(), (-20.0, 20.0)),
+        ("expm1", |x| x.expm1(), f64::exp, (-20.0, 20.0)),
+        ("ln", |x| x.ln(), |x| 1.0 / x, (1e-3, 1e3)),
+        ("log2", |x| x.log2(), |x| 1.0 / (x * LN_2), (1e-3, 1e3)),
+        ("log10", |x| x.log10(), |x| 1.0 / (x * LN_10), (1e-3, 1e3)),
+        ("log1p", |x| x.log1p(), |x| 1.0 / (1.0 + x), (-0.9, 1e3)),
+        ("sqrt", |x| x.sqrt(), |x| 0.5 / x.sqrt(), (1e-3, 1e3)),
+        (
+            "rsqrt",
+            |x| x.rsqrt(),
+            |x| -0.5 / (x * x.sqrt()),
+            (1e-3, 1e3),
+        ),
+        ("cbrt", |x| x.cbrt(), |x| x.cbrt() / (3.0 * x), (-1e3, 1e3)),
+        (
+            "reciprocal",
+            |x| x.reciprocal(),
+            |x| -1.0 / (x * x),
+            (1e-3, 1e3),
+        ),
+        ("sin", |x| x.sin(), f64::cos, (-20.0, 20.0)),
+        ("cos", |x| x.cos(), |x| -x.sin(), (-20.0, 20.0)),
+        ("tan", |x| x.tan(), |x| x.cos().powi(-2), (-1.5, 1.5)),
+        (
+            "asin",
+            |x| x.asin(),
+            |x| 1.0 / ((1.0 - x) * (1.0 + x)).sqrt(),
+            (-0.99, 0.99),
+        ),
+        (
+            "acos",
+            |x| x.acos(),
+            |x| -1.0 / ((1.0 - x) * (1.0 + x)).sqrt(),
+            (-0.99, 0.99),
+        ),
+        ("atan", |x| x.atan(), |x| 1.0 / (1.0 + x * x), (-1e3, 1e3)),
+        ("sinh", |x| x.sinh(), f64::cosh, (-20.0, 20.0)),
+        ("cosh", |x| x.cosh(), f64::sinh, (-20.0, 20.0)),
+        ("tanh", |x| x.tanh(), |x| x.cosh().powi(-2), (-5.0, 5.0)),
+        ("asinh", |x| x.asinh(), |x| 1.0 / x.hypot(1.0), (-1e3, 1e3)),
+        (
+            "acosh",
+            |x| x.acosh(),
+            |x| 1.0 / ((x - 1.0) * (x + 1.0)).sqrt(),
+            (1.01, 1e3),
+        ),
+        (
+            "atanh",
+            |x| x.atanh(),
+            |x| 1.0 / ((1.0 - x) * (1.0 + x)),
+            (-0.99, 0.99),
+        ),
+        (
+            "erf",
+            |x| x.erf(),
+            |x| FRAC_2_SQRT_PI * (-x * x).exp(),
+            (-5.0, 5.0),
+        ),
+        (
+            "erfc",
+            |x| x.erfc(),
+            |x| -FRAC_2_SQRT_PI * (-x * x).exp(),
+            (-5.0, 5.0),
+        ),
+        ("normal_cdf", |x| x.normal_cdf(), density, (-7.0, 7.0)),
+        (
+            "normal_icdf",
+            |x| x.normal_icdf(),
+            |p| 1.0 / density(quantile(p)),
+            (0.01, 0.99),
+        ),
+        ("lgamma", |x| x.lgamma(), digamma, (2.0, 30.0)),
+        ("digamma", |x| x.digamma(), trigamma, (0.5, 30.0)),
+        (
+            "sinc",
+            |x| x.sinc(),
+            |x| ((PI * x).cos() - sinc(x)) / x,
+            (1.2, 1.4),
+        ),
+        (
+            "sigmoid",
+            |x| x.sigmoid(),
+            |x| sigmoid(x) * rest(x),
+            (-20.0, 20.0),
+        ),
+        ("log_sigmoid", |x| x.log_sigmoid(), rest, (-20.0, 20.0)),
+        ("softplus", |x| x.softplus(), sigmoid, (-20.0, 20.0)),
+        (
+            "softsign",
+            |x| x.softsign(),
+            |x| (1.0 + x.abs()).powi(-2),
+            (-20.0, 20.0),
+        ),
+        (
+            "silu",
+            |x| x.silu(),
+            |x| sigmoid(x) * (1.0 + x * rest(x)),
+            (-1.0, 5.0),
+        ),
+        (
+            "gelu",
+            |x| x.gelu(),
+            |x| cdf(x) + x * density(x),
+            (-0.5, 4.0),
+        ),
+        ("elu", |x| x.elu(0.7), |x| 0.7 * x.exp(), (-20.0, 0.0)),
+        (
+            "powi -3",
+            |x| x.powi(-3),
+            |x| -3.0 * x.powi(-4),
+            (0.1, 10.0),
+        ),
+        ("powf", |x| x.powf(1.7), |x| 1.7 * x.powf(0.7), (0.1, 10.0)),
+        (
+            "pow, the exponent",
+            |y| like(y, 2.5).pow(y),
+            |y| 2.5f64.ln() * 2.5f64.powf(y),
+            (-9.0, 9.0),
+        ),
+        (
+            "pow(x, x)",
+            |x| x.pow(x),
+            |x| x.powf(x) * (x.ln() + 1.0),
+            (0.5, 9.0),
+        ),
+        (
+            "hypot",
+            |x| x.hypot(2.0),
+            |x| x / x.hypot(2.0),
+            (-20.0, 20.0),
+        ),
+    ];
+    let mut wrong = Vec::new();
+    for (name, op, slope, range) in table {
+        let tape = Tape::new();
+        let x = tape.variable(samples(&[501], range));
+        let [found] = op(x).sum().grad_of([x]);
+        let expected = x.value()?.map(slope);
+        if let Err(e) = found.value()?.check_close(&expected, 1e-13, 1e-15) {
+            wrong.push(format!("{name}: {e}"));
+        }
+    }
+    // Of second order.
+    let table: [Slope; 8] = [
+        ("exp", |x| x.exp(), f64::exp, (-20.0, 20.0)),
+        ("sin", |x| x.sin(), |x| -x.sin(), (-20.0, 20.0)),
+        ("ln", |x| x.ln(), |x| -1.0 / (x * x), (1e-3, 1e3)),
+        (
+            "sqrt",
+            |x| x.sqrt(),
+            |x| -0.25 / (x * x.sqrt()),
+            (1e-3, 1e3),
+        ),
+        (
+            "reciprocal",
+            |x| x.reciprocal(),
+            |x| 2.0 / (x * x * x),
+            (1e-3, 1e3),
+        ),
+        (
+            "tanh",
+            |x| x.tanh(),
+            |x| -2.0 * x.tanh() * x.cosh().powi(-2),
+            (-5.0, 5.0),
+        ),
+        (
+            "erf",
+            |x| x.erf(),
+            |x| -2.0 * x * FRAC_2_SQRT_PI * (-x * x).exp(),
+            (-5.0, 5.0),
+        ),
+        (
+            "softplus",
+            |x| x.softplus(),
+            |x| sigmoid(x) * rest(x),
+            (-20.0, 20.0),
+        ),
+    ];
+    for (name, op, slope, range) in table {
+        let tape = Tape::new();
+        let x = tape.variable(samples(&[501], range));
+        let [first] = op(x).sum().grad_of([x]);
+        let [second] = first.sum().grad_of([x]);
+        let expected = x.value()?.map(slope);
+        if let Err(e) = second.value()?.check_close(&expected, 1e-13, 1e-15) {
+            wrong.push(format!("second order of {name}: {e}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    Ok(())
+}
+
+fn like(x: Var<'_, f64>, number: f64) -> Var<'_, f64> {
+    x.rec().scalar(number)
+}

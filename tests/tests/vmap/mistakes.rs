@@ -80,6 +80,18 @@ fn of_programs() -> Result<()> {
             "mistakes.rs",
         ],
     );
+    // Nor where the samples have less axes than what is shared.
+    let both = [Array::<f64>::ones([2]), Array::<f64>::ones([1; 8])];
+    let g = Program::record(&both, |_, [x, y]| x.gt(y).select(x, y).sum())?;
+    refused(
+        g.vmap(2, &[Some(0), None]),
+        ErrorKind::Shape,
+        &[
+            "gt of [1, 1, 1, 1, 1, 1, 1, 2] bool",
+            "rank 9",
+            "mistakes.rs",
+        ],
+    );
     refused(
         f.vmap(usize::MAX / 4, &[Some(0)]),
         ErrorKind::Shape,
@@ -121,9 +133,51 @@ fn while_recording() -> Result<()> {
         x
     });
     assert!(read.expect("called").is_err());
+    says(
+        t.vmap(x, |x| x.masked_select(x.gt(0.0)).sum()),
+        "masked_select reads its mask: a value of the body of a loop or a batch has no value of its own",
+    );
+    says(t.vmap(x, |x| x.unique().sum()), "masked_select reads");
     // Of another tape.
     let other = Tape::new();
     says(other.rec().vmap(x, |x| x), "belongs to another tape");
+    Ok(())
+}
+
+/// A matrix of one sample: its number is in the batch, of gradients too; other samples are no help.
+#[test]
+fn one_bad_matrix() -> Result<()> {
+    let matrices = Array::from([[[2.0, 1.0], [1.0, 2.0]], [[1.0, 2.0], [2.0, 4.0]]]);
+    type Build = for<'t> fn(Var<'t, f64>) -> Var<'t, f64>;
+    let table: [(&str, Build); 3] = [
+        (
+            "cholesky of [2, 2, 2] f64: matrix 1 is not positive definite: pivot 1 of 2",
+            |a| a.cholesky(),
+        ),
+        (
+            "inverse of [2, 2, 2] f64: matrix 1 is singular: pivot 1 of 2",
+            |a| a.inverse(),
+        ),
+        (
+            "solve of [2, 2, 2] f64: matrix 1 is singular: pivot 1 of 2",
+            |a| a.solve(a.at(0, 0)),
+        ),
+    ];
+    for (says, build) in table {
+        let f = Program::record(&[Array::<f64>::zeros([2, 2])], |_, [a]| build(a).sum())?;
+        for p in [
+            f.vmap(2, &[Some(0)])?,
+            f.value_and_grad()?.vmap(2, &[Some(0)])?,
+        ] {
+            let error = p.run(&mut p.workspace()?, [&matrices]).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Singular);
+            let text = error.to_string();
+            assert!(
+                text.starts_with(says) && text.contains("mistakes.rs"),
+                "{text}"
+            );
+        }
+    }
     Ok(())
 }
 

@@ -302,6 +302,8 @@ impl<'a> Batch<'a> {
             Op::Reshape => 0,
             _ => self.from.shape(v).rank(),
         };
+        // Operands are given as many axes as the result has: it must have room for the batch.
+        self.shape(v)?;
         let args = self.args(v)?;
         let args: Vec<Value> = args.into_iter().map(|a| self.lined_up(a, rank)).collect();
         self.emit(v, &args, attr)

@@ -150,7 +150,7 @@ impl Recording {
             let (shape, dtype) = (self.list.shape(v), self.list.dtype(v));
             if let Err(e) = self.store.reserve(v, shape, dtype) {
                 self.forget(&values[..i]);
-                return Err(e);
+                return Err(e.at(self.list.location(v)));
             }
         }
         Ok(())
@@ -208,7 +208,9 @@ impl Recording {
             let v = external(i);
             let inside = v.index() < list.len() && list.attr(v).as_int() == PLACEHOLDER;
             let message = if inside {
-                "a value of the body of a loop has no value of its own: it is another one in every step; return it from the body".into()
+                "a value of the body of a loop or a batch has no value of its own: it is another one in every step or \
+                 sample; return it from the body"
+                    .into()
             } else {
                 format!("{v} has no data")
             };

@@ -90,15 +90,18 @@ impl Recording {
 
 impl<T: Element> Var<'_, T> {
     /// The value: evaluates what it needs, keeps all of it until the tape is reset.
+    #[track_caller]
     pub fn value(self) -> Result<Array<T>> {
+        let location = Location::caller();
         let mut state = self.rec.recorder.state.borrow_mut();
         if state.store.recording {
             return Err(Error::new(
                 ErrorKind::Unknown,
                 "a program being recorded has no values yet; to branch, read a comparison: `x.lt(1.0).item()?`",
-            ));
+            )
+            .at(Some(location)));
         }
-        self.force(&mut state)?;
+        self.force(&mut state).map_err(|e| e.or_at(location))?;
         let shape = state.list.shape(self.id);
         let data = state
             .store
@@ -140,7 +143,7 @@ impl<T: Element> Var<'_, T> {
             let message = "a float read while a program is recorded could steer it unseen; compare first: `x.lt(1.0).item()?`";
             return Err(Error::new(ErrorKind::Unknown, message).at(Some(location)));
         }
-        self.force(&mut state)?;
+        self.force(&mut state).map_err(|e| e.or_at(location))?;
         let x = state
             .store
             .elements::<T>(self.id, shape)
@@ -157,6 +160,7 @@ impl<T: Element> Var<'_, T> {
     }
 
     /// The elements, row-major.
+    #[track_caller]
     pub fn to_vec(self) -> Result<Vec<T>> {
         self.value().map(Array::into_vec)
     }

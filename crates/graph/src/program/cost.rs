@@ -99,7 +99,7 @@ impl Program {
                 && works(list, v)
             {
                 guards[i].instructions += 1;
-                guards[i].flops += flops(list, v);
+                guards[i].flops = guards[i].flops.saturating_add(flops(list, v));
             }
         }
         let total = |values: &[Value]| {
@@ -107,7 +107,7 @@ impl Program {
             values.iter().map(|&v| bytes(list, v)).sum()
         };
         Cost {
-            flops: live().map(|v| flops(list, v)).sum(),
+            flops: sum(live().map(|v| flops(list, v))),
             bytes: moved(plan),
             time_ns: plan.cost,
             instructions: live().filter(|&v| works(list, v)).count(),
@@ -168,6 +168,11 @@ fn needed_by(plan: &Plan, outputs: usize) -> Vec<Needed> {
         }
     }
     needed
+}
+
+/// The sum, or the most there can be: windows of pools may be beyond any image.
+fn sum(counts: impl Iterator<Item = u64>) -> u64 {
+    counts.fold(0, u64::saturating_add)
 }
 
 pub(super) fn flops(list: &List, v: Value) -> u64 {
@@ -231,11 +236,13 @@ pub(super) fn flops(list: &List, v: Value) -> u64 {
             };
             matrices * terms
         }
-        Op::MaxPool | Op::SumPool => len * list.window(v).area() as u64,
-        Op::MaxPoolInput | Op::SumPoolInput => operand() * list.window(v).area() as u64,
+        Op::MaxPool | Op::SumPool => len.saturating_mul(list.window(v).area() as u64),
+        Op::MaxPoolInput | Op::SumPoolInput => {
+            operand().saturating_mul(list.window(v).area() as u64)
+        }
         Op::Scan => {
             let (spec, each) = (list.scan_spec(v), &list.scan_spec(v).body.list);
-            spec.length as u64 * each.values().map(|v| flops(each, v)).sum::<u64>()
+            (spec.length as u64).saturating_mul(sum(each.values().map(|v| flops(each, v))))
         }
         Op::Input | Op::Const | Op::Uniform | Op::Iota | Op::Random(_) => 0,
         Op::Cast | Op::Detach | Op::Reshape | Op::Permute | Op::Slice | Op::Unslice => 0,

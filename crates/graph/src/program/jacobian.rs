@@ -9,7 +9,7 @@ use super::feed::Feed;
 pub use super::products::Direction;
 use super::products::Products;
 use super::sparse::coloured;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::sparse::{Sources, dependencies};
 use crate::var::Float;
 
@@ -133,7 +133,14 @@ impl Jacobian {
         let mut ws = self.products.workspace::<T>()?;
         let (m, n) = (self.output.len(), self.input.len());
         let dims = [self.output.dims(), self.input.dims()].concat();
-        let mut jacobian = Array::<T>::try_zeros(dims)?;
+        let mut jacobian = Array::<T>::try_zeros(dims).map_err(|e| {
+            let e = Error::from(e);
+            let (y, x) = (self.output, self.input);
+            let message = format!(
+                "the Jacobian of {y} by {x}: {e}; try `flatten` on the output or the input"
+            );
+            Error::new(e.kind(), message)
+        })?;
         let data = jacobian.as_mut_slice();
         let count = self.products();
         let Some(sources) = &self.sources else {

@@ -91,7 +91,8 @@ pub(super) fn evaluate(
         return gradients.concat();
     }
     // Side by side for each time.
-    let times = gradients.each_ref().map(|x| x.chunks(heads * d));
+    // Of no batch there are no elements, and no heads to cut them by.
+    let times = gradients.each_ref().map(|x| x.chunks((heads * d).max(1)));
     let [q, k, v] = times;
     let each = q.zip(k).zip(v);
     each.flat_map(|((q, k), v)| [q, k, v].concat()).collect()

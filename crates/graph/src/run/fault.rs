@@ -1,5 +1,7 @@
 //! What a run met, told to the user.
 
+use retrograde_ops::Binary;
+use retrograde_ops::linalg::Linalg;
 use retrograde_ops::structured::{Cause, Fault};
 use retrograde_storage::Id;
 
@@ -26,11 +28,15 @@ pub(crate) fn error(list: &List, fault: &Fault, said: Option<String>) -> Error {
     }
     let message = match fault.cause {
         Cause::Index => {
-            format!("indices of shape {}: {fault}", list.shape(v))
+            let name = match list.op(v) {
+                Op::CheckIndex => list.attr(v).as_indexing().name().to_owned(),
+                other => other.name(),
+            };
+            format!("{name} with indices of shape {}: {fault}", list.shape(v))
         }
         Cause::NotPositiveDefinite | Cause::Singular => {
             let x = list.arg(v, 0);
-            let (name, shape) = (list.op(v).name(), list.shape(x));
+            let (name, shape) = (name_of_system(list, v), list.shape(x));
             let which = matrix(&shape.dims()[..shape.rank() - 2], fault.position as usize);
             format!("{name} of {shape} {}: {which} is {fault}", list.dtype(x))
         }
@@ -59,6 +65,28 @@ pub(crate) fn error(list: &List, fault: &Fault, said: Option<String>) -> Error {
         }
     };
     Error::new(kind(fault.cause), message).at(list.location(v))
+}
+
+/// What the user asked for: a system with the identity on the right is an inverse, the user's or that behind the
+/// derivative of a determinant.
+fn name_of_system(list: &List, v: Value) -> String {
+    let op = list.op(v);
+    if op == Op::Linalg(Linalg::Solve) && is_identity(list, list.arg(v, 1)) {
+        return "inverse".to_owned();
+    }
+    op.name()
+}
+
+/// Whether `v` is made as [`List::identity_like`] makes it: where the numbers of rows and columns are equal.
+fn is_identity(list: &List, mut v: Value) -> bool {
+    while matches!(
+        list.op(v),
+        Op::Expand | Op::Reshape | Op::Copy | Op::After | Op::Cast
+    ) {
+        v = list.arg(v, 0);
+    }
+    let counts = |&x: &Value| list.op(x) == Op::Iota;
+    list.op(v) == Op::Binary(Binary::Eq) && list.args(v).iter().all(counts)
 }
 
 /// Which matrix of a batch: `the matrix`, `matrix 3`, `matrix [0, 3]`.

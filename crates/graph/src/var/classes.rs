@@ -8,7 +8,7 @@ use super::{AnyVar, Float, Var};
 use crate::error::Fault;
 use crate::infer;
 use crate::list::{List, Value, kept};
-use crate::op::Op;
+use crate::op::{Indexing, Op};
 
 /// What [`Var::cross_entropy_by`] and [`Var::nll_by`] are to do beside the plain loss.
 ///
@@ -152,7 +152,7 @@ impl<'t, T: Float> Var<'t, T> {
                 self.id
             };
             let rows = l.shape(labels.id);
-            let row = Rows::new(l, &how, self.id, labels.id, axis);
+            let row = Rows::new(l, &how, self.id, labels.id, axis, logits);
             let terms = row.terms(l, &how, logarithms);
             let terms = l.reshape(terms, rows);
             if how.reduction != Reduction::Mean {
@@ -213,6 +213,7 @@ impl Rows {
         x: Value,
         labels: Value,
         axis: usize,
+        logits: bool,
     ) -> Self {
         let classes = l.dims(x)[axis];
         let mut labels = labels;
@@ -227,7 +228,12 @@ impl Rows {
             }
             l.reshape(counts, column)
         });
-        let labels = l.checked_index(labels, classes);
+        let what = if logits {
+            Indexing::CrossEntropy
+        } else {
+            Indexing::Nll
+        };
+        let labels = l.checked_index(labels, classes, what);
         let labels = l.reshape(labels, column);
         let hit = l.one_hot_mask(labels, axis, classes);
         let zero = l.like(0.0, x);

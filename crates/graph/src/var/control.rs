@@ -3,7 +3,7 @@
 use std::panic::Location;
 use std::sync::Arc;
 
-use retrograde_storage::{DType, Element, Shape};
+use retrograde_storage::{Element, Shape};
 
 use super::bundle::{Member, Vars};
 use super::{Rec, Var};
@@ -365,10 +365,13 @@ impl Recording {
         let float = next.iter().chain(outputs).next().map(|m| m.dtype);
         let one_type = |m: &Member<'_>| Some(m.dtype) == float && m.dtype.is_float();
         if let Some(m) = next.iter().chain(outputs).find(|m| !one_type(m)) {
-            let kinds: Vec<DType> = next.iter().chain(outputs).map(|m| m.dtype).collect();
+            let kinds = next.iter().chain(outputs);
+            let kinds: Vec<String> = kinds.map(|m| m.dtype.to_string()).collect();
             let reason = format!(
-                "carries and outputs are floats of one type, but {} is among {kinds:?}",
-                m.dtype
+                "carries and outputs are floats of one type, but {} is among {}; carry an integer or a mask as a float, \
+                 and `cast` it in the body",
+                m.dtype,
+                kinds.join(", ")
             );
             return Err(Fault::new(ErrorKind::DType, reason));
         }

@@ -7,7 +7,7 @@ use super::{Float, Operand, Var};
 use crate::error::Fault;
 use crate::infer::{self, Few};
 use crate::list::{List, Value};
-use crate::op::{Attr, Op};
+use crate::op::{Attr, Indexing, Op};
 
 /// Element types of indices: `u32` and `i64`.
 pub trait Index: Element {}
@@ -55,8 +55,10 @@ impl<'t, T: Element> Var<'t, T> {
             .apply("index_select", &[self.into(), index.into()], |s| {
                 let shape = s.list.shape(self.id);
                 let axis = infer::axis(shape, axis)?;
-                let along = along_axis(&mut s.list, index.id, shape.rank(), axis)?;
-                gathered(&mut s.list, self.id, along, axis)
+                let (l, extent) = (&mut s.list, shape.dims()[axis]);
+                let index = l.checked_index(index.id, extent, Indexing::IndexSelect);
+                let along = along_axis(l, index, shape.rank(), axis)?;
+                picked_at(l, self.id, along, axis)
             })
     }
 
@@ -67,8 +69,9 @@ impl<'t, T: Element> Var<'t, T> {
             let l = &mut s.list;
             let (shape, indices) = (l.shape(self.id), l.shape(index.id));
             let line = l.reshape(self.id, infer::shape(&[shape.len()])?);
-            let index = l.reshape(index.id, infer::shape(&[indices.len()])?);
-            let picked = gathered(l, line, index, 0)?;
+            let index = l.checked_index(index.id, shape.len(), Indexing::Take);
+            let index = l.reshape(index, infer::shape(&[indices.len()])?);
+            let picked = picked_at(l, line, index, 0)?;
             Ok(l.reshape(picked, indices))
         })
     }
@@ -79,14 +82,16 @@ impl<'t, T: Element> Var<'t, T> {
         self.rec
             .apply("embedding", &[self.into(), index.into()], |s| {
                 let (table, indices) = (s.list.shape(self.id), s.list.shape(index.id));
-                let &[_, width] = table.dims() else {
+                let &[count, width] = table.dims() else {
                     return Err(Fault::shape(format!(
                         "the table must have shape [rows, width], not {table}"
                     )));
                 };
                 infer::room_for_axis(indices)?;
-                let column = s.list.reshape(index.id, infer::shape(&[indices.len(), 1])?);
-                let rows = gathered(&mut s.list, self.id, column, 0)?;
+                let l = &mut s.list;
+                let index = l.checked_index(index.id, count, Indexing::Embedding);
+                let column = l.reshape(index, infer::shape(&[indices.len(), 1])?);
+                let rows = picked_at(l, self.id, column, 0)?;
                 let mut dims = Few::from_slice(indices.dims());
                 dims.push(width);
                 let shape = infer::shape(&dims)?;
@@ -111,8 +116,11 @@ impl<'t, T: Float> Var<'t, T> {
             "scatter_add",
             &[self.into(), index.into(), source.into()],
             |s| {
-                let axis = indexed_axis(&s.list, self.id, index.id, axis)?;
-                scattered(&mut s.list, self.id, index.id, source.id, axis)
+                let l = &mut s.list;
+                let axis = indexed_axis(l, self.id, index.id, axis)?;
+                let extent = l.dims(self.id)[axis];
+                let index = l.checked_index(index.id, extent, Indexing::ScatterAdd);
+                scattered(l, self.id, index, source.id, axis)
             },
         )
     }
@@ -133,8 +141,10 @@ impl<'t, T: Float> Var<'t, T> {
         self.rec.apply("index_add", &operands, |s| {
             let shape = s.list.shape(self.id);
             let axis = infer::axis(shape, axis)?;
-            let along = along_axis(&mut s.list, index.id, shape.rank(), axis)?;
-            scattered(&mut s.list, self.id, along, source.id, axis)
+            let (l, extent) = (&mut s.list, shape.dims()[axis]);
+            let index = l.checked_index(index.id, extent, Indexing::IndexAdd);
+            let along = along_axis(l, index, shape.rank(), axis)?;
+            scattered(l, self.id, along, source.id, axis)
         })
     }
 }
@@ -153,7 +163,7 @@ impl<'t, I: Index> Var<'t, I> {
             let column = infer::shape(&dims)?;
             dims[shape.rank()] = classes;
             infer::shape(&dims)?;
-            let index = l.checked_index(x, classes);
+            let index = l.checked_index(x, classes, Indexing::OneHot);
             let index = from_the_end(l, index, classes);
             let column = l.reshape(index, column);
             let hit = l.one_hot_mask(column, shape.rank(), classes);
@@ -230,7 +240,7 @@ pub(super) fn indexed_axis(
     Ok(axis)
 }
 
-/// `x` with `source` added where the index says.
+/// `x` with `source` added at indices that are checked already.
 fn scattered(
     list: &mut List,
     x: Value,
@@ -240,7 +250,6 @@ fn scattered(
 ) -> Result<Value, Fault> {
     let shape = list.shape(x);
     let source = source_at(list, shape, index, source, axis)?;
-    let index = list.checked_index(index, shape.dims()[axis]);
     let dtype = list.dtype(x);
     let attr = Attr::axis(axis, false);
     let added = list.push(Op::ScatterAdd, &[source, index], attr, shape, dtype);
@@ -253,11 +262,16 @@ pub(super) fn gathered(
     index: Value,
     axis: usize,
 ) -> Result<Value, Fault> {
+    let index = list.checked_index(index, list.dims(x)[axis], Indexing::Gather);
+    picked_at(list, x, index, axis)
+}
+
+/// What is at indices that are checked already.
+fn picked_at(list: &mut List, x: Value, index: Value, axis: usize) -> Result<Value, Fault> {
     let (mut dims, rank) = ([1; MAX_RANK], list.shape(x).rank());
     dims[..rank].copy_from_slice(list.dims(x));
-    let bound = std::mem::replace(&mut dims[axis], list.dims(index)[axis]);
+    dims[axis] = list.dims(index)[axis];
     let shape = infer::shape(&dims[..rank])?;
-    let index = list.checked_index(index, bound);
     Ok(list.push(
         Op::Gather,
         &[x, index],

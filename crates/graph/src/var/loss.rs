@@ -7,7 +7,7 @@ use super::{Float, Var};
 use crate::error::Fault;
 use crate::infer;
 use crate::list::{List, Value, kept};
-use crate::op::Op;
+use crate::op::{Attr, Indexing, Op};
 
 /// What becomes of a loss's terms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -258,7 +258,7 @@ impl<'t, T: Float> Var<'t, T> {
             .apply("cross_entropy", &[self.into(), labels.into()], |s| {
                 let l = &mut s.list;
                 let class_axis = classes(l, self.id, labels.id)?;
-                let picked = picked(l, self.id, labels.id, class_axis);
+                let picked = picked(l, self.id, labels.id, class_axis, Indexing::CrossEntropy);
                 let total = l.keepdim(Op::LogSumExp, self.id, 1 << class_axis, T::DTYPE);
                 let terms = l.sub(total, picked);
                 let terms = l.reshape(terms, l.shape(labels.id));
@@ -278,7 +278,7 @@ impl<'t, T: Float> Var<'t, T> {
         self.rec.apply("nll", &[self.into(), labels.into()], |s| {
             let l = &mut s.list;
             let class_axis = classes(l, self.id, labels.id)?;
-            let picked = picked(l, self.id, labels.id, class_axis);
+            let picked = picked(l, self.id, labels.id, class_axis, Indexing::Nll);
             let terms = l.neg(picked);
             let terms = l.reshape(terms, l.shape(labels.id));
             Ok(reduced(l, terms, reduction))
@@ -300,8 +300,8 @@ pub(super) fn classes(list: &List, x: Value, labels: Value) -> Result<usize, Fau
 }
 
 /// `x[.., label]` of every row, the class axis kept: by a mask, whose adjoint is one pass over the row and no scatter.
-fn picked(list: &mut List, x: Value, labels: Value, axis: usize) -> Value {
-    let labels = list.checked_index(labels, list.dims(x)[axis]);
+fn picked(list: &mut List, x: Value, labels: Value, axis: usize, what: Indexing) -> Value {
+    let labels = list.checked_index(labels, list.dims(x)[axis], what);
     let column = list.reshape(labels, kept(list.shape(x), 1 << axis));
     let hit = list.one_hot_mask(column, axis, list.dims(x)[axis]);
     let zero = list.like(0.0, x);
@@ -321,12 +321,12 @@ pub(super) fn reduced(list: &mut List, terms: Value, reduction: Reduction) -> Va
 
 impl List {
     /// `index`, checked while running to be below `bound`.
-    pub(super) fn checked_index(&mut self, index: Value, bound: usize) -> Value {
+    pub(super) fn checked_index(&mut self, index: Value, bound: usize, what: Indexing) -> Value {
         let (shape, dtype) = (self.shape(index), self.dtype(index));
         self.push(
             Op::CheckIndex,
             &[index],
-            crate::op::Attr::int(bound as i64),
+            Attr::bound(bound, what),
             shape,
             dtype,
         )

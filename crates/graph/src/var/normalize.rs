@@ -37,7 +37,7 @@ impl<'t, T: Float> Var<'t, T> {
     }
 
     /// `x . y / (|x| |y|)` along an axis of both, which broadcast; 0 with derivative 0 where one of them is 0. There is no
-    /// `eps` under the quotient: rows as small as they may be have their own direction.
+    /// `eps` under the quotient: a small row has its own direction, down to where squares are 0 (about 1e-23 in `f32`).
     #[track_caller]
     pub fn cosine_similarity(self, other: Self, axis: isize) -> Self {
         self.rec

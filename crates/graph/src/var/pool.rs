@@ -105,7 +105,9 @@ impl<T: Float> Var<'_, T> {
             let attr = l.add_window(window);
             let sum = l.push(Op::SumPool, &[x], attr, shape, T::DTYPE);
             let count = if options.count_include_pad || options.padding == [0, 0] {
-                l.float(window.area() as f64, T::DTYPE)
+                // As floats: a kernel may be larger than memory.
+                let [rows, columns] = window.kernel.map(|k| k as f64);
+                l.float(rows * columns, T::DTYPE)
             } else {
                 counts(l, x, attr, shape, T::DTYPE)?
             };

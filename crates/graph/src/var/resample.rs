@@ -50,6 +50,9 @@ impl<T: Float> Var<'_, T> {
         let size = size.per_axis();
         self.map("adaptive_avg_pool2d", |s, x| {
             let extents = images(&s.list, x, size)?;
+            if let Some(none) = of_no_images(&mut s.list, x, size) {
+                return Ok(none);
+            }
             let mut x = x;
             for axis in [0, 1] {
                 x = averaged(&mut s.list, x, axis + 2, extents[axis], size[axis])?;
@@ -64,6 +67,9 @@ impl<T: Float> Var<'_, T> {
         let size = size.per_axis();
         self.map("upsample", |s, x| {
             let extents = images(&s.list, x, size)?;
+            if let Some(none) = of_no_images(&mut s.list, x, size) {
+                return Ok(none);
+            }
             let mut x = x;
             for axis in [0, 1] {
                 let (from, to) = (extents[axis], size[axis]);
@@ -100,6 +106,15 @@ fn images(list: &List, x: Value, size: [usize; 2]) -> Result<[usize; 2], Fault> 
         }
     }
     Ok([height, width])
+}
+
+/// No images of that size, if there are none: nothing is computed of rows that nobody has.
+fn of_no_images(list: &mut List, x: Value, size: [usize; 2]) -> Option<Value> {
+    let &[n, channels, ..] = list.dims(x) else {
+        return None;
+    };
+    let shape = Shape::new(&[n, channels, size[0], size[1]]).ok()?;
+    (n * channels == 0).then(|| list.reshape(x, shape))
 }
 
 /// `0, 1, .., n - 1` in f64 along an axis of four.

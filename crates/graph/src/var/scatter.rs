@@ -8,7 +8,7 @@ use super::{Float, Index, Operand, Order, Var};
 use crate::error::{Error, ErrorKind, Fault};
 use crate::infer::{self, Few};
 use crate::list::{List, Value};
-use crate::op::{Attr, Op};
+use crate::op::{Attr, Indexing, Op};
 
 /// Writing at indices.
 ///
@@ -69,7 +69,7 @@ fn written(
     if count == 0 {
         return Ok(x);
     }
-    let index = l.checked_index(index, shape.dims()[axis]);
+    let index = l.checked_index(index, shape.dims()[axis], Indexing::Scatter);
     let index = from_the_end(l, index, shape.dims()[axis]);
     // Sorted, stably: the last of every run of equal indices is the one that is written.
     let order_of = l.shape(index);
@@ -155,9 +155,16 @@ impl<'t, T: Element> Var<'t, T> {
             infer::broadcasts_to(s.list.shape(mask.id), shape)?;
             Ok(s.list.expand(mask.id, shape))
         });
-        let picked = match wide.shape_checked().and_then(|_| wide.value()) {
+        if let Err(error) = wide.shape_checked() {
+            return self.poisoned(error);
+        }
+        let picked = match wide.value() {
             Ok(picked) => picked,
-            Err(error) => return self.poisoned(error),
+            Err(error) => {
+                let message = format!("masked_select reads its mask: {}", error.message());
+                let named = Error::new(error.kind(), message).at(error.location());
+                return self.poisoned(named);
+            }
         };
         let at: Vec<i64> = (0..)
             .zip(picked.iter())

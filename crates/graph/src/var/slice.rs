@@ -36,12 +36,26 @@ impl<T: Element> Var<'_, T> {
     /// One index of an axis, which vanishes. A negative index counts from the end.
     #[track_caller]
     pub fn at(self, axis: isize, index: isize) -> Self {
-        let one = if index == -1 {
-            self.slice(axis, index..)
-        } else {
-            self.slice(axis, index..index.saturating_add(1))
-        };
-        one.squeeze(axis)
+        self.map("at", |s, x| {
+            let shape = s.list.shape(x);
+            let axis = infer::axis(shape, axis)?;
+            let extent = shape.dims()[axis];
+            let from_start = if index < 0 { index + extent as isize } else { index };
+            let Some(at) = usize::try_from(from_start).ok().filter(|&at| at < extent) else {
+                let reason = format!(
+                    "index {index} does not lie within axis {axis} of extent {extent}; it may be negative to count from the \
+                     end"
+                );
+                return Err(infer::argument(reason));
+            };
+            let one = match extent {
+                1 => x,
+                _ => s.list.narrow(x, axis, at, 1),
+            };
+            let mut dims = Few::from_slice(shape.dims());
+            dims.remove(axis);
+            Ok(s.list.reshape(one, infer::shape(&dims)?))
+        })
     }
 
     /// Every `step`-th element of a range along an axis, from its start; with a negative step from its end backwards:

@@ -52,6 +52,13 @@ impl<T: Float> Var<'_, T> {
             let places = outputs(&window, [height, width])?;
             let mut result = [n, channels, kernel[0], kernel[1], places[0], places[1]];
             infer::shape(&result)?;
+            result[1] = channels * kernel[0] * kernel[1];
+            result[2] = places[0] * places[1];
+            let result = infer::shape(&result[..3])?;
+            if n * channels == 0 {
+                // Nothing is computed of places in images that are not there.
+                return Ok(l.reshape(x, result));
+            }
             // Rows and columns are gathered one after the other: rows of patches, then their columns.
             let mut x = x;
             for axis in [0, 1] {
@@ -60,9 +67,7 @@ impl<T: Float> Var<'_, T> {
             let apart = [n, channels, kernel[0], places[0], kernel[1], places[1]];
             let apart = l.reshape(x, infer::shape(&apart)?);
             let apart = l.permute(apart, &[0, 1, 2, 4, 3, 5]);
-            result[1] = channels * kernel[0] * kernel[1];
-            result[2] = places[0] * places[1];
-            Ok(l.reshape(apart, infer::shape(&result[..3])?))
+            Ok(l.reshape(apart, result))
         })
     }
 }
@@ -145,6 +150,12 @@ impl<T: Element> Var<'_, T> {
             dims[axis] = count;
             dims.insert(axis + 1, size);
             let apart = infer::shape(&dims)?;
+            if shape.is_empty() {
+                // Nor of windows over nothing.
+                let inner = dims.remove(axis + 1);
+                dims.push(inner);
+                return Ok(l.reshape(x, infer::shape(&dims)?));
+            }
             let flat = if step == size {
                 l.narrow(x, axis, 0, count * size)
             } else {

@@ -84,6 +84,11 @@ impl<T: Float> Plan<T> {
     pub fn new(level: Level, spec: &Spec) -> Self {
         let window = spec.window;
         let outputs = [0, 1].map(|axis| window.outputs(axis, spec.extent[axis]).unwrap_or(0));
+        // A stride beyond the padded image is of a single output: any such one will do, and none overflows then.
+        let stride = [0, 1].map(|axis| {
+            let padded = window.padded(axis, spec.extent[axis]).unwrap_or(1);
+            window.stride[axis].min(padded.max(1))
+        });
         let plane = outputs[0] * outputs[1];
         let group_outputs = spec.outputs / window.groups;
         let group_channels = spec.channels / window.groups;
@@ -102,14 +107,14 @@ impl<T: Float> Plan<T> {
         let (rows, columns) = (tiling.rows.longest(), tiling.columns.longest());
         let layout = Layout {
             kernel: window.kernel,
-            stride: window.stride,
+            stride,
             padding: window.padding,
             extent: spec.extent,
-            rows: Rows::new(rows, window.kernel[0], window.stride[0], window.dilation[0]),
+            rows: Rows::new(rows, window.kernel[0], stride[0], window.dilation[0]),
             columns: Columns::new(
                 columns,
                 window.kernel[1],
-                window.stride[1],
+                stride[1],
                 window.dilation[1],
                 T::LANES,
             ),

@@ -183,7 +183,7 @@ fn structured(list: &List, places: &Places, v: Value) -> Vec<Structured> {
         },
         Op::CheckIndex => Structured::CheckIndex {
             index: arg(0),
-            bound: attr.as_int() as usize,
+            bound: attr.as_bound(),
         },
         Op::Recurrence => Structured::Lines {
             walk: kernels::Walk::Recurrence {
