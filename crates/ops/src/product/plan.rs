@@ -220,6 +220,7 @@ impl<T: Float> Plan<T> {
                     0
                 }
             }
+            Method::Tiles if self.blocks() == 0 => 0,
             Method::Tiles => self.k.div_ceil(self.piece()),
         };
         if pieces >= parts {
