@@ -313,6 +313,21 @@ fn a_product_takes_the_rows_that_a_group_computes() -> Result<()> {
     Ok(())
 }
 
+/// A product whose threads would share out its terms is cut by rows in a chain, and then packs its other operand, which
+/// takes more memory than the sums of the terms.
+#[test]
+fn a_product_of_many_terms_in_a_chain() -> Result<()> {
+    for [m, n, k] in [[48, 64, 10_000], [16, 16, 20_000]] {
+        let inputs = [wide([m, k], 101), wide([n, k], 103)];
+        let program = Program::record(&inputs, |_, [x, w]| x.relu().matmul(w.t()))?;
+        agree(&program, &inputs, |_| ())?;
+        let inputs = [wide([m, k], 101), wide([k, n], 103)];
+        let program = Program::record(&inputs, |_, [x, w]| x.relu().matmul(w))?;
+        agree(&program, &inputs, |_| ())?;
+    }
+    Ok(())
+}
+
 /// Layers one after another are one chain by rows of the batch; what is read later has an array, what is not a window.
 #[test]
 fn layers_are_one_chain() -> Result<()> {

@@ -144,6 +144,9 @@ fn values_in_closed_form() -> Result<()> {
         let (q, r) = (sums * scale).qr();
         close(q.matmul(r / scale), sums);
     }
+    // Twice an element is not finite.
+    let large = tape.constant(Array::from([[1e308, 0.0], [0.0, 1.0]]));
+    assert_eq!(large.eigvalsh().value()?, Array::from([1.0, 1e308]));
     Ok(())
 }
 

@@ -182,6 +182,8 @@ impl Program {
             ..
         } = ws;
         let externals = &self.plan.externals;
+        // One borrow for the pointers to all of them.
+        let first_guard = guards.as_mut_ptr();
         let given = Given {
             externals: &mut |i| {
                 let number = recorded.list.attr(externals[i]).as_int() as usize;
@@ -197,7 +199,7 @@ impl Program {
                 match given {
                     Some(Ok(first)) => first,
                     Some(Err(_)) | None => match i.checked_sub(outputs.len()) {
-                        Some(guard) => (&raw mut guards[guard]).cast(),
+                        Some(guard) => first_guard.wrapping_add(guard).cast(),
                         None => outputs[i].as_mut_ptr().cast(),
                     },
                 }
@@ -208,8 +210,9 @@ impl Program {
         };
         // SAFETY: the inputs were checked to have the ports' types and shapes, feeds answer the same each time (the
         // trait is sealed), and they are borrowed for the call; a program has no updates, so they are only read.
-        // Outputs are this workspace's own, sized for their ports (a guard is one element, which a word holds), or the caller's, borrowed exclusively and found to be
-        // of their ports' sizes (bools excepted by type: kernels write any number that fits a port).
+        // Outputs are this workspace's own, sized for their ports (a guard is one element, which a word holds; no other
+        // borrow of the words lives), or the caller's, borrowed exclusively and found to be of their ports' sizes (bools
+        // excepted by type: kernels write any number that fits a port).
         let ran = unsafe { memory.run(&self.plan, given) };
         if let Some(failure) = self.failed_guard(ws, &ran)? {
             return Ok(Some(failure));

@@ -109,9 +109,11 @@ impl Build {
             self.kernels[k].in_chain = true;
             self.kernels[k].then = None;
             self.scratch = self.scratch.max(self.kernels[k].scratch_packets());
-            let packets = self.kernels[k].shared_packets();
-            if packets > 0 && self.kernels[k].shared.is_none() {
-                self.kernels[k].shared = Some(self.request(packets));
+            // Cut by rows it may share other things than before.
+            match (self.kernels[k].shared_packets(), self.kernels[k].shared) {
+                (0, _) => {}
+                (packets, Some(request)) => self.requests[request].1 = packets,
+                (packets, None) => self.kernels[k].shared = Some(self.request(packets)),
             }
             if let [parts, _] = self.kernels[k].phases()[..] {
                 shared.push((Phase::Kernel(k, 0), parts));

@@ -237,6 +237,14 @@ impl Plan {
                 Place::External(list.attr(input).as_int() as u32),
             ));
         }
+        let shares = |k: &Kernel| k.shared.map_or(0, |request| build.requests[request].1);
+        debug_assert!(
+            build
+                .kernels
+                .iter()
+                .all(|k| shares(k) >= k.shared_packets()),
+            "a kernel has the memory that its blocks share"
+        );
         let Build {
             mut groups,
             mut kernels,

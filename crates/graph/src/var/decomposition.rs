@@ -138,9 +138,10 @@ fn matrix(list: &List, op: Linalg, a: Value) -> Result<(), Fault> {
 fn eigen(list: &mut List, a: Value, part: Linalg) -> Result<Value, Fault> {
     square(list, a)?;
     matrix(list, Linalg::Eigh, a)?;
-    let transposed = list.transpose(a);
-    let twice = list.add(a, transposed);
-    let symmetric = list.scale(twice, 0.5);
+    // Halves first: the sum of two finite elements may not be finite.
+    let half = list.scale(a, 0.5);
+    let transposed = list.transpose(half);
+    let symmetric = list.add(half, transposed);
     let factors = list.factors(Linalg::Eigh, symmetric);
     Ok(list.part(part, symmetric, factors))
 }

@@ -74,7 +74,7 @@ pub(super) unsafe fn add<T: Float>(
     sums: *const T,
     accumulate: bool,
 ) {
-    for piece in 0..plan.k.div_ceil(plan.piece()) {
+    for piece in 0..plan.pieces() {
         for column in 0..plan.columns {
             let at = offset(plan, piece) + column * stride(plan);
             // SAFETY: a column of this piece's sums; the column of C, along which lanes are neighbours in a product of

@@ -215,13 +215,13 @@ impl<T: Float> Plan<T> {
                 let last = self.lanes % tuning::VECTOR_OUTPUTS;
                 let whole = self.lanes >= T::LANES && (last == 0 || last >= T::LANES);
                 if in_columns && whole {
-                    self.k.div_ceil(tuning::PIECE)
+                    self.pieces()
                 } else {
                     0
                 }
             }
             Method::Tiles if self.blocks() == 0 => 0,
-            Method::Tiles => self.k.div_ceil(self.piece()),
+            Method::Tiles => self.pieces(),
         };
         if pieces >= parts {
             (self.term_parts, self.lane_blocks, self.column_blocks) = (parts, 1, 1);
@@ -340,6 +340,15 @@ impl<T: Float> Plan<T> {
         piece(self.k)
     }
 
+    /// Pieces of the terms.
+    pub(super) fn pieces(&self) -> usize {
+        let length = match self.method {
+            Method::Vector => tuning::PIECE,
+            Method::Tiles => self.piece(),
+        };
+        self.k.div_ceil(length)
+    }
+
     /// Columns of C, for a product [`by_rows`](Self::by_rows), at whose multiples a strip may begin.
     pub fn strip_unit(&self) -> usize {
         self.panel()
@@ -376,14 +385,11 @@ impl<T: Float> Plan<T> {
     /// Packets of the buffer that [`prepare`](Self::prepare) fills; `None` on overflow.
     pub fn shared_packets(&self) -> Option<usize> {
         if self.term_parts > 0 {
-            match self.method {
-                Method::Vector => {
-                    super::vector::piece_packets(self).checked_mul(self.k.div_ceil(tuning::PIECE))
-                }
-                Method::Tiles => {
-                    super::pieces::packets(self)?.checked_mul(self.k.div_ceil(self.piece()))
-                }
-            }
+            let packets = match self.method {
+                Method::Vector => super::vector::piece_packets(self),
+                Method::Tiles => super::pieces::packets(self)?,
+            };
+            packets.checked_mul(self.pieces())
         } else {
             self.packed_packets()
         }

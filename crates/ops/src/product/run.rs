@@ -8,7 +8,7 @@ use super::float::Float;
 use super::kernel::Tile;
 use super::pack::{self, Source, Tiles};
 use super::plan::{Method, Packing, Plan};
-use super::tuning::{PIECE, piece};
+use super::tuning::piece;
 use super::{pieces, vector, whole};
 
 /// Where the operands of one run start: element (0, 0) of each.
@@ -49,11 +49,7 @@ impl<T: Float> Plan<T> {
         // SAFETY: the same contract; ranges of pieces are disjoint.
         unsafe {
             if self.term_parts > 0 {
-                let length = match self.method {
-                    Method::Vector => PIECE,
-                    Method::Tiles => self.piece(),
-                };
-                let at = |part: usize| self.k.div_ceil(length) * part / self.term_parts;
+                let at = |part: usize| self.pieces() * part / self.term_parts;
                 let (pieces, scratch) = (at(part)..at(part + 1), Self::elements(scratch));
                 match self.method {
                     Method::Vector => {

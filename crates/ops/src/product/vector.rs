@@ -197,7 +197,7 @@ pub(super) unsafe fn add_pieces<T: Float>(
         let wide = chunk.len().next_multiple_of(T::LANES);
         let total = &mut scratch[..wide * T::LANES];
         total.fill(T::default());
-        for piece in 0..plan.k.div_ceil(PIECE) {
+        for piece in 0..plan.pieces() {
             let at = piece * piece_packets(plan) * T::LANES + first;
             // SAFETY: this piece's sums of the chunk.
             let sums = unsafe { std::slice::from_raw_parts(sums.add(at), total.len()) };
