@@ -11,7 +11,7 @@ use crate::list::{List, Value};
 use crate::op::Op;
 
 /// The float that every element of `v` is, if it is a literal, broadcast or not.
-fn literal(list: &List, mut v: Value) -> Option<f64> {
+pub(crate) fn literal(list: &List, mut v: Value) -> Option<f64> {
     while matches!(list.op(v), Op::Expand | Op::Reshape | Op::Permute) {
         v = list.arg(v, 0);
     }

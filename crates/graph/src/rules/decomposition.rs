@@ -125,7 +125,7 @@ impl Sweep<'_> {
 
 /// Emission of decompositions.
 impl List {
-    /// The factors of a decomposition of `a`: rows of `min(m, n)`, as many as `Linalg` says.
+    /// The factors of `a`.
     pub(crate) fn factors(&mut self, op: Linalg, a: Value) -> Value {
         let shape = Shape::new(&self.dims_of_factors(op, a)).expect("recording found room");
         let dtype = self.dtype(a);
@@ -135,13 +135,8 @@ impl List {
     /// The extents of these factors.
     pub(crate) fn dims_of_factors(&self, op: Linalg, a: Value) -> Vec<usize> {
         let (lead, last) = self.dims(a).split_at(self.shape(a).rank() - 2);
-        let (m, n) = (last[0], last[1]);
-        let rows = match op {
-            Linalg::Eigh => 1 + n,
-            Linalg::Qr => m + n,
-            _ => m + 1 + n,
-        };
-        [lead, &[rows, m.min(n)]].concat()
+        let factors = op.factors(last[0], last[1]).expect("a factorisation");
+        [lead, &factors].concat()
     }
 
     /// A part of a decomposition of `a`, given its factors.

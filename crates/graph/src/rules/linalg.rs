@@ -136,17 +136,7 @@ impl Sweep<'_> {
 impl List {
     /// LU factors of `a`.
     pub(crate) fn lu(&mut self, a: Value) -> Value {
-        let mut dims = self.dims(a).to_vec();
-        let rank = dims.len();
-        dims[rank - 2] += 1;
-        let shape = Shape::new(&dims).expect("recording found room for a row more");
-        self.push(
-            Op::Linalg(Linalg::Lu),
-            &[a],
-            Attr::NONE,
-            shape,
-            self.dtype(a),
-        )
+        self.factors(Linalg::Lu, a)
     }
 
     /// `a^-1 b`, or with the transposed matrix, given its factors.

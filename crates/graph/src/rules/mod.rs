@@ -32,6 +32,7 @@ use retrograde_storage::{DType, Id, Packed, Shape};
 
 use crate::list::{List, Value};
 use crate::op::{Attr, Op};
+use crate::passes::fold::literal;
 
 /// A sweep from outputs to inputs: the list, and columns over its rows `base..=top`.
 struct Sweep<'a> {
@@ -209,7 +210,7 @@ pub(crate) fn forward(
         .iter()
         .zip(tangents)
         .filter_map(|(g, &t)| g.map(|g| (g, t)))
-        .filter(|&(_, t)| !list.is_zero(t))
+        .filter(|&(_, t)| literal(list, t) != Some(0.0))
         .collect();
     let results = sweep(list, &roots, &seeds, false);
     let pairs = of.iter().zip(results);
@@ -442,13 +443,6 @@ impl List {
             self.int(0, dtype)
         };
         self.expand(zero, shape)
-    }
-    /// Whether every element of `v` is zero, by how it is written.
-    fn is_zero(&self, mut v: Value) -> bool {
-        while self.op(v) == Op::Expand {
-            v = self.arg(v, 0);
-        }
-        self.op(v) == Op::Const && self.dtype(v).is_float() && self.attr(v).as_float() == 0.0
     }
     /// `mask ? g : 0`.
     fn keep(&mut self, mask: Value, g: Value) -> Value {

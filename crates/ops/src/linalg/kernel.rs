@@ -102,12 +102,9 @@ impl Kernel<'_> {
                 )?;
                 [lead, &[n, k]].concat()
             }
-            None => match self.op {
-                Linalg::Lu | Linalg::Eigh => [lead, &[n + 1, n]].concat(),
-                Linalg::Svd => [lead, &[m + 1 + n, m.min(n)]].concat(),
-                Linalg::Qr => [lead, &[m + n, n]].concat(),
-                Linalg::Cholesky => [lead, &[n, n]].concat(),
-                _ => lead.to_vec(),
+            None => match self.op.factors(m, n) {
+                Some(factors) => [lead, &factors].concat(),
+                None => lead.to_vec(),
             },
         };
         fit(self.dst.dims() == expected, "a result that fits")

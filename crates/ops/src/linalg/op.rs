@@ -52,6 +52,17 @@ impl Linalg {
         matches!(self, Self::Cholesky | Self::TriangularSolve | Self::Solve)
     }
 
+    /// Rows and columns of the factors of an `m` by `n` matrix, of a factorisation.
+    pub fn factors(self, m: usize, n: usize) -> Option<[usize; 2]> {
+        match self {
+            Self::Cholesky => Some([n, n]),
+            Self::Lu | Self::Eigh => Some([n + 1, n]),
+            Self::Svd => Some([m + 1 + n, m.min(n)]),
+            Self::Qr => Some([m + n, m.min(n)]),
+            _ => None,
+        }
+    }
+
     /// Of a part of a decomposition of `m` by `n` matrices, which rows of the factors it is.
     pub fn rows_of_factors(self, m: usize, n: usize) -> Option<Range<usize>> {
         match self {

@@ -3,10 +3,7 @@
 
 use super::reflect::{add_multiple, dot, multiply_out, reflection};
 use super::rotate::Rotation;
-use super::{order, two_columns, upright};
-
-/// Iterations for each eigenvalue, of which two or three are what it takes.
-const SWEEPS: usize = 60;
+use super::{order, sweep_all, two_columns, upright};
 
 pub(super) struct Eigen<'a> {
     /// Ascending.
@@ -95,23 +92,7 @@ fn tridiagonal(
 
 /// Rotates the tridiagonal matrix to a diagonal one, and the columns of `q` with it. Whether it came to an end.
 fn diagonalise(n: usize, d: &mut [f64], e: &mut [f64], q: &mut [f64]) -> bool {
-    let largest = |x: &[f64]| x.iter().fold(0.0f64, |m, x| m.max(x.abs()));
-    let small = f64::EPSILON * largest(d).max(largest(&e[..n.saturating_sub(1)]));
-    let mut left = SWEEPS * n;
-    let mut last = n.saturating_sub(1);
-    while last > 0 {
-        if e[last - 1].abs() <= small {
-            last -= 1;
-            continue;
-        }
-        if left == 0 {
-            return false;
-        }
-        left -= 1;
-        let first = (0..last - 1)
-            .rev()
-            .find(|&k| e[k].abs() <= small)
-            .map_or(0, |k| k + 1);
+    sweep_all(d, e, |d, e, (first, last), _| {
         // The eigenvalue of the last 2 by 2 that is next to its last element.
         let (half, off) = ((d[last - 1] - d[last]) * 0.5, e[last - 1]);
         let root = (half * half + off * off).sqrt().copysign(half);
@@ -135,6 +116,5 @@ fn diagonalise(n: usize, d: &mut [f64], e: &mut [f64], q: &mut [f64]) -> bool {
             }
             turn.turn(two_columns(q, n, k, k + 1));
         }
-    }
-    true
+    })
 }

@@ -79,8 +79,7 @@ pub(super) fn decompose<T: super::Element>(
 /// The power of two that brings the largest element near 1, so that no square overflows and no reflection is lost to
 /// underflow. Multiplying by it is exact but where an element vanishes beside the largest.
 fn scale(a: &[f64]) -> f64 {
-    let largest = a.iter().fold(0.0f64, |m, x| m.max(x.abs()));
-    let exponent = (largest.to_bits() >> 52) as i64 - 1023;
+    let exponent = (largest(a).to_bits() >> 52) as i64 - 1023;
     f64::from_bits(((1023 - exponent.clamp(-1022, 1022)) as u64) << 52)
 }
 
@@ -88,7 +87,7 @@ fn scale(a: &[f64]) -> f64 {
 /// Not the largest itself, for symmetric problems have vectors with elements that are equal but for sign and rounding.
 /// Whether it was turned.
 fn upright(x: &mut [f64]) -> bool {
-    let largest = x.iter().fold(0.0f64, |m, x| m.max(x.abs()));
+    let largest = largest(x);
     let first = x.iter().find(|x| x.abs() >= largest * (15.0 / 16.0));
     let turn = first.is_some_and(|&x| x < 0.0);
     if turn {
@@ -116,6 +115,39 @@ fn order(
             exchange(i, first);
         }
     }
+}
+
+/// The largest magnitude.
+fn largest(x: &[f64]) -> f64 {
+    x.iter().fold(0.0f64, |m, x| m.max(x.abs()))
+}
+
+/// Iterations for each value, of which two or three are what it takes.
+const SWEEPS: usize = 60;
+
+/// Sweeps over a matrix of diagonal `d` with `e` beside it until no `e` is more than what counts as zero, which `sweep` is
+/// told, with the first and last row of the last block that is left. Whether it came to an end.
+fn sweep_all(
+    d: &mut [f64],
+    e: &mut [f64],
+    mut sweep: impl FnMut(&mut [f64], &mut [f64], (usize, usize), f64),
+) -> bool {
+    let mut last = d.len().saturating_sub(1);
+    let zero = f64::EPSILON * largest(d).max(largest(&e[..last]));
+    let mut left = SWEEPS * d.len();
+    while last > 0 {
+        if e[last - 1].abs() <= zero {
+            last -= 1;
+            continue;
+        }
+        if left == 0 {
+            return false;
+        }
+        left -= 1;
+        let cut = e[..last - 1].iter().rposition(|x| x.abs() <= zero);
+        sweep(d, e, (cut.map_or(0, |k| k + 1), last), zero);
+    }
+    true
 }
 
 /// Columns `i < j` of `rows` each.

@@ -1,5 +1,7 @@
 //! Householder reflections `H = I - t v v^T` with `v[0] = 1` (Golub and Van Loan, Matrix Computations, 5.1).
 
+use super::largest;
+
 /// The sum of products, in eight lanes whatever the level.
 pub(super) fn dot(x: &[f64], y: &[f64]) -> f64 {
     let mut lanes = [0.0; 8];
@@ -26,7 +28,7 @@ pub(super) fn reflection(x: &mut [f64]) -> (f64, f64) {
     let Some((first, tail)) = x.split_first_mut() else {
         return (0.0, 0.0);
     };
-    let largest = tail.iter().fold(0.0f64, |m, x| m.max(x.abs()));
+    let largest = largest(tail);
     if largest == 0.0 {
         return (0.0, std::mem::replace(first, 1.0));
     }
@@ -36,13 +38,11 @@ pub(super) fn reflection(x: &mut [f64]) -> (f64, f64) {
     } else {
         1.0
     };
-    let mut squares = 0.0;
     if up != 1.0 {
         *first *= up;
         tail.iter_mut().for_each(|x| *x *= up);
     }
-    squares += dot(tail, tail);
-    let length = -(*first * *first + squares).sqrt().copysign(*first);
+    let length = -(*first * *first + dot(tail, tail)).sqrt().copysign(*first);
     let t = (length - *first) / length;
     let by = (*first - length).recip();
     tail.iter_mut().for_each(|x| *x *= by);
@@ -67,8 +67,7 @@ pub(super) fn multiply_out(
 ) {
     let columns = q.len() / rows.max(1);
     for j in (0..columns).rev() {
-        let (before, from) = q.split_at_mut(j * rows);
-        debug_assert_eq!(before.len(), j * rows);
+        let from = &mut q[j * rows..];
         let v = &mut copy[..rows - j];
         v.copy_from_slice(&from[j..rows]);
         from[..rows].fill(0.0);

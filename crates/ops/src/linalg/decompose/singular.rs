@@ -3,10 +3,7 @@
 
 use super::reflect::{add_multiple, multiply_out, reflect, reflection};
 use super::rotate::Rotation;
-use super::{order, two_columns, upright};
-
-/// Iterations for each singular value, of which two or three are what it takes.
-const SWEEPS: usize = 60;
+use super::{order, sweep_all, two_columns, upright};
 
 pub(super) struct Singular<'a> {
     /// Columns.
@@ -132,26 +129,10 @@ fn diagonalise(
     u: &mut [f64],
     v: &mut [f64],
 ) -> bool {
-    let largest = |x: &[f64]| x.iter().fold(0.0f64, |m, x| m.max(x.abs()));
-    let small = f64::EPSILON * largest(d).max(largest(&e[..n.saturating_sub(1)]));
-    let mut left = SWEEPS * n;
-    let mut last = n.saturating_sub(1);
-    while last > 0 {
-        if e[last - 1].abs() <= small {
-            last -= 1;
-            continue;
-        }
-        if left == 0 {
-            return false;
-        }
-        left -= 1;
-        let first = (0..last - 1)
-            .rev()
-            .find(|&k| e[k].abs() <= small)
-            .map_or(0, |k| k + 1);
+    sweep_all(d, e, |d, e, (first, last), zero| {
         // One sweep without a shift takes a zero on the diagonal, exactly one, to the end of a row that is zero then.
         let mut singular = false;
-        for x in d[first..=last].iter_mut().filter(|x| x.abs() <= small) {
+        for x in d[first..=last].iter_mut().filter(|x| x.abs() <= zero) {
             (*x, singular) = (0.0, true);
         }
         let mut f = d[first];
@@ -187,6 +168,5 @@ fn diagonalise(
             }
             turn.turn(two_columns(u, m, k, k + 1));
         }
-    }
-    true
+    })
 }
